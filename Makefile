@@ -1,0 +1,53 @@
+# `make up` runs everything; `make test` proves it. Both need Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROTOS := $(wildcard protos/rostra/v1/*.proto)
+BUF := npx --yes @bufbuild/buf@1.75.0
+
+.PHONY: install install-dev up test lint stubs bench clean
+
+# A stamp per extra, so that a second `make up` starts at once.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rostra needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[arena]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[arena,dev]'
+	touch $@
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+up: install
+	$(BIN)/rostra up $(ARGS)
+
+test: install-dev
+	$(BIN)/pytest $(ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	BIN=$(BIN) scripts/check-stubs
+	BIN=$(BIN) scripts/check-types
+	cd protos && $(BUF) lint
+
+# Generated code is committed, so that installing needs no compiler of protos.
+stubs: install-dev
+	$(BIN)/python -m grpc_tools.protoc -Iprotos \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
+
+bench: install-dev
+	$(BIN)/python -m benchmarks.serve --help
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Where battles and votes are kept."""

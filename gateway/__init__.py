@@ -1,0 +1,1 @@
+"""OpenAI's REST in, gRPC out."""

@@ -1,0 +1,1 @@
+"""Triton kernels for serving language models, each with a plain PyTorch reference."""

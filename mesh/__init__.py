@@ -1,0 +1,1 @@
+"""Engine, models, workers, and the `rostra` command."""

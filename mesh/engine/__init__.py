@@ -1,0 +1,1 @@
+"""Scheduler, block manager, sampler and the loop that joins them."""

@@ -1,0 +1,106 @@
+"""What crosses the border of the engine: requests in, outputs out.
+
+Plain msgspec structs, because they travel between the process that talks to clients and the process
+that computes, and later between ranks.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class FinishReason(enum.Enum):
+    """Why a request ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    ABORT = "abort"
+    DEADLINE = "deadline"
+    ERROR = "error"
+
+
+class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
+    """How the next token is chosen. Ranges are those of `rostra.v1.SamplingParams`.
+
+    Stop strings are not here: text is the business of the process that detokenises.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: dict[int, float] = {}
+    seed: int = 0
+    stop_token_ids: frozenset[int] = frozenset()
+    """End tokens of the model included, unless `ignore_eos` was asked for."""
+    max_tokens: int = 16
+    min_tokens: int = 0
+    logprobs: int | None = None
+    prompt_logprobs: int | None = None
+
+
+class EngineRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One output to be generated. `n` outputs are `n` of these."""
+
+    request_id: str
+    prompt_token_ids: list[int]
+    sampling: SamplingParams
+    deadline: float | None = None
+    """In seconds of `time.monotonic()`, which all processes of a host share."""
+    cache_salt: str = ""
+    priority: int = 0
+    """Lower runs first; equals in order of arrival."""
+
+
+class TokenLogprobs(msgspec.Struct, frozen=True):
+    """Natural logarithms of probabilities under the model, before temperature and filters."""
+
+    logprob: float
+    candidates: list[tuple[int, float]]
+    """(token id, logprob), best first; as many as were asked for."""
+
+
+class OutputToken(msgspec.Struct, frozen=True):
+    id: int
+    logprobs: TokenLogprobs | None = None
+
+
+class RequestOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """What one step made for one request.
+
+    The output with a `finish` is the last one of its request.
+    """
+
+    request_id: str
+    tokens: list[OutputToken] = []
+    """An end or stop token is the last of these."""
+    finish: FinishReason | None = None
+    stop_token_id: int | None = None
+    """Set when `finish` is STOP."""
+    error: str | None = None
+    """Set when `finish` is ERROR: one line."""
+    num_cached_tokens: int | None = None
+    """Prompt tokens found in the prefix cache. On the first output of a request."""
+    prompt_logprobs: list[TokenLogprobs | None] | None = None
+    """One for each prompt token, the first None. On the first output, when asked for."""
+
+
+class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading of the engine's state; the fields of `rostra.v1.GetLoadResponse`."""
+
+    running_requests: int = 0
+    waiting_requests: int = 0
+    queued_tokens: int = 0
+    kv_blocks_total: int = 0
+    kv_blocks_used: int = 0
+    prefix_cache_queried_tokens: int = 0
+    prefix_cache_hit_tokens: int = 0
+    preemptions: int = 0
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    finished_requests: int = 0

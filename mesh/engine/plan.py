@@ -1,0 +1,65 @@
+"""What the scheduler tells the runner each step, and what the runner tells it back.
+
+Small and free of tensors, so that rank 0 can broadcast it to the other ranks.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
+
+
+class NewRequest(msgspec.Struct, frozen=True):
+    """A request the runner holds no state for: just admitted, or back after preemption."""
+
+    request_id: str
+    token_ids: list[int]
+    """All tokens known so far: the prompt, and what was generated before a preemption."""
+    num_prompt_tokens: int
+    sampling: SamplingParams
+
+
+class ScheduledRequest(msgspec.Struct, frozen=True):
+    """The part of a step that belongs to one request.
+
+    Tokens `num_computed_tokens : num_computed_tokens + num_new_tokens` are computed now. When that
+    reaches the last token known, the runner samples the next one and appends it to its own state.
+    """
+
+    request_id: str
+    num_computed_tokens: int
+    num_new_tokens: int
+    new_block_ids: list[int]
+    """Appended to the request's block table; block `i` of the table holds tokens
+    `i * block_size : (i + 1) * block_size`. For a new request: the whole table so far."""
+
+
+class StepPlan(msgspec.Struct, frozen=True):
+    """One step: forget `finished`, take in `new`, compute `scheduled`."""
+
+    finished: list[str]
+    """State to drop: ended, aborted or preempted requests."""
+    new: list[NewRequest]
+    scheduled: list[ScheduledRequest]
+
+
+class SampledToken(msgspec.Struct, frozen=True):
+    request_id: str
+    token_id: int
+    logprobs: TokenLogprobs | None = None
+
+
+class PromptLogprobs(msgspec.Struct, frozen=True):
+    """Log-probabilities of the prompt tokens that a chunk predicted, in order.
+
+    A chunk that computes tokens a : b predicts tokens a + 1 : b + 1, as far as they are prompt.
+    """
+
+    request_id: str
+    tokens: list[TokenLogprobs]
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    sampled: list[SampledToken]
+    prompt_logprobs: list[PromptLogprobs]

@@ -1,0 +1,1 @@
+"""The numerical operations a model is made of, by device."""

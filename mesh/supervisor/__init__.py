@@ -1,0 +1,1 @@
+"""Starts processes, restarts the dead, leaves none behind."""
