@@ -1,0 +1,37 @@
+"""Ports: whether one is free, and finding one that is."""
+
+from __future__ import annotations
+
+import socket
+
+from rostra.mesh.errors import RostraError
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` into its parts."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise RostraError(f"{address!r} is no address: write host:port, for instance 127.0.0.1:0")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def join_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def claim_port(host: str, port: int, purpose: str, flag: str) -> int:
+    """`port` if nothing listens there, or any free one for 0.
+
+    Raises RostraError when the port is taken or may not be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise RostraError(
+                f"{purpose} cannot listen on {join_address(host, port)} ({error.strerror}):"
+                f" end what uses it, or choose another with {flag}"
+            ) from error
+        return int(probe.getsockname()[1])
