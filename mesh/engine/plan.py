@@ -48,6 +48,8 @@ class SampledToken(msgspec.Struct, frozen=True):
     request_id: str
     token_id: int
     logprobs: TokenLogprobs | None = None
+    error: str | None = None
+    """One line, set when no token could be chosen. The id is then -1, and the request ends."""
 
 
 class PromptLogprobs(msgspec.Struct, frozen=True):
