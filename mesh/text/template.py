@@ -150,7 +150,7 @@ class ChatTemplate:
 
 
 def _prepare(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy as templates expect it: arguments of calls are objects, reasoning has all its names."""
+    """A copy as templates expect it: calls have objects as arguments."""
     prepared = dict(message)
     reasoning = next((prepared[name] for name in _REASONING_NAMES if prepared.get(name)), None)
     if reasoning is not None:

@@ -49,7 +49,7 @@ class Tokenizer:
         names = special_tokens or {}
         self._template = ChatTemplate(chat_template, names) if chat_template else None
         self._tool_template = (
-            ChatTemplate(tool_chat_template, names) if tool_chat_template else None
+            ChatTemplate(tool_chat_template, names) if tool_chat_template else self._template
         )
 
     @classmethod
@@ -128,10 +128,8 @@ class Tokenizer:
         """The token's bytes, exactly. Empty for an id that names no token."""
         known = self._bytes.get(token_id)
         if known is None:
-            # The library takes unsigned 32-bit ids only.
-            piece = (
-                self._backend.id_to_token(token_id) if 0 <= token_id < self._vocab_size else None
-            )
+            # The library fails on negative ids.
+            piece = self._backend.id_to_token(token_id) if token_id >= 0 else None
             known = self._bytes[token_id] = b"" if piece is None else self._pieces.to_bytes(piece)
         return known
 
@@ -158,7 +156,7 @@ class Tokenizer:
 
         Raises `ChatTemplateError`: the model has no template, or the template refuses.
         """
-        template = (self._tool_template if tools else None) or self._template
+        template = self._tool_template if tools else self._template
         if template is None:
             raise ChatTemplateError("The model has no chat template; send a plain prompt instead.")
         return template.render(
