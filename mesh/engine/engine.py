@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+from collections.abc import Callable
 from typing import Protocol
 
+from rostra.mesh.engine.admission import (
+    DuplicateRequestError,
+    PromptTooLongError,
+    QueueFullError,
+    check_request,
+)
+from rostra.mesh.engine.blocks import BlockManager
+from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
 from rostra.mesh.engine.plan import StepPlan, StepResult
+from rostra.mesh.engine.request import Request
+from rostra.mesh.engine.scheduler import Scheduler
+from rostra.mesh.errors import RostraError
 
 
 class StepRunner(Protocol):
@@ -27,3 +42,105 @@ class StepRunner(Protocol):
     def run(self, plan: StepPlan) -> StepResult:
         """Computes one step; see `StepPlan` for the contract. `plan.scheduled` is never empty."""
         ...
+
+
+class Engine:
+    """Takes requests in, and gives out what each step made of them.
+
+    Each request that `add_request` took gets exactly one output with a `finish`, and nothing after
+    it: whichever end comes first counts. Not for use by several threads at once.
+    """
+
+    def __init__(
+        self,
+        runner: StepRunner,
+        config: EngineConfig,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` tells the time that deadlines are in. Raises RostraError for a useless limit."""
+        lowest = {"max_num_seqs": 1, "max_num_batched_tokens": 1, "max_waiting_requests": 0}
+        for name, least in lowest.items():
+            if getattr(config, name) < least:
+                raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+        self._runner = runner
+        self._clock = clock
+        self._max_num_seqs = config.max_num_seqs
+        self._max_waiting_requests = config.max_waiting_requests
+        self._blocks = BlockManager(runner.num_blocks, runner.block_size, config.prefix_caching)
+        self._scheduler = Scheduler(
+            self._blocks,
+            max_num_seqs=config.max_num_seqs,
+            max_num_batched_tokens=config.max_num_batched_tokens,
+            max_model_len=runner.max_model_len,
+        )
+        self._num_arrived = 0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `step` would do anything."""
+        return self._scheduler.has_work
+
+    def add_request(self, request: EngineRequest) -> None:
+        """Queues the request.
+
+        Raises a RequestRefusedError, each with one line for the caller: InvalidRequestError,
+        PromptTooLongError, DuplicateRequestError, QueueFullError.
+        """
+        if request.request_id in self._scheduler:
+            raise DuplicateRequestError(f"a request with the id {request.request_id} is running")
+        check_request(request, self._runner.vocab_size)
+        self._check_length(len(request.prompt_token_ids))
+        free_seats = self._max_num_seqs - len(self._scheduler.running)
+        if len(self._scheduler.waiting) >= self._max_waiting_requests + free_seats:
+            raise QueueFullError(
+                f"{len(self._scheduler.waiting)} requests are waiting, which is the limit; "
+                "try again later"
+            )
+        self._scheduler.add(Request.of(request, arrival=self._num_arrived))
+        self._num_arrived += 1
+
+    def abort(self, request_id: str) -> bool:
+        """Ends the request with ABORT in the next step's outputs.
+
+        False, and nothing else, where it has ended already or never was.
+        """
+        return self._scheduler.abort(request_id)
+
+    def step(self) -> list[RequestOutput]:
+        """Schedules, runs and takes in the results; what ended since the last step is told too.
+
+        An exception of the runner passes through: the engine is not usable after it.
+        """
+        self._scheduler.expire(self._clock())
+        plan = self._scheduler.schedule()
+        if plan.scheduled:
+            self._scheduler.apply(plan, self._runner.run(plan))
+        return self._scheduler.take_outputs()
+
+    def load(self) -> EngineLoad:
+        waiting, running = self._scheduler.waiting, self._scheduler.running
+        return EngineLoad(
+            running_requests=len(running),
+            waiting_requests=len(waiting),
+            queued_tokens=sum(request.num_missing_tokens for request in (*running, *waiting)),
+            kv_blocks_total=self._blocks.num_blocks,
+            kv_blocks_used=self._blocks.num_used,
+            **dataclasses.asdict(self._scheduler.counters),
+        )
+
+    def check_integrity(self) -> None:
+        """Raises IntegrityError where the books of the engine contradict each other."""
+        self._scheduler.check_integrity()
+
+    def _check_length(self, num_prompt_tokens: int) -> None:
+        capacity = self._blocks.num_blocks * self._blocks.block_size
+        if num_prompt_tokens >= self._runner.max_model_len:
+            raise PromptTooLongError(
+                f"the prompt has {num_prompt_tokens} tokens and leaves no room for an answer: "
+                f"the context of the model is {self._runner.max_model_len} tokens, both together"
+            )
+        if num_prompt_tokens >= capacity:
+            raise PromptTooLongError(
+                f"the prompt has {num_prompt_tokens} tokens and the KV cache of this engine holds "
+                f"{capacity}; give the engine more KV cache or shorten the prompt"
+            )

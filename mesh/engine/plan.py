@@ -36,7 +36,11 @@ class ScheduledRequest(msgspec.Struct, frozen=True):
 
 
 class StepPlan(msgspec.Struct, frozen=True):
-    """One step: forget `finished`, take in `new`, compute `scheduled`."""
+    """One step: forget `finished`, take in `new`, compute `scheduled`.
+
+    A request may share blocks that one before it in `scheduled` fills in this very step, so each
+    layer writes the keys and values of all scheduled tokens before its attention reads any.
+    """
 
     finished: list[str]
     """State to drop: ended, aborted or preempted requests."""

@@ -17,8 +17,11 @@ from rostra.mesh.engine.filters import drop_unlikely
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
 from rostra.mesh.engine.penalties import adjust_logits
 from rostra.mesh.engine.plan import SampledToken
+from rostra.mesh.engine.search import first_largest, invert
 
 NO_TOKEN = -1
+_LOWEST_TEMPERATURE = 1e-30
+"""What single precision can still divide by."""
 _NOT_FINITE = "the model computed logits that are not finite numbers"
 _ALL_EXCLUDED = "no token is left to choose: min_tokens excludes every token of the vocabulary"
 
@@ -51,8 +54,12 @@ class Sampler:
         not finite gets an `error` instead of a token and leaves the others alone.
         """
         adjusted = adjust_logits(logits, rows)
-        best, token_ids = adjusted.max(dim=-1)
-        random = [i for i, row in enumerate(rows) if row.params.temperature > 0]
+        best = adjusted.amax(dim=-1)
+        token_ids = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
+        greedy = [i for i, row in enumerate(rows) if row.params.temperature == 0]
+        random = [i for i, row in enumerate(rows) if row.params.temperature != 0]
+        if greedy:
+            token_ids[greedy] = first_largest(adjusted[greedy] if random else adjusted)
         if random:
             token_ids[random] = _draw(adjusted[random], [rows[i] for i in random])
         # One copy for both, since each is a wait for the device.
@@ -98,22 +105,16 @@ def uniform(seed: int, position: int) -> float:
 
 
 def _draw(logits: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
-    """Token ids, int64 [n], by inversion of the cumulative distribution. Overwrites `logits`."""
+    """Token ids, int64 [n]. Overwrites `logits`, of shape [n, vocab]."""
     device = logits.device
-    temperature = torch.tensor([row.params.temperature for row in rows], device=device)
-    # The largest becomes 0, so that the smallest temperature cannot overflow.
-    logits -= logits.max(dim=-1, keepdim=True).values
-    logits /= temperature.unsqueeze(1)
-    drop_unlikely(logits, [row.params for row in rows])
-    # Single precision would lose the tail of a large vocabulary in the sum.
-    cumulative = logits.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
-    draws = torch.tensor(
-        [uniform(row.params.seed, row.num_output_tokens) for row in rows],
-        dtype=torch.float64,
-        device=device,
-    )
-    target = draws.unsqueeze(1) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).squeeze(1)
+    temperatures = [max(row.params.temperature, _LOWEST_TEMPERATURE) for row in rows]
+    # The largest becomes 0, so that no temperature makes it overflow.
+    logits -= logits.amax(dim=-1, keepdim=True)
+    logits /= torch.tensor(temperatures, device=device).unsqueeze(1)
+    weights = logits.exp_()
+    drop_unlikely(weights, [row.params for row in rows])
+    draws = [uniform(row.params.seed, row.num_output_tokens) for row in rows]
+    return invert(weights, torch.tensor(draws, dtype=torch.float64, device=device))
 
 
 def _sampled_logprobs(
