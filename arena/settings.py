@@ -1,0 +1,108 @@
+"""Settings of the arena."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+SUGGESTED_PROMPTS = (
+    "Explain why the sky is blue to a ten-year-old.",
+    "Write a polite e-mail that declines a meeting and offers another day.",
+    "What are the trade-offs between SQL and NoSQL databases?",
+)
+
+
+class Sampling(BaseModel):
+    """Sampling settings sent with every question; what is `None` is left to the gateway."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(1024, ge=1)
+    """Of one answer."""
+    seed: int | None = None
+    """Fixes the answer: the same question then always gets the same one."""
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0)
+
+
+class Contestant(BaseModel):
+    """What competes: a named configuration of model, adapter, system prompt and sampling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    """Identifier in the vote store and the ratings. Never shown before the vote."""
+    label: str = ""
+    """Shown after the vote and on the leaderboard. Default: `name`."""
+    model: str = Field(min_length=1)
+    """The gateway's name of the model."""
+    adapter: str | None = None
+    """Served under its own name, which is then asked for in place of `model`."""
+    system_prompt: str | None = None
+    sampling: Sampling = Sampling()
+    aliases: tuple[str, ...] = ()
+    """Further words that give it away in an answer, for example its maker."""
+    licence: str | None = None
+    url: str | None = Field(None, pattern=r"^https?://")
+
+    def model_post_init(self, _context: Any) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name)
+
+    @property
+    def served_name(self) -> str:
+        return self.adapter or self.model
+
+    def snapshot(self) -> dict[str, Any]:
+        """What the store keeps of the configuration an answer was made with."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"aliases"})
+
+
+def _unique_names(contestants: tuple[Contestant, ...]) -> tuple[Contestant, ...]:
+    for field in ("name", "label"):
+        values = [getattr(contestant, field) for contestant in contestants]
+        if twice := sorted({value for value in values if values.count(value) > 1}):
+            raise ValueError(f"two contestants share the {field} {', '.join(twice)}")
+    return contestants
+
+
+class ArenaSettings(BaseModel):
+    """What the arena needs to know before it starts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8001, ge=0, le=65535)
+    """0: any free port; `serve` tells which."""
+    allowed_origins: tuple[str, ...] = ()
+    """Further `host:port` under which browsers reach the page, for example behind a proxy."""
+    behind_proxy: bool = False
+    """Take the voter's address from `X-Forwarded-For`. Only behind a proxy that sets it."""
+    gateway_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
+    api_key: str | None = None
+    votes_url: str
+    """SQLAlchemy URL of the vote store."""
+    ratings_dir: Path
+    """Where `rostra rate` writes."""
+    contestants: Annotated[
+        tuple[Contestant, ...], Field(min_length=2), AfterValidator(_unique_names)
+    ]
+    title: str = "Rostra"
+    suggested_prompts: tuple[str, str, str] = SUGGESTED_PROMPTS
+    max_prompt_chars: int = Field(8000, ge=1)
+    answer_timeout: float = Field(300.0, gt=0)
+    """Seconds for one answer, from the question to its end."""
+    unused_session_lifetime: float = Field(15.0, gt=0)
+    """Seconds after which a page that lost its browser is forgotten and its answers cancelled."""
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _without_slash(cls, url: str) -> str:
+        return url.rstrip("/")

@@ -1,0 +1,1 @@
+"""The history of the vote store's tables, for Alembic."""
