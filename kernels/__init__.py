@@ -1,1 +1,14 @@
-"""Triton kernels for serving language models, each with a plain PyTorch reference."""
+"""Triton kernels for serving language models, each with a plain PyTorch reference.
+
+`rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm` and `.silu_and_mul` each hold one
+public function; `rostra.kernels.reference` holds the same functions, with the same signatures, in
+plain PyTorch. Importing this package imports neither torch nor triton.
+
+To add a kernel:
+
+1. Write the reference in `reference.py`; it defines what the kernel must compute.
+2. Write `<name>.py`: the kernel, `<name>_launches(..., chip)`, which decides grid, constants and
+   warps from shapes alone, and the public function, which checks its arguments and runs those.
+3. Yield its launches from `variants.py`, so that it is compiled ahead of time for every chip.
+4. Compare it with the reference in `tests/kernels/`; the same tests run on a GPU with `-m gpu`.
+"""

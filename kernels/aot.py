@@ -1,0 +1,130 @@
+"""Compile launches for chips that are not here, and say what they would take.
+
+`python -m rostra.kernels.aot sm_90 gfx942` prints registers, spills and shared memory of every
+variant; `--json` prints the same for a program. Needs no GPU: Triton carries `ptxas` and LLVM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import triton
+from triton import knobs
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, make_backend
+from triton.runtime.jit import JITFunction, create_function_from_signature
+
+from rostra.kernels.chip import AHEAD_OF_TIME, Chip
+from rostra.kernels.launch import Launch
+from rostra.kernels.variants import Variant, variants
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one compiled kernel takes of one chip."""
+
+    variant: str
+    kernel: str
+    chip: str
+    registers: int
+    """For each lane."""
+    spilled: int
+    """Bytes (CUDA) or registers (HIP) of a lane that did not fit and went to memory."""
+    shared_memory: int
+    """Bytes of one block."""
+    shared_memory_limit: int
+
+    @property
+    def fits(self) -> bool:
+        return self.spilled == 0 and self.shared_memory <= self.shared_memory_limit
+
+
+def compile_launch(launch: Launch, chip: Chip, **options: Any) -> tuple[Any, str]:
+    """Triton's compiled kernel for `launch` on `chip`, and what `ptxas` said of it (CUDA only).
+
+    Goes the way of `JITFunction.run`: the same specialisation of the same arguments. `options` are
+    further options of Triton's backend.
+    """
+    kernel = launch.kernel
+    if not isinstance(kernel, JITFunction):
+        raise TypeError("ahead-of-time compilation needs TRITON_INTERPRET unset")
+    target = GPUTarget(chip.backend, chip.arch, chip.warp_size)
+    backend = make_backend(target)
+    bind = create_function_from_signature(kernel.signature, kernel.params, backend)
+    keywords = {**launch.options, **options}
+    bound, specialization, _ = bind(**keywords)
+    parsed, signature, constexprs, attributes = kernel._pack_args(
+        backend, keywords, bound, specialization, None
+    )
+    source = ASTSource(kernel, signature, constexprs, attributes)
+    log = io.StringIO()
+    with knobs.compilation.scope(), knobs.nvidia.scope(), contextlib.redirect_stdout(log):
+        # A cached binary comes without the log.
+        knobs.compilation.always_compile = True
+        knobs.nvidia.dump_ptxas_log = True
+        compiled = triton.compile(source, target=target, options=parsed.__dict__)
+    return compiled, log.getvalue()
+
+
+def measure(variant: Variant, chip_name: str, chip: Chip, **options: Any) -> Footprint:
+    """Compile `variant` for `chip` and read off what it takes."""
+    compiled, log = compile_launch(variant.launch, chip, **options)
+    if chip.backend == "cuda":
+        registers = _only(r"Used (\d+) registers", log)
+        spilled = _only(r"(\d+) bytes spill stores", log) + _only(r"(\d+) bytes spill loads", log)
+    else:
+        assembly = compiled.asm["amdgcn"]
+        registers = _only(r"\.vgpr_count:\s+(\d+)", assembly)
+        spilled = sum(_only(rf"\.{kind}gpr_spill_count:\s+(\d+)", assembly) for kind in "sv")
+    return Footprint(
+        variant=variant.name,
+        kernel=compiled.metadata.name,
+        chip=chip_name,
+        registers=registers,
+        spilled=spilled,
+        shared_memory=compiled.metadata.shared,
+        shared_memory_limit=chip.shared_memory,
+    )
+
+
+def _only(pattern: str, text: str) -> int:
+    found = re.findall(pattern, text)
+    if len(found) != 1:
+        raise RuntimeError(f"the compiler's report has {len(found)} matches of {pattern!r}")
+    return int(found[0])
+
+
+def footprints(chip_names: Iterable[str]) -> Iterator[Footprint]:
+    """Every variant on every named chip of `AHEAD_OF_TIME`."""
+    for chip_name in chip_names:
+        chip = AHEAD_OF_TIME[chip_name]
+        for variant in variants(chip):
+            yield measure(variant, chip_name, chip)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m rostra.kernels.aot", description=__doc__)
+    parser.add_argument("chips", nargs="*", choices=[*AHEAD_OF_TIME, []], metavar="chip",
+                        help=", ".join(AHEAD_OF_TIME))  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one object for each line")
+    arguments = parser.parse_args()
+    for footprint in footprints(arguments.chips or AHEAD_OF_TIME):
+        if arguments.json:
+            print(json.dumps({**asdict(footprint), "fits": footprint.fits}), flush=True)
+        else:
+            print(
+                f"{footprint.chip:8}{footprint.variant:68}{footprint.registers:4} registers "
+                f"{footprint.spilled:4} spilled {footprint.shared_memory:7} bytes shared",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

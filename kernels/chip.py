@@ -1,0 +1,77 @@
+"""What a launch needs to know of the processor it is for."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from triton import knobs
+
+from rostra.kernels.launch import KernelError
+
+KIB = 1024
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A GPU as the launch code sees it."""
+
+    backend: Literal["cuda", "hip"]
+    arch: int | str
+    """Triton's name: the compute capability times ten (90), or `gfx942`."""
+    warp_size: int
+    multiprocessors: int
+    """Streaming multiprocessors, or compute units."""
+    shared_memory: int
+    """Bytes one block may use."""
+
+    @classmethod
+    def of(cls, device: torch.device) -> Chip:
+        """The chip behind `device`; reads properties the driver has cached, never the device.
+
+        Raises `KernelError` where Triton cannot compile for the device.
+        """
+        return _describe(device)
+
+
+AHEAD_OF_TIME = {
+    "sm_80": Chip("cuda", 80, 32, 108, 163 * KIB),
+    "sm_90": Chip("cuda", 90, 32, 132, 227 * KIB),
+    "sm_100": Chip("cuda", 100, 32, 148, 227 * KIB),
+    "gfx942": Chip("hip", "gfx942", 64, 304, 64 * KIB),
+}
+"""The chips every kernel is compiled for without having one: A100, H100, B200, MI300X.
+
+Shared memory: CUDA C++ Programming Guide, technical specifications per compute capability (maximum
+amount per thread block), and the CDNA 3 instruction set reference (local data share).
+"""
+
+
+@functools.cache
+def _describe(device: torch.device) -> Chip:
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        if torch.version.hip:
+            arch = properties.gcnArchName.split(":")[0]
+            return Chip(
+                "hip",
+                arch,
+                properties.warp_size,
+                properties.multi_processor_count,
+                properties.shared_memory_per_block,
+            )
+        return Chip(
+            "cuda",
+            properties.major * 10 + properties.minor,
+            properties.warp_size,
+            properties.multi_processor_count,
+            properties.shared_memory_per_block_optin,
+        )
+    if knobs.runtime.interpret:
+        return AHEAD_OF_TIME["sm_80"]
+    raise KernelError(
+        f"Triton kernels run on CUDA and ROCm devices, not on {device.type}: "
+        "use rostra.kernels.reference there"
+    )

@@ -1,0 +1,100 @@
+"""The kernels in plain PyTorch: what each must compute, and what to run where Triton cannot.
+
+Same names, signatures and contracts as the kernels, on any device. Clear before fast.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def paged_attention(
+    query: torch.Tensor,
+    key_cache: torch.Tensor,
+    value_cache: torch.Tensor,
+    block_table: torch.Tensor,
+    query_start: torch.Tensor,
+    seq_lens: torch.Tensor,
+    *,
+    scale: float,
+    max_query_len: int,
+    max_seq_len: int,
+    sliding_window: int | None = None,
+    soft_cap: float | None = None,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """See `rostra.kernels.paged_attention.paged_attention`.
+
+    Computes in float32 and rounds once. Reads the lengths from the device, and needs neither of the
+    two bounds; it refuses a batch that breaks them.
+    """
+    if out is None:
+        out = torch.empty_like(query, memory_format=torch.contiguous_format)
+    group = query.shape[1] // key_cache.shape[2]
+    page = key_cache.shape[1]
+    starts = query_start.tolist()
+    for s, seq_len in enumerate(seq_lens.tolist()):
+        begin, end = starts[s], starts[s + 1]
+        if begin == end:
+            continue
+        if end - begin > max_query_len or seq_len > max_seq_len:
+            raise ValueError(
+                f"paged_attention: sequence {s} has {end - begin} new tokens of {seq_len}, "
+                f"more than the bounds {max_query_len} and {max_seq_len}"
+            )
+        pages = block_table[s, : -(-seq_len // page)].long()
+        keys = key_cache[pages].flatten(0, 1)[:seq_len].repeat_interleave(group, dim=1)
+        values = value_cache[pages].flatten(0, 1)[:seq_len].repeat_interleave(group, dim=1)
+        scores = torch.einsum("qhd,khd->hqk", query[begin:end].float(), keys.float()) * scale
+        if soft_cap is not None:
+            scores = soft_cap * torch.tanh(scores / soft_cap)
+        key_position = torch.arange(seq_len, device=query.device)
+        query_position = key_position[seq_len - (end - begin) :, None]
+        visible = key_position <= query_position
+        if sliding_window is not None:
+            visible &= query_position - key_position < sliding_window
+        weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
+        out[begin:end] = torch.einsum("hqk,khd->qhd", weights, values.float()).to(out.dtype)
+    return out
+
+
+def rope_and_cache(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    positions: torch.Tensor,
+    key_cache: torch.Tensor,
+    value_cache: torch.Tensor,
+    slot_mapping: torch.Tensor,
+) -> None:
+    """See `rostra.kernels.rope_cache.rope_and_cache`."""
+    cos = cos[positions][:, None]
+    sin = sin[positions][:, None]
+    for x in (query, key):
+        low, high = x.float().chunk(2, dim=-1)
+        x.copy_(torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1))
+    kept = slot_mapping >= 0
+    block = torch.div(slot_mapping[kept], key_cache.shape[1], rounding_mode="floor")
+    offset = slot_mapping[kept] % key_cache.shape[1]
+    key_cache[block, offset] = key[kept]
+    value_cache[block, offset] = value[kept]
+
+
+def rms_norm(
+    x: torch.Tensor, weight: torch.Tensor, eps: float, residual: torch.Tensor | None = None
+) -> torch.Tensor:
+    """See `rostra.kernels.rms_norm.rms_norm`."""
+    if residual is not None:
+        x = residual.add_(x)
+    wide = x.float()
+    normed = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
+    return normed.to(x.dtype) * weight
+
+
+def silu_and_mul(gate_up: torch.Tensor) -> torch.Tensor:
+    """See `rostra.kernels.silu_and_mul.silu_and_mul`."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return functional.silu(gate) * up

@@ -1,0 +1,72 @@
+"""The activation of a SwiGLU feed-forward layer."""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+
+from rostra.kernels.chip import Chip
+from rostra.kernels.launch import Launch, ceil_div, next_power_of_2, require, require_floats
+
+MAX_BLOCK = 2048
+
+
+@triton.jit
+def silu_and_mul_kernel(
+    out_ptr,
+    gate_up_ptr,
+    out_stride,
+    gate_up_stride,
+    INTERMEDIATE: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    mask = column < INTERMEDIATE
+    gate_ptr = gate_up_ptr + row * gate_up_stride + column
+    gate = tl.load(gate_ptr, mask=mask, other=0.0).to(tl.float32)
+    up = tl.load(gate_ptr + INTERMEDIATE, mask=mask, other=0.0).to(tl.float32)
+    element = out_ptr.dtype.element_ty
+    activated = (gate * tl.sigmoid(gate)).to(element).to(tl.float32)
+    tl.store(out_ptr + row * out_stride + column, (activated * up).to(element), mask=mask)
+
+
+def silu_and_mul_launches(gate_up: torch.Tensor, *, out: torch.Tensor, chip: Chip) -> list[Launch]:
+    """What `silu_and_mul` runs on `chip`."""
+    num_rows, intermediate = out.shape
+    block = min(MAX_BLOCK, next_power_of_2(intermediate))
+    return [
+        Launch(
+            kernel=silu_and_mul_kernel,
+            grid=(num_rows, ceil_div(intermediate, block), 1),
+            arguments={
+                "out_ptr": out,
+                "gate_up_ptr": gate_up,
+                "out_stride": out.stride(0),
+                "gate_up_stride": gate_up.stride(0),
+            },
+            constants={"INTERMEDIATE": intermediate, "BLOCK": block},
+            num_warps=max(1, min(8, block // (8 * chip.warp_size))),
+        )
+    ]
+
+
+def silu_and_mul(gate_up: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up, with silu(x) = x sigmoid(x) (SwiGLU, arXiv 2002.05202).
+
+    gate_up: [T, 2 I] float32, bfloat16 or float16; the gate is the first half.
+    silu is computed in float32 and rounded to that type before the product, as transformers does.
+    Returns a new [T, I]. Raises `KernelError` for shapes, types or devices it does not take.
+    """
+    name = "silu_and_mul"
+    require_floats(name, gate_up=gate_up)
+    require(
+        gate_up.dim() == 2 and gate_up.shape[1] % 2 == 0,
+        name,
+        f"gate_up is {tuple(gate_up.shape)}, not [T, 2 I]",
+    )
+    out = gate_up.new_empty(gate_up.shape[0], gate_up.shape[1] // 2)
+    for launch in silu_and_mul_launches(gate_up, out=out, chip=Chip.of(gate_up.device)):
+        launch.run(gate_up.device)
+    return out

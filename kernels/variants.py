@@ -1,0 +1,151 @@
+"""The launches that every chip must be able to compile.
+
+Made by the same functions that serve real tensors, from tensors without data, so that a change of
+tile, constant or argument in the launch code is what gets compiled here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from rostra.kernels.chip import Chip
+from rostra.kernels.launch import Launch
+from rostra.kernels.paged_attention import paged_attention_launches
+from rostra.kernels.rms_norm import rms_norm_launches
+from rostra.kernels.rope_cache import rope_and_cache_launches
+from rostra.kernels.silu_and_mul import silu_and_mul_launches
+
+PAGE = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    name: str
+    launch: Launch
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a model that the kernels see."""
+
+    num_heads: int
+    num_kv_heads: int
+    head_size: int
+    hidden: int
+    intermediate: int
+
+
+SMOLLM2_135M = Shape(9, 3, 64, 576, 1536)
+LLAMA3_8B = Shape(32, 8, 128, 4096, 14336)
+PHI2 = Shape(32, 32, 80, 2560, 10240)
+
+BATCHES = {
+    # name: (sequences, tokens in each, longest context)
+    "decode": (256, 1, 4096),
+    "decode-split": (1, 1, 4096),
+    "verify": (8, 5, 4096),
+    "prefill-short": (4, 16, 4096),
+    "prefill": (4, 512, 4096),
+}
+"""One for each launch that the shapes of a batch can choose."""
+
+
+def variants(chip: Chip) -> Iterator[Variant]:
+    """Every kernel in every form the launch code picks on `chip`, each once."""
+    seen = set()
+    for variant in _all(chip):
+        binary = variant.launch.binary
+        if binary not in seen:
+            seen.add(binary)
+            yield variant
+
+
+def _all(chip: Chip) -> Iterator[Variant]:
+    """Both 16-bit types and head sizes in full; float32, a head size that is no power of two and
+    the options of attention where the tile is smallest and largest.
+    """
+    for dtype in (torch.bfloat16, torch.float16):
+        for model in (SMOLLM2_135M, LLAMA3_8B):
+            yield from _rows(model, dtype, chip)
+            for batch in BATCHES:
+                yield from _attention(model, dtype, batch, chip)
+    yield from _rows(PHI2, torch.float32, chip)
+    for batch in ("decode-split", "prefill"):
+        yield from _attention(SMOLLM2_135M, torch.float32, batch, chip)
+        yield from _attention(PHI2, torch.bfloat16, batch, chip)
+        yield from _attention(LLAMA3_8B, torch.bfloat16, batch, chip, window=1024, soft_cap=50.0)
+
+
+def _attention(
+    model: Shape,
+    dtype: torch.dtype,
+    batch: str,
+    chip: Chip,
+    window: int | None = None,
+    soft_cap: float | None = None,
+) -> Iterator[Variant]:
+    num_seqs, query_len, seq_len = BATCHES[batch]
+    query = _empty(num_seqs * query_len, model.num_heads, model.head_size, dtype=dtype)
+    cache = _cache(model, dtype)
+    launches = paged_attention_launches(
+        query,
+        cache,
+        cache,
+        _empty(num_seqs, seq_len // PAGE, dtype=torch.int32),
+        _empty(num_seqs + 1, dtype=torch.int32),
+        _empty(num_seqs, dtype=torch.int32),
+        scale=model.head_size**-0.5,
+        max_query_len=query_len,
+        max_seq_len=seq_len,
+        sliding_window=window,
+        soft_cap=soft_cap,
+        out=torch.empty_like(query),
+        chip=chip,
+    )
+    options = "-window-cap" if window or soft_cap else ""
+    yield from _named(launches, f"{batch}{options}", model, dtype)
+
+
+def _rows(model: Shape, dtype: torch.dtype, chip: Chip) -> Iterator[Variant]:
+    """The kernels that work on each token by itself."""
+    num_tokens = 64
+    query = _empty(num_tokens, model.num_heads, model.head_size, dtype=dtype)
+    key = _empty(num_tokens, model.num_kv_heads, model.head_size, dtype=dtype)
+    angles = _empty(8192, model.head_size // 2, dtype=torch.float32)
+    index = _empty(num_tokens, dtype=torch.int64)
+    cache = _cache(model, dtype)
+    rope = rope_and_cache_launches(
+        query, key, key, angles, angles, index, cache, cache, index, chip=chip
+    )
+    yield from _named(rope, "rope", model, dtype)
+
+    x = _empty(num_tokens, model.hidden, dtype=dtype)
+    weight = _empty(model.hidden, dtype=dtype)
+    norm = rms_norm_launches(x, weight, 1e-5, None, out=x, chip=chip)
+    yield from _named(norm, "norm", model, dtype)
+    add_norm = rms_norm_launches(x, weight, 1e-5, x, out=x, chip=chip)
+    yield from _named(add_norm, "add-norm", model, dtype)
+
+    gate_up = _empty(num_tokens, 2 * model.intermediate, dtype=dtype)
+    out = _empty(num_tokens, model.intermediate, dtype=dtype)
+    yield from _named(silu_and_mul_launches(gate_up, out=out, chip=chip), "silu", model, dtype)
+
+
+def _named(
+    launches: list[Launch], what: str, model: Shape, dtype: torch.dtype
+) -> Iterator[Variant]:
+    type_name = str(dtype).removeprefix("torch.")
+    for launch in launches:
+        name = f"{launch.kernel.__name__}[{what}, {type_name}, head size {model.head_size}]"
+        yield Variant(name, launch)
+
+
+def _cache(model: Shape, dtype: torch.dtype) -> torch.Tensor:
+    return _empty(1024, PAGE, model.num_kv_heads, model.head_size, dtype=dtype)
+
+
+def _empty(*shape: int, dtype: torch.dtype) -> torch.Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
