@@ -1,0 +1,58 @@
+"""The web application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from rostra.gateway import middleware
+from rostra.gateway.dispatch import Dispatcher
+from rostra.gateway.fleet import Fleet
+from rostra.gateway.keys import DISPATCHER, FLEET, METRICS, SETTINGS
+from rostra.gateway.membership import Membership, StaticMembership
+from rostra.gateway.metrics import Metrics
+from rostra.gateway.router import Router
+from rostra.gateway.routes import chat, completions, models, operations
+from rostra.gateway.settings import GatewaySettings
+
+
+def create_app(settings: GatewaySettings, membership: Membership | None = None) -> web.Application:
+    """The gateway as an aiohttp application; its workers are `settings.workers` unless another
+    source of members is given.
+
+    Run it with `handler_cancellation=True`, as `server.make_runner` does: that is how a client that
+    goes away ends its request at the worker.
+    """
+    app = web.Application(
+        middlewares=[middleware.observe, middleware.envelope_errors, middleware.preflight],
+        client_max_size=settings.max_body_bytes,
+    )
+    fleet = Fleet(membership or StaticMembership(settings.workers), settings)
+    app[SETTINGS] = settings
+    app[FLEET] = fleet
+    app[METRICS] = Metrics(fleet)
+    app[DISPATCHER] = Dispatcher(
+        Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
+    )
+    app.on_response_prepare.append(middleware.add_headers)
+    app.cleanup_ctx.append(_fleet_runs)
+    app.add_routes(
+        [
+            web.post("/v1/chat/completions", chat.chat_completions),
+            web.post("/v1/completions", completions.completions),
+            web.get("/v1/models", models.list_models),
+            # A model's name may contain slashes.
+            web.get("/v1/models/{model:.+}", models.retrieve_model),
+            web.get("/health", operations.health),
+            web.get("/ready", operations.ready),
+            web.get("/metrics", operations.metrics),
+        ]
+    )
+    return app
+
+
+async def _fleet_runs(app: web.Application) -> AsyncIterator[None]:
+    await app[FLEET].start()
+    yield
+    await app[FLEET].close()

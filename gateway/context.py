@@ -1,0 +1,59 @@
+"""What is known of one HTTP request while it runs."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# W3C Trace Context, section 3.2: version, trace id, parent id, flags.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]*)?")
+_TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
+
+
+@dataclass
+class Exchange:
+    """One request and its answer: what travels on to workers, and what the log line says."""
+
+    request_id: str
+    trace: dict[str, str]
+    timeout: float | None
+    started: float = field(default_factory=time.monotonic)
+    model: str = ""
+    """The canonical name, once a worker has answered: never a string of the client's choosing."""
+    stream: bool = False
+    workers: list[str] = field(default_factory=list)
+    """Every dispatch, retries included."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    status: int | None = None
+    """Set when the outcome is not the status on the wire: an answer that broke off half-way."""
+    error: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], timeout: float | None) -> Exchange:
+        given = headers.get("x-request-id", "")
+        trace = {}
+        if _TRACEPARENT.fullmatch(headers.get("traceparent", "")):
+            trace["traceparent"] = headers["traceparent"]
+            if _TRACESTATE.fullmatch(headers.get("tracestate", "")):
+                trace["tracestate"] = headers["tracestate"]
+        return cls(
+            request_id=given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}",
+            trace=trace,
+            timeout=timeout,
+        )
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """For the gRPC calls made on behalf of this request."""
+        return (("x-request-id", self.request_id), *self.trace.items())
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def remaining(self) -> float | None:
+        """Seconds to the deadline, not below 0; None without one."""
+        return None if self.timeout is None else max(0.0, self.timeout - self.elapsed())

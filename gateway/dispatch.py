@@ -1,0 +1,225 @@
+"""Carries one request to a worker, and to another one if the first is lost in time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Generic, Protocol, TypeVar
+
+import grpc
+
+from rostra.gateway.context import Exchange
+from rostra.gateway.errors import ApiError, shutting_down, unavailable
+from rostra.gateway.grpc_errors import RETRY_ELSEWHERE, api_error
+from rostra.gateway.metrics import Metrics
+from rostra.gateway.router import Router
+from rostra.gateway.worker_link import WorkerLink
+from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
+
+logger = logging.getLogger(__name__)
+
+RequestT = TypeVar("RequestT", chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
+ResponseT = TypeVar("ResponseT", chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
+
+
+class _Method(Protocol[RequestT, ResponseT]):
+    """A server-streaming method of a stub."""
+
+    def __call__(
+        self,
+        request: RequestT,
+        *,
+        timeout: float | None,
+        metadata: tuple[tuple[str, str], ...],
+    ) -> grpc.aio.UnaryStreamCall[RequestT, ResponseT]: ...
+
+
+class Dispatcher:
+    """Opens calls, and can end all of them."""
+
+    def __init__(self, router: Router, metrics: Metrics, max_attempts: int) -> None:
+        self.router = router
+        self.metrics = metrics
+        self.max_attempts = max_attempts
+        self.ending = False
+        self._running: set[grpc.aio.UnaryStreamCall] = set()
+
+    def chat(self, request: chat_pb2.ChatRequest, exchange: Exchange, *, hold: bool) -> ChatCall:
+        return Call(self, lambda stub: stub.Chat, request, exchange, hold, "messages")
+
+    def generate(
+        self, request: inference_pb2.GenerateRequest, exchange: Exchange, *, hold: bool
+    ) -> GenerateCall:
+        return Call(self, lambda stub: stub.Generate, request, exchange, hold, "prompt")
+
+    def end_all(self) -> None:
+        """Ends every running call, and every later one, with a 503."""
+        self.ending = True
+        for rpc in tuple(self._running):
+            rpc.cancel()
+
+    @contextmanager
+    def running(self, rpc: grpc.aio.UnaryStreamCall, link: WorkerLink) -> Iterator[None]:
+        """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
+        client has gone."""
+        self._running.add(rpc)
+        link.dispatched()
+        try:
+            yield
+        finally:
+            rpc.cancel()
+            link.finished()
+            self._running.discard(rpc)
+
+
+class Call(Generic[RequestT, ResponseT]):
+    """One request to the fleet.
+
+    While none of its messages was passed on, a lost worker is replaced by another. With `hold`
+    nothing is passed on before the stream has ended well; without, nothing before the first
+    token or finish.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        method: Callable[[inference_pb2_grpc.InferenceStub], _Method[RequestT, ResponseT]],
+        request: RequestT,
+        exchange: Exchange,
+        hold: bool,
+        prompt_param: str,
+    ) -> None:
+        self.model: control_pb2.ModelInfo
+        """The model that answers; set before the first message is passed on."""
+        self.link: WorkerLink
+        """The worker that answers; set like `model`."""
+        self._dispatcher = dispatcher
+        self._method = method
+        self._request = request
+        self._exchange = exchange
+        self._hold = hold
+        self._prompt_param = prompt_param
+
+    async def messages(self) -> AsyncGenerator[ResponseT, None]:
+        """The worker's messages in order. Raises ApiError."""
+        avoid: set[str] = set()
+        for attempt in itertools.count(1):
+            passed_on = False
+            try:
+                async with aclosing(self._attempt(attempt, avoid)) as messages:
+                    async for message in messages:
+                        passed_on = True
+                        yield message
+                return
+            except grpc.aio.AioRpcError as error:
+                avoid.add(self.link.address)
+                logger.warning(
+                    "request %s: %s answered %s: %s",
+                    self._exchange.request_id,
+                    self.link.address,
+                    error.code().name,
+                    error.details(),
+                )
+                if passed_on or not self._may_retry(error.code(), attempt, avoid):
+                    raise self._api_error(error) from error
+                self._dispatcher.metrics.retries.labels(error.code().name).inc()
+            await asyncio.sleep(0.05 * 1.5 ** (attempt - 1) * random.uniform(0.8, 1.2))
+
+    async def detokenize(self, ids: list[int]) -> str:
+        """The text of some tokens, by the worker that answers. Raises ApiError."""
+        request = inference_pb2.DetokenizeRequest(model=self._request.model, ids=ids)
+        exchange = self._exchange
+        try:
+            response = await self.link.inference.Detokenize(
+                request, timeout=exchange.remaining(), metadata=exchange.metadata()
+            )
+        except grpc.aio.AioRpcError as error:
+            raise self._api_error(error) from error
+        return response.text
+
+    def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:
+        return api_error(error, model=self._request.model, prompt_param=self._prompt_param)
+
+    def _may_retry(self, code: grpc.StatusCode, attempt: int, avoid: set[str]) -> bool:
+        if code not in RETRY_ELSEWHERE or attempt >= self._dispatcher.max_attempts:
+            return False
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            # A full queue is no better a moment later; only a worker not asked yet may have room.
+            other = self._dispatcher.router.choose(self._request.model, avoid)
+            return other is not None and other.address not in avoid
+        return True
+
+    async def _attempt(self, attempt: int, avoid: set[str]) -> AsyncGenerator[ResponseT, None]:
+        exchange, model = self._exchange, self._request.model
+        self.link = await self._dispatcher.router.acquire(model, avoid, exchange.remaining())
+        self.model = self.link.models[model]
+        exchange.model = self.model.name
+        exchange.workers.append(self.link.address)
+        if self._dispatcher.ending:
+            raise shutting_down()
+        if attempt > 1:
+            # The worker that lost its first attempt may not have noticed yet.
+            self._request.request_id += f"-{attempt}"
+        rpc = self._method(self.link.inference)(
+            self._request, timeout=exchange.remaining(), metadata=exchange.metadata()
+        )
+        held: list[ResponseT] = []
+        clock = _TokenClock(self._dispatcher.metrics, exchange)
+        with self._dispatcher.running(rpc, self.link):
+            try:
+                async for message in rpc:
+                    clock.observe(message)
+                    held.append(message)
+                    if self._hold or not clock.started:
+                        continue
+                    for ready in held:
+                        yield ready
+                    held.clear()
+            except asyncio.CancelledError:
+                raise self._reason_of_cancellation() from None
+        for ready in held:
+            yield ready
+
+    def _reason_of_cancellation(self) -> BaseException:
+        """gRPC uses CancelledError for a call that was ended from here, too; only the task knows
+        whether it is itself to end."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            return asyncio.CancelledError()
+        if self._dispatcher.ending:
+            return shutting_down()
+        return unavailable("The worker left the mesh before the answer was complete")
+
+
+ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
+GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
+
+
+class _TokenClock:
+    """Measures the times between the tokens of one call."""
+
+    def __init__(self, metrics: Metrics, exchange: Exchange) -> None:
+        self._metrics = metrics
+        self._exchange = exchange
+        self._last: dict[int, float] = {}
+        self.started = False
+        """Whether a token or a finish has come."""
+
+    def observe(self, message: chat_pb2.ChatResponse | inference_pb2.GenerateResponse) -> None:
+        if message.HasField("usage"):
+            self._exchange.prompt_tokens += message.usage.prompt_tokens
+            self._exchange.completion_tokens += message.usage.completion_tokens
+        if not (message.HasField("delta") or message.HasField("finish")):
+            return
+        model, now = self._exchange.model, self._exchange.elapsed()
+        if message.index in self._last:
+            gap = now - self._last[message.index]
+            self._metrics.inter_token_latency.labels(model).observe(gap)
+        elif not self.started:
+            self._metrics.time_to_first_token.labels(model).observe(now)
+        self._last[message.index] = now
+        self.started = True

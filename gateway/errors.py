@@ -1,0 +1,101 @@
+"""Errors of the gateway: those an operator mends, and those a client is answered with."""
+
+from __future__ import annotations
+
+import math
+
+
+class GatewayError(Exception):
+    """Something the operator can mend. One line: what is wrong, where, what to do."""
+
+
+class ApiError(Exception):
+    """An answer other than success, in the envelope of the OpenAI API.
+
+    `retry_after` is in seconds and becomes the header `Retry-After`.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    def envelope(self) -> dict[str, dict[str, str | None]]:
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def headers(self) -> dict[str, str]:
+        if self.retry_after is None:
+            return {}
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+
+
+def model_not_found(model: str) -> ApiError:
+    return ApiError(
+        404,
+        f"The model '{model}' does not exist here; GET /v1/models lists those that do",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def unavailable(message: str, retry_after: float = 1.0) -> ApiError:
+    return ApiError(
+        503,
+        message,
+        kind="service_unavailable_error",
+        code="no_worker_available",
+        retry_after=retry_after,
+    )
+
+
+def worker_fault(message: str) -> ApiError:
+    """The worker broke the contract or failed for a reason that is not the client's."""
+    return ApiError(502, message, kind="server_error", code="worker_error")
+
+
+def deadline_exceeded() -> ApiError:
+    return ApiError(
+        504,
+        "The request did not finish within the time this gateway allows",
+        kind="timeout_error",
+        code="deadline_exceeded",
+    )
+
+
+def shutting_down() -> ApiError:
+    return ApiError(
+        503,
+        "The gateway is shutting down",
+        kind="service_unavailable_error",
+        code="shutting_down",
+        retry_after=1.0,
+    )
+
+
+def internal_error() -> ApiError:
+    return ApiError(
+        500,
+        "The gateway failed; its log has the details under this request's x-request-id",
+        kind="server_error",
+        code="internal_error",
+    )

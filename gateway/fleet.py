@@ -1,0 +1,86 @@
+"""All workers that the gateway knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from rostra.gateway.membership import Membership
+from rostra.gateway.settings import GatewaySettings
+from rostra.gateway.worker_link import WorkerLink
+from rostra.v1 import control_pb2
+
+
+class Fleet:
+    """Keeps one link to each member, and tells waiters when something changed."""
+
+    def __init__(self, membership: Membership, settings: GatewaySettings) -> None:
+        self._membership = membership
+        self._settings = settings
+        self._links: dict[str, WorkerLink] = {}
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._following: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    def __iter__(self) -> Iterator[WorkerLink]:
+        return iter(self._links.values())
+
+    async def start(self) -> None:
+        self._following = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+        for address in list(self._links):
+            self._drop(address)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def serving(self, model: str) -> list[WorkerLink]:
+        return [link for link in self if link.serving and model in link.models]
+
+    def any_serving(self) -> bool:
+        return any(link.serving for link in self)
+
+    def may_serve(self, model: str) -> bool:
+        """Whether the model was ever seen, or could not have been because nobody is there."""
+        return any(model in link.models for link in self) or not self.any_serving()
+
+    def models(self) -> dict[str, tuple[control_pb2.ModelInfo, int]]:
+        """The models that are served now, with the Unix time of their first appearance."""
+        found: dict[str, tuple[control_pb2.ModelInfo, int]] = {}
+        for link in self:
+            for info in link.models.values() if link.serving else ():
+                seen = link.first_seen[info.name]
+                known = found.get(info.name)
+                found[info.name] = (info, min(seen, known[1]) if known else seen)
+        return found
+
+    async def wait_for_change(self, timeout: float) -> None:
+        """Returns after the next change, or raises TimeoutError."""
+        changed = self._changed
+        async with asyncio.timeout(timeout):
+            await changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _follow(self) -> None:
+        async for addresses in self._membership.addresses():
+            for address in self._links.keys() - addresses:
+                self._drop(address)
+            for address in sorted(addresses - self._links.keys()):
+                link = WorkerLink(address, self._settings, self._notify)
+                self._links[address] = link
+                self._runs[address] = asyncio.create_task(link.run())
+            self._notify()
+
+    def _drop(self, address: str) -> None:
+        """Takes no new requests to a member that has left; those it still answers may finish."""
+        self._runs.pop(address).cancel()
+        closing = asyncio.create_task(self._links.pop(address).close(self._settings.drain_grace))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)

@@ -1,0 +1,117 @@
+"""From the statuses of rostra.v1 to answers of the OpenAI API."""
+
+from __future__ import annotations
+
+from google.rpc import error_details_pb2
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from grpc_status import rpc_status
+
+from rostra.gateway.errors import (
+    ApiError,
+    deadline_exceeded,
+    model_not_found,
+    unavailable,
+    worker_fault,
+)
+
+RETRY_ELSEWHERE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
+"""A second worker may answer where the first could not; every other status would repeat itself."""
+
+
+class StatusDetails:
+    """The google.rpc details of a status, empty where the worker sent none."""
+
+    def __init__(self, error: AioRpcError) -> None:
+        self.reason = ""
+        self.metadata: dict[str, str] = {}
+        self.field: str | None = None
+        self.violation = ""
+        self.retry_delay: float | None = None
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        for detail in status.details if status else ():
+            if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+                info = error_details_pb2.ErrorInfo()
+                detail.Unpack(info)
+                self.reason, self.metadata = info.reason, dict(info.metadata)
+            elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+                bad = error_details_pb2.BadRequest()
+                detail.Unpack(bad)
+                if bad.field_violations:
+                    self.field = bad.field_violations[0].field
+                    self.violation = bad.field_violations[0].description
+            elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
+                retry = error_details_pb2.RetryInfo()
+                detail.Unpack(retry)
+                self.retry_delay = retry.retry_delay.ToNanoseconds() / 1e9
+
+
+def api_error(error: AioRpcError, *, model: str, prompt_param: str) -> ApiError:
+    """What the client is told. `prompt_param` is the name its endpoint gives the prompt."""
+    details = StatusDetails(error)
+    match error.code():
+        case StatusCode.INVALID_ARGUMENT if details.reason == "context_length_exceeded":
+            answer = _context_length_exceeded(error, details, prompt_param)
+        case StatusCode.INVALID_ARGUMENT:
+            answer = ApiError(
+                400,
+                details.violation or error.details() or "The worker refused the request",
+                param=_rest_name(details.field, prompt_param),
+                code=details.reason.lower() or "invalid_value",
+            )
+        case StatusCode.NOT_FOUND:
+            answer = model_not_found(model)
+        case StatusCode.UNIMPLEMENTED:
+            answer = ApiError(
+                400,
+                error.details() or f"The model '{model}' cannot do that",
+                code="unsupported_operation",
+            )
+        case StatusCode.ALREADY_EXISTS:
+            answer = ApiError(409, "A request of this id is running", code="already_exists")
+        case StatusCode.RESOURCE_EXHAUSTED:
+            answer = ApiError(
+                429,
+                "Every worker of this model has a full queue; come back later",
+                kind="rate_limit_error",
+                code="queue_full",
+                retry_after=details.retry_delay or 1.0,
+            )
+        case StatusCode.DEADLINE_EXCEEDED:
+            answer = deadline_exceeded()
+        case StatusCode.UNAVAILABLE:
+            answer = unavailable(
+                "The worker was lost before the answer was complete", details.retry_delay or 1.0
+            )
+        case code:
+            answer = worker_fault(f"The worker failed with the status {code.name}")
+    return answer
+
+
+def _context_length_exceeded(
+    error: AioRpcError, details: StatusDetails, prompt_param: str
+) -> ApiError:
+    numbers = details.metadata
+    if "max_model_len" not in numbers or "prompt_tokens" not in numbers:
+        message = error.details() or "The request is longer than the model's context"
+    else:
+        message = (
+            f"This model's maximum context length is {numbers['max_model_len']} tokens; "
+            f"the request has {numbers['prompt_tokens']} in the {prompt_param}"
+        )
+        if numbers.get("max_tokens"):
+            message += f" and asks for {numbers['max_tokens']} more"
+    return ApiError(400, message, param=prompt_param, code="context_length_exceeded")
+
+
+def _rest_name(field: str | None, prompt_param: str) -> str | None:
+    """The REST field behind a field of the proto, for instance `temperature` for
+    `sampling.temperature`."""
+    if not field:
+        return None
+    name = field.removeprefix("sampling.")
+    if prompt_param == "prompt":
+        return {"text": "prompt", "tokens": "prompt", "prompt_logprobs": "logprobs"}.get(name, name)
+    return {"logprobs": "top_logprobs", "template_variables": "chat_template_kwargs"}.get(
+        name, name
+    )

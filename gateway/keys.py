@@ -1,0 +1,17 @@
+"""Names under which the application and its requests carry their parts."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from rostra.gateway.context import Exchange
+from rostra.gateway.dispatch import Dispatcher
+from rostra.gateway.fleet import Fleet
+from rostra.gateway.metrics import Metrics
+from rostra.gateway.settings import GatewaySettings
+
+SETTINGS = web.AppKey("settings", GatewaySettings)
+FLEET = web.AppKey("fleet", Fleet)
+DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+METRICS = web.AppKey("metrics", Metrics)
+EXCHANGE = web.RequestKey("exchange", Exchange)

@@ -1,0 +1,108 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rostra.gateway.fleet import Fleet
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class Metrics:
+    """The gateway's own measurements; durations in seconds.
+
+    Every label is from a closed set: routes, models that workers serve, addresses of members.
+    """
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_FleetCollector(fleet))
+        self.requests = Counter(
+            "rostra_gateway_requests",
+            "Requests that ended. 499: the client went away.",
+            ("route", "model", "status"),
+            registry=self._registry,
+        )
+        self.in_flight = Gauge(
+            "rostra_gateway_requests_in_flight",
+            "Requests that are running.",
+            ("route",),
+            registry=self._registry,
+        )
+        self.duration = Histogram(
+            "rostra_gateway_request_duration_seconds",
+            "From the arrival of a request to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.time_to_first_token = Histogram(
+            "rostra_gateway_time_to_first_token_seconds",
+            "From the arrival of a request to the worker's first token.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.inter_token_latency = Histogram(
+            "rostra_gateway_inter_token_latency_seconds",
+            "Between a worker's messages of one output that carry tokens.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.prompt_tokens = Counter(
+            "rostra_gateway_prompt_tokens",
+            "Tokens of prompts, of answers that were completed.",
+            ("model",),
+            registry=self._registry,
+        )
+        self.completion_tokens = Counter(
+            "rostra_gateway_completion_tokens",
+            "Tokens generated, of answers that were completed.",
+            ("model",),
+            registry=self._registry,
+        )
+        self.retries = Counter(
+            "rostra_gateway_retries",
+            "Dispatches after the first of a request, by the status that made them necessary.",
+            ("status",),
+            registry=self._registry,
+        )
+
+    def render(self) -> bytes:
+        """The text format of Prometheus."""
+        return generate_latest(self._registry)
+
+
+class _FleetCollector(Collector):
+    """Reads the fleet when it is asked, so that a worker that has left leaves no stale series."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def collect(self) -> Iterator[Metric]:
+        up = self._gauge("up", "1 if the worker is serving, else 0.")
+        running = self._gauge("running_requests", "Requests running at the worker.")
+        waiting = self._gauge("waiting_requests", "Requests queued at the worker.")
+        queued = self._gauge("queued_tokens", "Tokens the worker has not computed yet.")
+        used = self._gauge("kv_blocks_used", "Blocks of the KV cache held by requests.")
+        total = self._gauge("kv_blocks", "Blocks of the KV cache.")
+        for link in self._fleet:
+            labels = (link.address,)
+            up.add_metric(labels, float(link.serving))
+            if link.serving:
+                running.add_metric(labels, link.load.running_requests)
+                waiting.add_metric(labels, link.load.waiting_requests)
+                queued.add_metric(labels, link.load.queued_tokens)
+                used.add_metric(labels, link.load.kv_blocks_used)
+                total.add_metric(labels, link.load.kv_blocks_total)
+        return iter((up, running, waiting, queued, used, total))
+
+    @staticmethod
+    def _gauge(name: str, documentation: str) -> GaugeMetricFamily:
+        return GaugeMetricFamily(f"rostra_gateway_worker_{name}", documentation, labels=("worker",))

@@ -1,0 +1,158 @@
+"""What surrounds every handler: identity, log line and metrics; CORS; the error envelope."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import hdrs, web
+
+from rostra.gateway.context import Exchange
+from rostra.gateway.errors import ApiError, internal_error
+from rostra.gateway.keys import EXCHANGE, METRICS, SETTINGS
+
+access_logger = logging.getLogger("rostra.gateway.access")
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_CLIENT_GONE = 499
+"""nginx's status for a client that did not wait for its answer."""
+_UNROUTED = "unrouted"
+_PROBES = ("/health", "/ready", "/metrics")
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives the request its id, and accounts for it when it has ended, however it has."""
+    app = request.app
+    exchange = Exchange.of(request.headers, app[SETTINGS].request_timeout)
+    request[EXCHANGE] = exchange
+    metrics, route = app[METRICS], _route(request)
+    status = _CLIENT_GONE
+    metrics.in_flight.labels(route).inc()
+    try:
+        response = await handler(request)
+        status = exchange.status or response.status
+        return response
+    except asyncio.CancelledError:
+        exchange.error = "client_gone"
+        raise
+    finally:
+        metrics.in_flight.labels(route).dec()
+        metrics.requests.labels(route, exchange.model, str(status)).inc()
+        metrics.duration.labels(route).observe(exchange.elapsed())
+        if exchange.model:
+            metrics.prompt_tokens.labels(exchange.model).inc(exchange.prompt_tokens)
+            metrics.completion_tokens.labels(exchange.model).inc(exchange.completion_tokens)
+        _log(request, exchange, status)
+
+
+@web.middleware
+async def envelope_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure becomes the error object of the OpenAI API."""
+    exchange = request[EXCHANGE]
+    try:
+        return await handler(request)
+    except ApiError as error:
+        answer = error
+    except web.HTTPException as error:
+        answer = _of_http(request, error)
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return _response(exchange, answer, {hdrs.ALLOW: allowed})
+    except ConnectionError:
+        # The client is gone in the middle of its answer; nobody is left to be told.
+        raise asyncio.CancelledError from None
+    except Exception:
+        logger.exception("request %s failed", exchange.request_id)
+        answer = internal_error()
+    return _response(exchange, answer, answer.headers())
+
+
+@web.middleware
+async def preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers a browser that asks whether a page of another origin may call (CORS)."""
+    asks = hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+    if request.method != hdrs.METH_OPTIONS or not asks or not _allowed_origin(request):
+        return await handler(request)
+    return web.Response(
+        status=204,
+        headers={
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: request.headers.get(
+                hdrs.ACCESS_CONTROL_REQUEST_HEADERS, ""
+            ),
+            hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+        },
+    )
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Runs before the headers of any answer leave, streamed ones included."""
+    response.headers["x-request-id"] = request[EXCHANGE].request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.app[SETTINGS].cors_allowed_origins:
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+        if origin := _allowed_origin(request):
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "x-request-id, Retry-After"
+
+
+def _allowed_origin(request: web.Request) -> str | None:
+    allowed = request.app[SETTINGS].cors_allowed_origins
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin if origin and (origin in allowed or "*" in allowed) else None
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> ApiError:
+    where = f"{request.method} {request.path}"
+    match error.status:
+        case 404:
+            return ApiError(404, f"There is no route {where}", code="unknown_url")
+        case 405:
+            return ApiError(405, f"{where}: method not allowed", code="method_not_allowed")
+        case 413:
+            limit = request.app[SETTINGS].max_body_bytes
+            return ApiError(413, f"The body is larger than {limit} bytes", code="request_too_large")
+        case status:
+            return ApiError(status, error.reason)
+
+
+def _response(exchange: Exchange, error: ApiError, headers: dict[str, str]) -> web.Response:
+    exchange.error = error.code
+    return web.Response(
+        body=orjson.dumps(error.envelope()),
+        content_type="application/json",
+        status=error.status,
+        headers=headers,
+    )
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else _UNROUTED
+
+
+def _log(request: web.Request, exchange: Exchange, status: int) -> None:
+    record = {
+        "time": datetime.now(UTC),
+        "request_id": exchange.request_id,
+        "remote": request.remote,
+        "method": request.method,
+        "path": request.path,
+        "status": status,
+        "error": exchange.error,
+        "seconds": round(exchange.elapsed(), 4),
+        "model": exchange.model or None,
+        "stream": exchange.stream,
+        "workers": exchange.workers,
+        "prompt_tokens": exchange.prompt_tokens,
+        "completion_tokens": exchange.completion_tokens,
+        "traceparent": exchange.trace.get("traceparent"),
+    }
+    level = logging.DEBUG if request.path in _PROBES else logging.INFO
+    access_logger.log(level, "%s", orjson.dumps(record).decode())

@@ -1,0 +1,78 @@
+"""From the body of an HTTP request to a request model, or an answer that names what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from rostra.gateway.errors import ApiError
+from rostra.gateway.schemas.fields import Schema
+
+SchemaT = TypeVar("SchemaT", bound=Schema)
+
+_CODES = {
+    "missing": "missing_required_parameter",
+    "extra_forbidden": "unknown_parameter",
+    "unsupported_parameter": "unsupported_parameter",
+}
+
+
+async def read_body(request: web.Request, schema: type[SchemaT], timeout: float) -> SchemaT:
+    """Raises ApiError: 400, 408 when the body does not arrive within `timeout` seconds, 415."""
+    # A page of another origin can post any other content type without asking first (CORS).
+    if request.content_type != "application/json":
+        raise ApiError(
+            415, "Set the header Content-Type: application/json", code="unsupported_media_type"
+        )
+    try:
+        async with asyncio.timeout(timeout):
+            raw = await request.read()
+    except TimeoutError:
+        raise ApiError(408, "The body of the request did not arrive", code="timeout") from None
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(400, f"The body is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(document, dict):
+        raise ApiError(400, "The body must be a JSON object", code="invalid_json")
+    return validate(document, schema)
+
+
+def validate(document: dict[str, object], schema: type[SchemaT]) -> SchemaT:
+    try:
+        return schema.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+    path = list(first["loc"])
+    if first["type"] == "broken_rule":
+        path.append(first["ctx"]["field"])
+    param = field_path(path)
+    kind = first["type"]
+    match kind:
+        case "missing":
+            message = f"{param} is required"
+        case "extra_forbidden":
+            message = f"Unrecognised request argument: {param}"
+        case "unsupported_parameter" | "broken_rule":
+            message = first["msg"]
+        case _:
+            message = f"{param}: {first['msg']}"
+    default = "invalid_type" if kind.endswith("_type") else "invalid_value"
+    raise ApiError(400, message, param=param, code=_CODES.get(kind, default))
+
+
+def field_path(location: Iterable[str | int]) -> str:
+    """`messages[0].content` for ("messages", 0, "<parts>", "content"): the tags of unions are no
+    part of what the client wrote, nor is pydantic's mark of a dictionary's key."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith("<") and part != "[key]":
+            path += f".{part}" if path else part
+    return path

@@ -1,0 +1,52 @@
+"""POST /v1/chat/completions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from rostra.gateway.answers.chat import ChatChoices, whole_choices
+from rostra.gateway.answers.envelope import Envelope
+from rostra.gateway.event_stream import Batch, respond_with_events
+from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
+from rostra.gateway.request_body import read_body
+from rostra.gateway.schemas.chat import ChatCompletionRequest
+from rostra.gateway.to_proto import chat_request
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    exchange = request[EXCHANGE]
+    timeout = request.app[SETTINGS].body_timeout
+    body = await read_body(request, ChatCompletionRequest, timeout)
+    exchange.stream = bool(body.stream)
+    envelope = Envelope(
+        "chatcmpl", "chat.completion", "chat.completion.chunk", include_usage=body.include_usage
+    )
+    call = request.app[DISPATCHER].chat(
+        chat_request(body, envelope.id), exchange, hold=not body.stream
+    )
+    choices = ChatChoices(body.num_outputs, logprobs=bool(body.logprobs))
+
+    if not body.stream:
+        chunks: list[dict[str, Any]] = []
+        async with aclosing(call.messages()) as messages:
+            async for message in messages:
+                chunks += choices.of(message)
+        answer = whole_choices(chunks, body.num_outputs)
+        payload = envelope.whole(call.model, answer, [choices.end()])
+        return web.Response(body=orjson.dumps(payload), content_type="application/json")
+
+    async def batches() -> AsyncGenerator[Batch, None]:
+        async with aclosing(call.messages()) as messages:
+            async for message in messages:
+                if batch := [envelope.chunk(call.model, one) for one in choices.of(message)]:
+                    yield batch
+        usage = choices.end()
+        if body.include_usage:
+            yield [envelope.usage_chunk(call.model, [usage])]
+
+    return await respond_with_events(request, batches(), exchange)

@@ -1,0 +1,45 @@
+"""GET /v1/models and /v1/models/{id}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from rostra.gateway.errors import model_not_found, unavailable
+from rostra.gateway.keys import FLEET
+from rostra.v1 import control_pb2
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """Those that a worker serves now."""
+    models = request.app[FLEET].models()
+    payload = {
+        "object": "list",
+        "data": [_model(*models[name]) for name in sorted(models)],
+    }
+    return web.Response(body=orjson.dumps(payload), content_type="application/json")
+
+
+async def retrieve_model(request: web.Request) -> web.Response:
+    fleet, wanted = request.app[FLEET], request.match_info["model"]
+    for info, first_seen in fleet.models().values():
+        if wanted in (info.name, *info.aliases):
+            payload = _model(info, first_seen)
+            return web.Response(body=orjson.dumps(payload), content_type="application/json")
+    if fleet.may_serve(wanted):
+        raise unavailable(f"No worker serves the model '{wanted}' at this moment")
+    raise model_not_found(wanted)
+
+
+def _model(info: control_pb2.ModelInfo, first_seen: int) -> dict[str, Any]:
+    return {
+        "id": info.name,
+        "object": "model",
+        "created": first_seen,
+        "owned_by": "rostra",
+        "aliases": list(info.aliases),
+        "max_model_len": info.max_model_len,
+        "revision": info.revision,
+    }

@@ -1,0 +1,35 @@
+"""For operators: /health, /ready and /metrics."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from rostra.gateway.keys import DISPATCHER, FLEET, METRICS
+
+
+async def health(request: web.Request) -> web.Response:
+    """200 as long as the process is alive."""
+    return web.Response(body=orjson.dumps({"status": "alive"}), content_type="application/json")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """200 when at least one worker is serving, else 503; the body says how each worker is."""
+    fleet = request.app[FLEET]
+    able = fleet.any_serving() and not request.app[DISPATCHER].ending
+    payload = {
+        "status": "ready" if able else "not ready",
+        "workers": {link.address: link.reason or "serving" for link in fleet},
+    }
+    return web.Response(
+        body=orjson.dumps(payload),
+        content_type="application/json",
+        status=200 if able else 503,
+        headers={} if able else {"Retry-After": "1"},
+    )
+
+
+async def metrics(request: web.Request) -> web.Response:
+    body = request.app[METRICS].render()
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,123 @@
+"""Kinds of fields that the request models are made of.
+
+Every optional field takes null for unset, and unset means the worker's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Strict, Tag
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+
+
+class Schema(BaseModel):
+    """JSON's types are taken as they are: "1" is no number and 1 no boolean."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def broken_rule(field: str, message: str) -> PydanticCustomError:
+    """An error of a whole model that belongs to one of its fields."""
+    return PydanticCustomError("broken_rule", "{message}", {"message": message, "field": field})
+
+
+def unsupported(message: str) -> PydanticCustomError:
+    return PydanticCustomError("unsupported_parameter", "{message}", {"message": message})
+
+
+def _refuse(value: Any, info: ValidationInfo) -> None:
+    if value not in (None, []):
+        raise unsupported(f"{info.field_name} is not supported here; leave it out")
+
+
+def only(*allowed: Any) -> Callable[[Any, ValidationInfo], Any]:
+    """Refuses every value but these, which ask for what happens anyway."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        if value is not None and value not in allowed:
+            choices = " or ".join(repr(choice) for choice in allowed)
+            raise unsupported(f"{info.field_name} can only be {choices} here, or left out")
+        return value
+
+    return check
+
+
+Refused = Annotated[Any, AfterValidator(_refuse)]
+"""Would change the answer in a way that is not supported. An empty list asks for nothing."""
+
+Hint = Annotated[Any, Field(description="Accepted: it does not change the answer.")]
+
+UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
+# JSON's keys are strings, hence the one place where a string is read as a number.
+TokenIdKey = Annotated[int, Strict(False), Field(ge=0, le=2**32 - 1)]
+
+
+def _string_or_list(value: Any) -> str | None:
+    return "<string>" if isinstance(value, str) else "<list>" if isinstance(value, list) else None
+
+
+StopString = Annotated[str, Field(min_length=1)]
+Stop = Annotated[
+    Annotated[StopString, Tag("<string>")]
+    | Annotated[list[StopString], Field(max_length=16), Tag("<list>")],
+    Discriminator(
+        _string_or_list,
+        custom_error_type="stop_type",
+        custom_error_message="Input should be a string or a list of strings",
+    ),
+]
+
+
+class StreamOptions(Schema):
+    include_usage: bool | None = None
+    include_obfuscation: Annotated[bool | None, AfterValidator(only(False))] = None
+
+
+class SamplingFields(Schema):
+    """What both endpoints say about sampling; the ranges are those of rostra.v1."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    logit_bias: dict[TokenIdKey, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=2**64 - 1)] | None = None
+    stop: Stop | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
+
+    # Beyond the OpenAI API, under the names that other servers use.
+    top_k: Annotated[int, Field(ge=-1, le=2**32 - 1)] | None = None
+    """-1 and 0 keep all tokens."""
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    stop_token_ids: list[UInt32] | None = None
+    ignore_eos: bool | None = None
+    min_tokens: UInt32 | None = None
+
+    @property
+    def stop_strings(self) -> list[str]:
+        return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
+
+    @property
+    def num_outputs(self) -> int:
+        return self.n or 1
+
+
+class RequestFields(SamplingFields):
+    """What both endpoints have besides."""
+
+    model: Annotated[str, Field(min_length=1)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    cache_salt: str | None = None
+    priority: Int32 | None = None
+
+    @property
+    def include_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)

@@ -1,0 +1,92 @@
+"""Runs a gateway until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+from aiohttp import web
+
+from rostra.gateway.app import create_app
+from rostra.gateway.errors import GatewayError
+from rostra.gateway.keys import DISPATCHER
+from rostra.gateway.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LAST_WORDS = 5.0
+"""Seconds for answers that were ended to reach their clients."""
+
+
+def make_runner(app: web.Application, settings: GatewaySettings) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=settings.drain_grace + _LAST_WORDS,
+    )
+
+
+async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: accepts nothing new, lets what runs finish for
+    `drain_grace` seconds, ends the rest with an error each, and returns. A second signal ends the
+    rest at once.
+
+    `on_ready` gets the URL once connections are accepted. Raises GatewayError when the address
+    cannot be listened on.
+    """
+    app = create_app(settings)
+    runner = make_runner(app, settings)
+    stop = _on_signals(app)
+    await runner.setup()
+    try:
+        url = await _listen(runner, settings)
+        logger.info("gateway listens on %s", url)
+        if on_ready is not None:
+            on_ready(url)
+        await stop.wait()
+        logger.info("gateway stops; what runs has %g s to finish", settings.drain_grace)
+        loop = asyncio.get_running_loop()
+        loop.call_later(settings.drain_grace, app[DISPATCHER].end_all)
+    finally:
+        await runner.cleanup()
+        for number in _SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+
+def _on_signals(app: web.Application) -> asyncio.Event:
+    """An event that the first signal sets; each further one ends what still runs."""
+    stop = asyncio.Event()
+
+    def received() -> None:
+        if stop.is_set():
+            app[DISPATCHER].end_all()
+        stop.set()
+
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, received)
+    return stop
+
+
+async def _listen(runner: web.AppRunner, settings: GatewaySettings) -> str:
+    where = f"{settings.host}:{settings.port}"
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except socket.gaierror:
+        raise GatewayError(
+            f"cannot listen on {where}: {settings.host} is no address of this host; "
+            "choose another host"
+        ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            problem = "the port is in use; stop what uses it or choose another port"
+        else:
+            problem = f"{error.strerror}; choose another host or port"
+        raise GatewayError(f"cannot listen on {where}: {problem}") from None
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,87 @@
+"""Settings of one gateway."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
+
+from rostra.gateway.errors import GatewayError
+
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
+
+
+def _worker_address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or not 1 <= int(match[2]) <= 65535:
+        raise ValueError(f"'{value}' is no worker address; write host:port")
+    return value
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("the same worker is listed twice")
+    return values
+
+
+WorkerAddress = Annotated[str, AfterValidator(_worker_address)]
+
+
+class GatewaySettings(BaseModel):
+    """What a gateway needs to know before it starts. Durations are in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    """0: any free port."""
+    workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    """host:port of each worker."""
+
+    max_body_bytes: PositiveInt = 10 * 2**20
+    """Of a request, after decompression."""
+    body_timeout: PositiveFloat = 60.0
+    """For the body of a request to arrive."""
+    max_prompts: PositiveInt = 128
+    """Prompts in one call of /v1/completions; they run at the same time."""
+    request_timeout: PositiveFloat | None = 3600.0
+    """From the arrival of a request to the end of its answer."""
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may call this gateway from a browser; "*" is every origin."""
+
+    worker_wait: float = Field(default=5.0, ge=0)
+    """How long a request waits for a worker of its model when none is serving."""
+    max_attempts: PositiveInt = 3
+    """Dispatches of one request, while nothing of its answer was sent."""
+    connect_interval: PositiveFloat = 0.2
+    """Between attempts to reach a worker that is gone."""
+    load_interval: PositiveFloat = 0.5
+    """Between readings of a worker's load, which are also its heartbeat."""
+    load_timeout: PositiveFloat = 1.5
+    """A worker that has not answered a reading by then counts as dead."""
+    keepalive_interval: PositiveFloat = 5.0
+    """Between HTTP/2 pings; with `keepalive_timeout` it bounds how long a stream can be dead."""
+    keepalive_timeout: PositiveFloat = 5.0
+
+    drain_grace: float = Field(default=30.0, ge=0)
+    """How long running requests may go on after SIGTERM or SIGINT."""
+
+    @classmethod
+    def of(cls, **values: Any) -> GatewaySettings:
+        """The settings, or a GatewayError whose one line names the first wrong value."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            raise GatewayError(f"gateway setting {where}: {message}") from None

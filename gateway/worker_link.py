@@ -1,0 +1,154 @@
+"""The gateway's view of one worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from rostra.gateway.settings import GatewaySettings
+from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
+
+logger = logging.getLogger(__name__)
+
+_HEALTH_SERVICE = "rostra.v1.Inference"
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+
+
+class _WorkerGoneError(Exception):
+    """The worker cannot be used; the message says why."""
+
+
+def channel_options(settings: GatewaySettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.keepalive_time_ms", int(settings.keepalive_interval * 1000)),
+        ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        # The least time an attempt to connect is given, whatever the backoff says.
+        ("grpc.min_reconnect_backoff_ms", 2000),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        # Workers are members of the mesh: never reached through the environment's web proxy.
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # Channels of other gateways in this process must not share a dead connection's backoff.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+
+
+class WorkerLink:
+    """One channel to one worker, and what is known of it: health, models, load.
+
+    `run` keeps that up to date until it is cancelled. `on_change` is called whenever `serving`
+    or `models` may have changed.
+    """
+
+    def __init__(
+        self, address: str, settings: GatewaySettings, on_change: Callable[[], None]
+    ) -> None:
+        self.address = address
+        self.models: dict[str, control_pb2.ModelInfo] = {}
+        """By name and by alias. What the worker served last, also while it is gone."""
+        self.first_seen: dict[str, int] = {}
+        """Unix time at which the gateway first met each model, by name."""
+        self.load = control_pb2.GetLoadResponse()
+        self.reason = "not reached yet"
+        """Why the worker is not serving; empty when it is."""
+        self._settings = settings
+        self._on_change = on_change
+        self._credit = 0
+        self._healthy = asyncio.Event()
+        self._channel = grpc.aio.insecure_channel(address, options=channel_options(settings))
+        self.inference = inference_pb2_grpc.InferenceStub(self._channel)
+        self._control = control_pb2_grpc.ControlStub(self._channel)
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    @property
+    def serving(self) -> bool:
+        return not self.reason
+
+    @property
+    def pending_requests(self) -> int:
+        """Requests at the worker: its last report, corrected by this gateway's own since then."""
+        reported = self.load.running_requests + self.load.waiting_requests
+        return max(0, reported + self._credit)
+
+    def dispatched(self) -> None:
+        self._credit += 1
+
+    def finished(self) -> None:
+        self._credit -= 1
+
+    async def run(self) -> None:
+        while True:
+            self._healthy.clear()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._watch_health())
+                    group.create_task(self._poll())
+            except* grpc.aio.AioRpcError as errors:
+                first = errors.exceptions[0]
+                assert isinstance(first, grpc.aio.AioRpcError)
+                self._set_reason(f"{first.code().name}: {first.details()}")
+            except* _WorkerGoneError as gone:
+                self._set_reason(str(gone.exceptions[0]))
+            await asyncio.sleep(self._settings.connect_interval)
+
+    async def close(self, grace: float) -> None:
+        """Ends what still runs on the channel after `grace` seconds."""
+        await self._channel.close(grace)
+
+    async def _watch_health(self) -> None:
+        request = health_pb2.HealthCheckRequest(service=_HEALTH_SERVICE)
+        async for response in self._health.Watch(request):
+            if response.status == _SERVING:
+                self._healthy.set()
+            else:
+                self._healthy.clear()
+                name = health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+                self._set_reason(f"its health is {name}")
+        raise _WorkerGoneError("its health stream ended")
+
+    async def _poll(self) -> None:
+        timeout = self._settings.load_timeout
+        while True:
+            await self._healthy.wait()
+            if not self.serving:
+                # A worker that comes back may be another process with other models.
+                self._take_models(
+                    await self._control.GetModelInfo(
+                        control_pb2.GetModelInfoRequest(), timeout=timeout
+                    )
+                )
+            load = await self._control.GetLoad(control_pb2.GetLoadRequest(), timeout=timeout)
+            if self._healthy.is_set():
+                self.load = load
+                self._credit = 0
+                self._set_reason("it is draining" if load.draining else "")
+            await asyncio.sleep(self._settings.load_interval)
+
+    def _take_models(self, response: control_pb2.GetModelInfoResponse) -> None:
+        if not response.models:
+            raise _WorkerGoneError("it serves no model")
+        self.models = {
+            name: model for model in response.models for name in (model.name, *model.aliases)
+        }
+        for model in response.models:
+            self.first_seen.setdefault(model.name, int(time.time()))
+
+    def _set_reason(self, reason: str) -> None:
+        if reason == self.reason:
+            return
+        was_serving, self.reason = self.serving, reason
+        if not reason:
+            logger.info("worker %s serves %s", self.address, ", ".join(self.models))
+        elif was_serving:
+            logger.warning("worker %s is out: %s", self.address, reason)
+        else:
+            logger.info("worker %s is still out: %s", self.address, reason)
+        self._on_change()

@@ -1,0 +1,215 @@
+"""A worker that says what a test tells it to, over a real gRPC server, and a gateway before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+from aiohttp.test_utils import TestClient, TestServer
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from rostra.gateway.app import create_app
+from rostra.gateway.keys import FLEET
+from rostra.gateway.settings import GatewaySettings
+from rostra.v1 import (
+    chat_pb2,
+    control_pb2,
+    control_pb2_grpc,
+    inference_pb2,
+    inference_pb2_grpc,
+    tokens_pb2,
+)
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+Script = Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[Any]]
+
+
+def token(text: str, logprob: float = -0.5, candidates: Iterable[tuple[str, float]] = ()) -> Any:
+    return tokens_pb2.TokenInfo(
+        id=len(text),
+        text=text,
+        logprob=logprob,
+        raw=text.encode(),
+        candidates=[
+            tokens_pb2.Candidate(id=len(other), text=other, logprob=value, raw=other.encode())
+            for other, value in candidates
+        ],
+    )
+
+
+def usage(prompt: int = 3, completion: int = 2) -> tokens_pb2.Usage:
+    return tokens_pb2.Usage(
+        prompt_tokens=prompt, completion_tokens=completion, cached_prompt_tokens=1
+    )
+
+
+def finish(reason: int = tokens_pb2.FINISH_REASON_STOP) -> tokens_pb2.Finish:
+    return tokens_pb2.Finish(reason=reason)
+
+
+def says(words: Iterable[str], *, pause: float = 0.0) -> Script:
+    """Answers every output with these words, one message each, by the rules of the contract."""
+    words = list(words)
+
+    async def script(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        chat = isinstance(request, chat_pb2.ChatRequest)
+        response = chat_pb2.ChatResponse if chat else inference_pb2.GenerateResponse
+        outputs = request.sampling.n or 1
+        yield response(request_id=request.request_id, prompt_tokens=3)
+        if not chat and request.sampling.HasField("prompt_logprobs"):
+            prompt = [token("Once"), token(" upon")]
+            prompt[0].ClearField("logprob")
+            yield response(prompt=prompt)
+        for word in words:
+            for index in range(outputs):
+                tokens = [token(word, candidates=[(word, -0.5), ("other", -1.5)])]
+                if chat:
+                    wanted = request.sampling.HasField("logprobs")
+                    delta = chat_pb2.ChatDelta(content=word, tokens=tokens if wanted else ())
+                else:
+                    delta = inference_pb2.GenerateDelta(text=word, tokens=tokens)
+                yield response(index=index, delta=delta)
+            await asyncio.sleep(pause)
+        for index in range(outputs):
+            last = usage(3, len(words) * outputs) if index == outputs - 1 else None
+            yield response(index=index, finish=finish(), usage=last)
+
+    return script
+
+
+async def refuse(
+    context: grpc.aio.ServicerContext,
+    code: grpc.StatusCode,
+    message: str = "no",
+    *,
+    reason: str = "",
+    field: str = "",
+    metadata: dict[str, str] | None = None,
+    retry_after: float | None = None,
+) -> None:
+    """Ends the call with a status and google.rpc details."""
+    details: list[Any] = []
+    if reason:
+        details.append(
+            error_details_pb2.ErrorInfo(reason=reason, domain="rostra.dev", metadata=metadata)
+        )
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=message)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if retry_after is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(retry_after * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    status = status_pb2.Status(code=code.value[0], message=message, details=packed)
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.ControlServicer):
+    """One worker; `script` may be replaced at any time."""
+
+    def __init__(self, script: Script | None = None, *, model: str = "tiny") -> None:
+        self.script = script or says(["Hello", " world"])
+        self.model = control_pb2.ModelInfo(
+            name=model, revision="abcdef0123456789", max_model_len=128, aliases=[f"{model}-latest"]
+        )
+        self.load = control_pb2.GetLoadResponse()
+        self.load_delay = 0.0
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, str]] = []
+        self.deadlines: list[float | None] = []
+        self.running = 0
+        self.cancelled = asyncio.Event()
+        self.address = ""
+
+    async def start(self, port: int = 0) -> ScriptedWorker:
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._health = health.aio.HealthServicer()
+        inference_pb2_grpc.add_InferenceServicer_to_server(self, self._server)
+        control_pb2_grpc.add_ControlServicer_to_server(self, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self.address = f"127.0.0.1:{self.port}"
+        await self.set_health(SERVING)
+        await self._server.start()
+        return self
+
+    async def stop(self) -> None:
+        """As abruptly as a process that is killed: open streams end UNAVAILABLE or broken."""
+        await self._server.stop(None)
+
+    async def set_health(self, status: int) -> None:
+        await self._health.set("rostra.v1.Inference", status)
+
+    async def Chat(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async for message in self._answer(request, context):
+            yield message
+
+    async def Generate(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        async for message in self._answer(request, context):
+            yield message
+
+    async def Detokenize(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        return inference_pb2.DetokenizeResponse(text="".join(f"<{one}>" for one in request.ids))
+
+    async def GetModelInfo(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        return control_pb2.GetModelInfoResponse(models=[self.model])
+
+    async def GetLoad(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await asyncio.sleep(self.load_delay)
+        return self.load
+
+    async def _answer(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.deadlines.append(context.time_remaining())
+        self.running += 1
+        try:
+            async for message in self.script(request, context):
+                yield message
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        finally:
+            self.running -= 1
+
+
+FAST = {
+    "connect_interval": 0.02,
+    "load_interval": 0.05,
+    "load_timeout": 0.5,
+    "worker_wait": 0.3,
+    "request_timeout": 20.0,
+}
+
+
+@asynccontextmanager
+async def gateway_before(
+    addresses: Iterable[str], *, ready: bool = True, **settings: Any
+) -> AsyncIterator[TestClient]:
+    """A gateway before these workers; with `ready`, all of them are known to serve."""
+    app = create_app(GatewaySettings.of(workers=tuple(addresses), **{**FAST, **settings}))
+    server = TestServer(app)
+    await server.start_server(handler_cancellation=True, access_log=None)
+    async with TestClient(server) as client:
+        if ready:
+            await eventually(lambda: all(link.serving for link in app[FLEET]))
+        yield client
+
+
+async def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+    """Waits until a condition holds."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
