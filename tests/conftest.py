@@ -1,0 +1,33 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from rostra.mesh.home import Home
+from rostra.mesh.store import DEMO_MODEL, resolve
+
+
+@pytest.fixture(scope="session")
+def demo_home() -> Home:
+    """A home that outlives the run, so that the demo model is converted once.
+
+    It holds the model from the package, never the hub's, so that tests see the same weights
+    everywhere.
+    """
+    root = os.environ.get("ROSTRA_TEST_HOME") or platformdirs.user_cache_path("rostra-tests")
+    home = Home.locate(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        resolve(DEMO_MODEL, home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def demo_model(demo_home: Home) -> Path:
+    """The folder of the demo model."""
+    return resolve(DEMO_MODEL, demo_home).path
