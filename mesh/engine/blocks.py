@@ -88,7 +88,7 @@ class BlockManager:
         return table
 
     def grow(self, table: BlockTable, num_tokens: int) -> list[int] | None:
-        """Ids of the blocks appended so that the table holds `num_tokens`, or None if they are short.
+        """Ids of the blocks appended for the table to hold `num_tokens`; None if too few are free.
 
         All or nothing: a table that cannot grow far enough does not grow.
         """

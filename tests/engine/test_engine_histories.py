@@ -1,0 +1,160 @@
+"""Whatever happens to an engine, every request ends once, as it would alone, and nothing leaks."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from engine_harness import ALPHABET, END, FAULT, Harness
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from rostra.mesh.engine.admission import PromptTooLongError, QueueFullError
+
+HISTORIES = 3000
+SHARDS = 6
+
+
+def random_harness(rng: random.Random) -> Harness:
+    return Harness(
+        num_blocks=rng.randint(1, 12),
+        block_size=rng.randint(1, 4),
+        max_model_len=rng.randint(4, 40),
+        max_num_seqs=rng.randint(1, 6),
+        max_num_batched_tokens=rng.randint(1, 16),
+        max_waiting_requests=rng.randint(0, 8),
+        prefix_caching=rng.random() < 0.8,
+    )
+
+
+def add_random(harness: Harness, rng: random.Random, request_id: str) -> bool:
+    """False where the engine refused, as it may: the prompt is too long or the queue full."""
+    prompt = [rng.choice(ALPHABET) for _ in range(rng.choice((1, 2, 3, 5, 8, 13)))]
+    if harness.requests and rng.random() < 0.4:
+        # Goes on from another request's prompt, as the next turn of a conversation does.
+        prompt = rng.choice(list(harness.requests.values())).prompt_token_ids + prompt
+    try:
+        harness.add(
+            request_id,
+            prompt[: rng.randint(1, 30)],
+            deadline=harness.now + rng.randint(0, 20) if rng.random() < 0.2 else None,
+            priority=rng.randint(0, 2),
+            salt=rng.choice(("", "", "other")),
+            max_tokens=rng.choice((1, 2, 5, 10, 1000)),
+            stop_token_ids=frozenset({END} if rng.random() < 0.3 else ()),
+            prompt_logprobs=0 if rng.random() < 0.15 else None,
+            temperature=FAULT if rng.random() < 0.05 else 1.0,
+        )
+    except (PromptTooLongError, QueueFullError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_random_histories(shard: int) -> None:
+    preemptions = hits = 0
+    for seed in range(shard, HISTORIES, SHARDS):
+        rng = random.Random(seed)
+        harness = random_harness(rng)
+        for number in range(rng.randint(5, 40)):
+            event = rng.random()
+            if event < 0.4:
+                add_random(harness, rng, f"r{number}")
+            elif event < 0.85:
+                harness.step()
+            elif event < 0.93 and harness.requests:
+                harness.abort(rng.choice(list(harness.requests)))
+            else:
+                harness.now += rng.randint(1, 5)
+        harness.drain()
+        harness.check_answers()
+        load = harness.engine.load()
+        preemptions += load.preemptions
+        hits += load.prefix_cache_hit_tokens
+    assert preemptions > HISTORIES / SHARDS / 10, "the histories preempt too little to prove much"
+    assert hits > HISTORIES / SHARDS / 10, "the histories share too little to prove much"
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """The same events, but chosen so that a failure shrinks to a short history."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.harness = Harness()
+
+    @initialize(
+        num_blocks=st.integers(1, 8),
+        block_size=st.integers(1, 3),
+        max_num_seqs=st.integers(1, 4),
+        budget=st.integers(1, 8),
+    )
+    def start(self, num_blocks: int, block_size: int, max_num_seqs: int, budget: int) -> None:
+        self.harness = Harness(
+            num_blocks=num_blocks,
+            block_size=block_size,
+            max_model_len=30,
+            max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=budget,
+        )
+
+    @rule(
+        prompt=st.lists(st.sampled_from(ALPHABET), min_size=1, max_size=10),
+        priority=st.integers(0, 1),
+        max_tokens=st.sampled_from((1, 3, 50)),
+        salt=st.sampled_from(("", "other")),
+        deadline=st.none() | st.integers(0, 10),
+        prompt_logprobs=st.sampled_from((None, None, 0)),
+        stop=st.booleans(),
+    )
+    def add(self, prompt, priority, max_tokens, salt, deadline, prompt_logprobs, stop) -> None:
+        fits = len(prompt) < self.harness.max_len
+        try:
+            self.harness.add(
+                f"r{len(self.harness.requests)}",
+                prompt,
+                priority=priority,
+                deadline=None if deadline is None else self.harness.now + deadline,
+                salt=salt,
+                max_tokens=max_tokens,
+                stop_token_ids=frozenset({END} if stop else ()),
+                prompt_logprobs=prompt_logprobs,
+            )
+        except PromptTooLongError:
+            assert not fits
+        else:
+            assert fits
+
+    @precondition(lambda self: self.harness.requests)
+    @rule(data=st.data())
+    def abort(self, data) -> None:
+        request_id = data.draw(st.sampled_from(sorted(self.harness.requests)))
+        ended = self.harness.finish(request_id) is not None
+        assert not (self.harness.abort(request_id) and ended)
+        assert not self.harness.abort(request_id), "the second abort finds nothing to end"
+
+    @rule(seconds=st.integers(1, 5))
+    def wait(self, seconds: int) -> None:
+        self.harness.now += seconds
+
+    @rule(count=st.integers(1, 4))
+    def step(self, count: int) -> None:
+        for _ in range(count):
+            self.harness.step()
+
+    def teardown(self) -> None:
+        self.harness.drain()
+        self.harness.check_answers()
+
+
+def test_chosen_histories() -> None:
+    run_state_machine_as_test(
+        EngineMachine,
+        settings=settings(max_examples=150, stateful_step_count=30, deadline=None),
+    )
