@@ -1,5 +1,6 @@
 """A worker that says what a test tells it to, over a real gRPC server, and a gateway before it."""
 
+# ruff: noqa: N802 (the services name their methods)
 from __future__ import annotations
 
 import asyncio
@@ -200,9 +201,7 @@ async def gateway_before(
 ) -> AsyncIterator[TestClient]:
     """A gateway before these workers; with `ready`, all of them are known to serve."""
     app = create_app(GatewaySettings.of(workers=tuple(addresses), **{**FAST, **settings}))
-    server = TestServer(app)
-    await server.start_server(handler_cancellation=True, access_log=None)
-    async with TestClient(server) as client:
+    async with TestClient(TestServer(app)) as client:
         if ready:
             await eventually(lambda: all(link.serving for link in app[FLEET]))
         yield client
@@ -211,5 +210,5 @@ async def gateway_before(
 async def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (conditions of every kind, none tells of itself)
             await asyncio.sleep(0.01)
