@@ -28,7 +28,9 @@ install-dev: $(VENV)/.installed-dev
 up: install
 	$(BIN)/rostra up $(ARGS)
 
+# ARGS goes to pytest, for instance: make test ARGS='-m "not browser"'
 test: install-dev
+	scripts/ensure-chromium
 	$(BIN)/pytest $(ARGS)
 
 lint: install-dev
@@ -47,7 +49,7 @@ stubs: install-dev
 	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
 
 bench: install-dev
-	$(BIN)/python -m benchmarks.serve --help
+	$(BIN)/python -m benchmarks.short
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

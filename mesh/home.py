@@ -17,6 +17,8 @@ class Home:
 
     cache: Path
     data: Path
+    root: Path | None = None
+    """The one folder that holds both, when it was chosen."""
 
     @classmethod
     def locate(cls, root: str | os.PathLike[str] | None = None) -> Home:
@@ -24,7 +26,7 @@ class Home:
         chosen = root or os.environ.get(ENVIRONMENT_VARIABLE)
         if chosen:
             path = Path(chosen).expanduser().resolve()
-            return cls(cache=path / "cache", data=path / "data")
+            return cls(cache=path / "cache", data=path / "data", root=path)
         return cls(
             cache=platformdirs.user_cache_path("rostra"),
             data=platformdirs.user_data_path("rostra"),

@@ -15,9 +15,10 @@ async def wait_ready(
     *,
     timeout: float,
     given_up: Callable[[], str | None],
+    accept: Callable[[bytes], bool] = lambda body: True,
     interval: float = 0.1,
 ) -> None:
-    """Returns once `url` answers 200.
+    """Returns once `url` answers 200 with a body that `accept` takes.
 
     `given_up` is asked between tries; a text from it ends the wait as a RostraError, as does
     `timeout` (seconds).
@@ -28,7 +29,7 @@ async def wait_ready(
         while True:
             try:
                 async with session.get(url) as response:
-                    if response.status == 200:
+                    if response.status == 200 and accept(await response.read()):
                         return
                     last = f"it answers {response.status}"
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -53,7 +53,9 @@ async def test_a_killed_child_is_started_again(tmp_path):
 
 async def test_backoff_grows(tmp_path):
     delays = []
-    child = python(tmp_path, "raise SystemExit(3)", on_exit=lambda n, c, delay: delays.append(delay))
+    child = python(
+        tmp_path, "raise SystemExit(3)", on_exit=lambda n, c, delay: delays.append(delay)
+    )
     child.start()
     try:
         await eventually(lambda: len(delays) == 3)

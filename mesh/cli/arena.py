@@ -1,0 +1,64 @@
+"""`rostra arena`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.errors import RostraError
+
+
+def arena(
+    config: Config = None,
+    home: HomeFolder = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    gateway_url: Annotated[
+        str | None, typer.Option("--gateway", help="Base URL of the gateway.")
+    ] = None,
+    votes_url: Annotated[
+        str | None,
+        typer.Option(help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder."),
+    ] = None,
+    ratings_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where `rostra rate` writes. Default: in the home folder."),
+    ] = None,
+) -> None:
+    """Run the arena: blind battles, votes, and the leaderboard."""
+    require_arena()
+    import asyncio
+
+    from rostra.arena.app import ArenaError, serve
+    from rostra.mesh.cli.config import RostraConfig
+    from rostra.mesh.home import Home
+
+    place = Home.locate(home)
+    given = RostraConfig.read(config)
+    settings = given.arena_settings(
+        host=host,
+        port=port,
+        gateway_url=gateway_url,
+        votes_url=votes_url or given.arena.get("votes_url") or place.votes_url,
+        ratings_dir=ratings_dir or given.arena.get("ratings_dir") or place.ratings,
+    )
+    try:
+        asyncio.run(
+            serve(settings, on_ready=lambda url: print(f"arena ready on {url}", flush=True))
+        )
+    except ArenaError as error:
+        raise RostraError(str(error)) from error
+
+
+def require_arena() -> None:
+    """Raises RostraError when the arena's packages are not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("panel", "sqlalchemy", "pymc") if find_spec(name) is None]
+    if missing:
+        raise RostraError(
+            f"the arena needs {', '.join(missing)}: install them with pip install 'rostra[arena]'"
+        )

@@ -1,0 +1,127 @@
+"""`rostra.toml`: which models run where, who competes, on which ports.
+
+The rooms own their settings; this module only reads the file and hands each room its table. The
+documented example is `default.toml` beside this file, which is also what runs without a file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rostra.mesh.engine.config import DType, EngineConfig
+from rostra.mesh.errors import RostraError
+
+if TYPE_CHECKING:
+    from rostra.arena.settings import ArenaSettings
+    from rostra.gateway.settings import GatewaySettings
+
+Model = TypeVar("Model", bound=BaseModel)
+
+DEFAULT_LISTEN = "127.0.0.1:0"
+
+
+class WorkerEntry(BaseModel):
+    """A `[[worker]]` table. Unset engine settings take the engine's own defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    listen: str = DEFAULT_LISTEN
+    drain_grace: float = Field(default=30.0, ge=0)
+
+    device: str | None = None
+    dtype: DType | None = None
+    block_size: int | None = Field(default=None, ge=1)
+    num_blocks: int | None = Field(default=None, ge=1)
+    kv_cache_bytes: int | None = Field(default=None, ge=1)
+    max_model_len: int | None = Field(default=None, ge=1)
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    max_num_batched_tokens: int | None = Field(default=None, ge=1)
+    max_waiting_requests: int | None = Field(default=None, ge=0)
+    prefix_caching: bool | None = None
+    num_threads: int | None = Field(default=None, ge=1)
+
+    @property
+    def served_name(self) -> str:
+        """`name`, else the last part of `model` without a file's ending."""
+        return self.name or Path(self.model).name.removesuffix(".gguf")
+
+    def engine_config(self, model_path: Path) -> EngineConfig:
+        own = {"model", "name", "aliases", "listen", "drain_grace"}
+        given = self.model_dump(exclude=own, exclude_none=True)
+        return EngineConfig(model_path=str(model_path), **given)
+
+
+class RostraConfig(BaseModel):
+    """The whole file. Tables of other rooms stay as they are until that room is asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    worker: tuple[WorkerEntry, ...] = ()
+    gateway: dict[str, Any] = {}
+    arena: dict[str, Any] = {}
+    contestant: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def read(cls, path: Path | None) -> RostraConfig:
+        """The file at `path`, or the default. Raises RostraError with the line or the key."""
+        source = str(path) if path else "the default configuration"
+        try:
+            text = path.read_text() if path else default_text()
+        except OSError as error:
+            raise RostraError(f"cannot read {source}: {error.strerror}") from error
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RostraError(f"{source} is not valid TOML: {error}") from error
+        return checked(cls, document, source)
+
+    def gateway_settings(self, **overrides: Any) -> GatewaySettings:
+        """Raises RostraError for a bad value in `[gateway]`."""
+        from rostra.gateway.settings import GatewaySettings
+
+        return checked(GatewaySettings, self.gateway | _given(overrides), "[gateway]")
+
+    def arena_settings(self, **overrides: Any) -> ArenaSettings:
+        """Raises RostraError for a bad value in `[arena]` or `[[contestant]]`."""
+        from rostra.arena.settings import ArenaSettings
+
+        table = {**self.arena, "contestants": self.contestant}
+        return checked(ArenaSettings, table | _given(overrides), "[arena] and [[contestant]]")
+
+    def find_worker(self, name: str) -> WorkerEntry:
+        """By its place in the file, counted from 1, or by the name it serves."""
+        for number, entry in enumerate(self.worker, start=1):
+            if name in (str(number), entry.served_name):
+                return entry
+        known = ", ".join(entry.served_name for entry in self.worker) or "none"
+        raise RostraError(f"no [[worker]] is named {name!r}; the file has: {known}")
+
+
+def default_text() -> str:
+    """The documented default, comments included."""
+    return resources.files(__package__).joinpath("default.toml").read_text()
+
+
+def checked(model: type[Model], values: dict[str, Any], source: str) -> Model:
+    """`values` as a `model`; the first thing wrong with them as one line."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "there is no such setting"
+        raise RostraError(f"{source}: {where + ': ' if where else ''}{message}") from error
+
+
+def _given(overrides: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in overrides.items() if value is not None}

@@ -1,0 +1,34 @@
+"""`rostra gateway`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rostra.mesh.cli.options import Config
+from rostra.mesh.errors import RostraError
+
+
+def gateway(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[
+        list[str] | None,
+        typer.Option("--worker", "-w", help="host:port of a worker. Repeat for more."),
+    ] = None,
+) -> None:
+    """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
+    import asyncio
+
+    from rostra.gateway.server import GatewayError, serve
+    from rostra.mesh.cli.config import RostraConfig
+
+    settings = RostraConfig.read(config).gateway_settings(host=host, port=port, workers=workers)
+    try:
+        asyncio.run(
+            serve(settings, on_ready=lambda url: print(f"gateway ready on {url}", flush=True))
+        )
+    except GatewayError as error:
+        raise RostraError(str(error)) from error

@@ -1,0 +1,75 @@
+"""The entry point: every command, and how errors are shown."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rostra.mesh.cli.arena import arena
+from rostra.mesh.cli.chat import chat
+from rostra.mesh.cli.gateway import gateway
+from rostra.mesh.cli.models import app as models
+from rostra.mesh.cli.rate import rate
+from rostra.mesh.cli.up import up
+from rostra.mesh.cli.worker import worker
+from rostra.mesh.errors import RostraError
+
+app = typer.Typer(
+    name="rostra",
+    help="Serve language models, let people judge them blind, and rate them with intervals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up)
+app.command()(worker)
+app.command()(gateway)
+app.command()(arena)
+app.command()(rate)
+app.command()(chat)
+app.add_typer(models, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("rostra"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Serve language models, let people judge them blind, and rate them with intervals."""
+
+
+def main() -> None:
+    """Runs a command. What the user can mend is one line on stderr and exit code 1."""
+    try:
+        app()
+    except RostraError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]error:[/] {_escape(str(error))}", highlight=False
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""`rostra up`: everything on this host, from one command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.errors import RostraError
+
+if TYPE_CHECKING:
+    from rostra.mesh.cli.config import RostraConfig
+    from rostra.mesh.home import Home
+    from rostra.mesh.supervisor.group import ProcessGroup
+    from rostra.mesh.supervisor.process import ManagedProcess
+
+MAX_EARLY_RESTARTS = 3
+"""A process that dies this often before everything was ready once ends `rostra up`."""
+
+
+def up(
+    config: Config = None,
+    home: HomeFolder = None,
+    port: Annotated[int | None, typer.Option(help="Port of the gateway. Default: 8000.")] = None,
+    arena_port: Annotated[
+        int | None, typer.Option(help="Port of the arena. Default: 8001.")
+    ] = None,
+    with_arena: Annotated[
+        bool, typer.Option("--arena/--no-arena", help="Whether to run the arena.")
+    ] = True,
+    ready_timeout: Annotated[
+        float, typer.Option(help="Seconds until everything must be ready.")
+    ] = 600.0,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the documented default file and exit.")
+    ] = False,
+) -> None:
+    """Fetch the models, then run workers, gateway and arena until Ctrl-C."""
+    from rostra.mesh.cli.config import RostraConfig, default_text
+
+    if print_config:
+        print(default_text(), end="")
+        return
+    from rostra.mesh.home import Home
+
+    console = Console()
+    file = RostraConfig.read(config)
+    place = Home.locate(home)
+    plan = Plan.of(file, config, place, port, arena_port, with_arena)
+    fetch_models(file, place)
+    asyncio.run(run(plan, console, ready_timeout))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every address and command line, fixed before anything starts."""
+
+    workers: dict[str, str]
+    """Address by process name."""
+    models: frozenset[str]
+    gateway_url: str
+    arena_url: str | None
+    group: ProcessGroup
+    notices: list[str]
+    """What happened to processes, for the console."""
+
+    @classmethod
+    def of(
+        cls,
+        file: RostraConfig,
+        path: Path | None,
+        home: Home,
+        port: int | None,
+        arena_port: int | None,
+        with_arena: bool,
+    ) -> Plan:
+        """Checks the whole configuration and claims the ports. Raises RostraError."""
+        from rostra.mesh.supervisor.group import ProcessGroup
+        from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
+
+        settings = file.gateway_settings(port=port)
+        if not file.worker and not settings.workers:
+            raise RostraError("the configuration has no [[worker]] and no gateway.workers")
+        gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
+        gateway_url = f"http://{join_address(settings.host, gateway_port)}"
+        options = ["--config", str(path)] if path else []
+        notices: list[str] = []
+
+        def child(name: str, *command: str, grace: float) -> ManagedProcess:
+            return managed(name, [*command, *options], home, grace, notices)
+
+        addresses: dict[str, str] = {}
+        workers = []
+        for number, entry in enumerate(file.worker, start=1):
+            host, wanted = split_address(entry.listen)
+            claimed = claim_port(host, wanted, f"worker {number}", "listen")
+            name = f"worker-{number}"
+            addresses[name] = join_address(host, claimed)
+            command = ("worker", "--worker", str(number), "--listen", addresses[name])
+            with_home = (*command, *home_option(home))
+            workers.append(child(name, *with_home, grace=entry.drain_grace + 5))
+
+        routes = [f"--worker={address}" for address in (*settings.workers, *addresses.values())]
+        gateway = child(
+            "gateway",
+            "gateway",
+            "--port",
+            str(gateway_port),
+            *routes,
+            grace=settings.drain_grace + 5,
+        )
+        tiers = [[gateway], workers]
+        arena_url = None
+        if with_arena:
+            from rostra.mesh.cli.arena import require_arena
+
+            require_arena()
+            arena = file.arena_settings(port=arena_port, votes_url="", ratings_dir=home.ratings)
+            chosen = claim_port(arena.host, arena.port, "the arena", "--arena-port or --no-arena")
+            arena_url = f"http://{join_address(arena.host, chosen)}"
+            command = ("arena", "--port", str(chosen), "--gateway", gateway_url)
+            tiers.insert(0, [child("arena", *command, *home_option(home), grace=10)])
+        return cls(
+            workers=addresses,
+            models=frozenset(entry.served_name for entry in file.worker),
+            gateway_url=gateway_url,
+            arena_url=arena_url,
+            group=ProcessGroup(tiers),
+            notices=notices,
+        )
+
+
+def home_option(home: Home) -> list[str]:
+    """The flag by which a child finds the same folders."""
+    return [] if home.root is None else ["--home", str(home.root)]
+
+
+def managed(
+    name: str, command: list[str], home: Home, grace: float, notices: list[str]
+) -> ManagedProcess:
+    from rostra.mesh.supervisor.process import ManagedProcess
+
+    def exited(process: str, code: int, delay: float) -> None:
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        notices.append(f"{process} {how}; starting it again in {delay:.1f} s")
+
+    log_path = home.logs / f"{name}.log"
+    if log_path.exists():
+        log_path.replace(log_path.with_suffix(".previous.log"))
+    return ManagedProcess(
+        name=name,
+        command=[sys.executable, "-m", "rostra.mesh.cli.main", *command],
+        log_path=log_path,
+        on_exit=exited,
+        environment={"PYTHONUNBUFFERED": "1"},
+        stop_grace=grace,
+    )
+
+
+def fetch_models(file: RostraConfig, home: Home) -> None:
+    """Fetches and converts what is not there yet, with progress."""
+    from rostra.mesh.cli.progress import RichProgress
+    from rostra.mesh.store import resolve
+
+    for model in dict.fromkeys(entry.model for entry in file.worker):
+        resolve(model, home, RichProgress())
+
+
+async def run(plan: Plan, console: Console, ready_timeout: float) -> None:
+    """Starts everything, says when it is ready, and ends everything on a signal."""
+    stop = asyncio.Event()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            plan.group.kill()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, interrupted)
+    stopped = asyncio.create_task(stop.wait())
+    plan.group.start()
+    try:
+        starting = asyncio.create_task(all_ready(plan, console, ready_timeout))
+        await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+        else:
+            await starting
+            announce(plan, console)
+            await watch(plan, console, stop)
+    finally:
+        with console.status("finishing what runs (Ctrl-C again to end at once) ..."):
+            await plan.group.stop()
+        stopped.cancel()
+        console.print("stopped", highlight=False)
+
+
+async def all_ready(plan: Plan, console: Console, timeout: float) -> None:
+    """Returns when every model is served and the arena answers; raises RostraError if not."""
+    import orjson
+
+    from rostra.mesh.supervisor.ready import wait_ready
+
+    def given_up() -> str | None:
+        failing = plan.group.failing(MAX_EARLY_RESTARTS)
+        if failing is None:
+            return None
+        why = failing.log_tail(1).removeprefix("error: ") or f"it ended with {failing.last_exit}"
+        return f"{failing.name} does not start: {why} (log: {failing.log_path})"
+
+    def serves_all(body: bytes) -> bool:
+        return plan.models <= {model["id"] for model in orjson.loads(body)["data"]}
+
+    with console.status(f"loading {', '.join(sorted(plan.models))} ..."):
+        url = f"{plan.gateway_url}/v1/models"
+        await wait_ready(url, timeout=timeout, given_up=given_up, accept=serves_all)
+        await wait_ready(f"{plan.gateway_url}/ready", timeout=timeout, given_up=given_up)
+    if plan.arena_url:
+        with console.status("starting the arena ..."):
+            await wait_ready(f"{plan.arena_url}/health", timeout=timeout, given_up=given_up)
+
+
+def announce(plan: Plan, console: Console) -> None:
+    lines = [("OpenAI API", f"{plan.gateway_url}/v1")]
+    if plan.arena_url:
+        lines.append(("arena", plan.arena_url))
+    lines += [(f"gRPC {name}", address) for name, address in plan.workers.items()]
+    logs = next(process.log_path.parent for process in plan.group.members)
+    lines.append(("logs", str(logs)))
+    console.print("\n[bold]Rostra is ready.[/] Ctrl-C stops it.\n")
+    for what, where in lines:
+        console.print(f"  {what:<16} {where}", highlight=False, soft_wrap=True)
+    console.print()
+
+
+async def watch(plan: Plan, console: Console, stop: asyncio.Event) -> None:
+    """Prints what happens to processes until `stop`."""
+    while not stop.is_set():
+        while plan.notices:
+            console.print(f"[yellow]{plan.notices.pop(0)}[/]", highlight=False)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.5)

@@ -1,0 +1,117 @@
+"""`rostra worker`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.errors import RostraError
+
+ENGINE = "Engine"
+
+
+def worker(
+    model: Annotated[
+        str | None,
+        typer.Option(help="A built-in name, a Hugging Face id, a folder, or a GGUF file."),
+    ] = None,
+    config: Config = None,
+    entry_name: Annotated[
+        str | None,
+        typer.Option(
+            "--worker",
+            help="Which [[worker]] of the file, by name or number; default: the only one.",
+        ),
+    ] = None,
+    home: HomeFolder = None,
+    listen: Annotated[
+        str | None, typer.Option(help="host:port of the gRPC server; port 0 takes a free one.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The name that requests use.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N.", rich_help_panel=ENGINE)
+    ] = None,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"] | None,
+        typer.Option(help="Of weights and KV cache.", rich_help_panel=ENGINE),
+    ] = None,
+    max_model_len: Annotated[
+        int | None,
+        typer.Option(help="Prompt and output together, in tokens.", rich_help_panel=ENGINE),
+    ] = None,
+    kv_cache_bytes: Annotated[
+        int | None, typer.Option(help="Memory for the KV cache.", rich_help_panel=ENGINE)
+    ] = None,
+    max_num_seqs: Annotated[
+        int | None, typer.Option(help="Requests that run at once.", rich_help_panel=ENGINE)
+    ] = None,
+    max_num_batched_tokens: Annotated[
+        int | None, typer.Option(help="Tokens computed in one step.", rich_help_panel=ENGINE)
+    ] = None,
+    num_threads: Annotated[
+        int | None, typer.Option(help="Threads of a CPU engine.", rich_help_panel=ENGINE)
+    ] = None,
+    prefix_caching: Annotated[
+        bool | None,
+        typer.Option(help="Reuse the cache of shared prefixes.", rich_help_panel=ENGINE),
+    ] = None,
+) -> None:
+    """Run one gRPC worker: a model, its engine, and the Inference and Control services."""
+    from rostra.mesh.cli.config import RostraConfig, WorkerEntry, checked
+
+    flags = {
+        "model": model,
+        "name": name,
+        "listen": listen,
+        "device": device,
+        "dtype": dtype,
+        "max_model_len": max_model_len,
+        "kv_cache_bytes": kv_cache_bytes,
+        "max_num_seqs": max_num_seqs,
+        "max_num_batched_tokens": max_num_batched_tokens,
+        "num_threads": num_threads,
+        "prefix_caching": prefix_caching,
+    }
+    given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    base: dict[str, Any] = {}
+    if config is not None or entry_name is not None:
+        file = RostraConfig.read(config)
+        if entry_name is None and len(file.worker) != 1:
+            raise RostraError(
+                f"{config} has {len(file.worker)} [[worker]] tables: name one with --worker"
+            )
+        entry = file.find_worker(entry_name) if entry_name else file.worker[0]
+        base = entry.model_dump(exclude_unset=True)
+    elif model is None:
+        raise RostraError("say what to serve: --model NAME, or --config FILE")
+    run(checked(WorkerEntry, base | given, "worker"), home)
+
+
+def run(entry: Any, home: Any) -> None:
+    """Finds the model, then serves it until SIGTERM or SIGINT."""
+    import asyncio
+
+    from rostra.mesh.cli.progress import RichProgress, byte_bar
+    from rostra.mesh.home import Home
+    from rostra.mesh.store import resolve
+    from rostra.mesh.worker.server import WorkerConfig, serve
+
+    folder = resolve(entry.model, Home.locate(home), RichProgress())
+    config = WorkerConfig(
+        listen=entry.listen,
+        model_name=entry.served_name,
+        aliases=entry.aliases,
+        revision=folder.revision,
+        engine=entry.engine_config(folder.path),
+        drain_grace=entry.drain_grace,
+    )
+    with byte_bar("loading weights") as advance:
+        asyncio.run(
+            serve(
+                config,
+                on_ready=lambda address: print(f"worker ready on {address}", flush=True),
+                on_progress=advance,
+            )
+        )

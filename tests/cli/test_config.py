@@ -1,0 +1,84 @@
+"""`rostra.toml`: what it says, and what it may not say."""
+
+from __future__ import annotations
+
+import pytest
+
+from rostra.mesh.cli.config import RostraConfig, default_text
+from rostra.mesh.errors import RostraError
+
+
+def written(tmp_path, text):
+    path = tmp_path / "rostra.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_default_is_the_documented_demo():
+    config = RostraConfig.read(None)
+    assert [entry.served_name for entry in config.worker] == ["smollm2-135m-instruct"]
+    arena = config.arena_settings()
+    assert len(arena.contestants) == 3
+    assert {contestant.model for contestant in arena.contestants} == {"smollm2-135m-instruct"}
+    assert arena.port == 8001
+    assert config.gateway_settings().port == 8000
+
+
+def test_every_setting_that_the_default_shows_commented_out_exists(tmp_path):
+    text = "\n".join(
+        line.removeprefix("# ") if " = " in line and line.startswith("# ") else line
+        for line in default_text().splitlines()
+    )
+    config = RostraConfig.read(written(tmp_path, text))
+    assert config.worker[0].engine_config(tmp_path).max_num_seqs == 64
+    assert config.gateway_settings().workers
+
+
+def test_flags_win_over_the_file():
+    config = RostraConfig.read(None)
+    assert config.gateway_settings(port=9).port == 9
+    assert config.gateway_settings(port=None).port == 8000
+
+
+def test_the_default_model_name_is_the_last_part(tmp_path):
+    path = written(
+        tmp_path, '[[worker]]\nmodel = "some/Model-1B"\n[[worker]]\nmodel = "/x/y.gguf"\n'
+    )
+    assert [entry.served_name for entry in RostraConfig.read(path).worker] == ["Model-1B", "y"]
+
+
+def test_workers_are_found_by_number_and_by_name(tmp_path):
+    path = written(tmp_path, '[[worker]]\nmodel = "a"\n[[worker]]\nmodel = "b"\nname = "c"\n')
+    config = RostraConfig.read(path)
+    assert config.find_worker("2") is config.find_worker("c") is config.worker[1]
+    with pytest.raises(RostraError, match="the file has: a, c"):
+        config.find_worker("b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[worker]\n", "not valid TOML.*line 1"),
+        ('[[worker]]\nmodel = "a"\nmodle = 1\n', r"worker\.0\.modle: there is no such setting"),
+        ("[[worker]]\n", r"worker\.0\.model: Field required"),
+        ('[[worker]]\nmodel = "a"\nmax_num_seqs = 0\n', r"worker\.0\.max_num_seqs"),
+        ("[gatway]\nport = 1\n", "gatway: there is no such setting"),
+    ],
+)
+def test_mistakes_are_one_line_with_the_key(tmp_path, text, message):
+    with pytest.raises(RostraError, match=message) as caught:
+        RostraConfig.read(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_mistakes_in_other_rooms_tables(tmp_path):
+    config = RostraConfig.read(written(tmp_path, '[gateway]\nport = "x"\n[arena]\ncolour = 1\n'))
+    with pytest.raises(RostraError, match=r"\[gateway\]: port"):
+        config.gateway_settings()
+    with pytest.raises(RostraError, match=r"\[arena\]"):
+        config.arena_settings()
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(RostraError, match="No such file"):
+        RostraConfig.read(tmp_path / "none.toml")
