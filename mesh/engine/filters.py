@@ -34,7 +34,7 @@ def drop_unlikely(weights: Tensor, params: Sequence[SamplingParams]) -> None:
         left = weights[nucleus]
         if limited:
             left.masked_fill_(left < floor[nucleus].unsqueeze(1), 0)
-        shares = weights.new_tensor([params[i].top_p for i in nucleus])
+        shares = weights.new_tensor([params[i].top_p for i in nucleus], dtype=torch.float64)
         floor[nucleus] = torch.maximum(floor[nucleus], _smallest_of_nucleus(left, shares))
     if relative:
         # A ratio of weights is the same before and after the other filters.
@@ -54,9 +54,10 @@ def _kth_largest(weights: Tensor, counts: list[int]) -> Tensor:
 def _smallest_of_nucleus(weights: Tensor, shares: Tensor) -> Tensor:
     """The last weight of the smallest set of tokens that has its share of all weight, [n]."""
     vocab = weights.shape[1]
-    smallest = torch.empty_like(shares)
+    smallest = weights.new_empty(len(weights))
     rows = torch.arange(len(weights), device=weights.device)
-    wanted = shares * weights.sum(dim=-1)
+    # In single precision the tail of a large vocabulary would be lost in the sums.
+    wanted = shares * weights.sum(dim=-1, dtype=torch.float64)
     for width in (*(width for width in _NUCLEUS_WIDTHS if width < vocab), vocab):
         ordered = weights[rows].topk(width, dim=-1).values
         cumulative = ordered.cumsum(dim=-1, dtype=torch.float64)

@@ -192,6 +192,9 @@ class Harness:
         for output in outputs:
             assert self.finish(output.request_id) is None, "an output after the last one"
             self.outputs[output.request_id].append(output)
+        for request_id, request in self.requests.items():
+            late = request.deadline is not None and request.deadline <= self.now
+            assert not late or self.finish(request_id) is not None, "a deadline was missed"
         for plan in self.runner.plans[num_plans:]:
             assert len(plan.scheduled) <= self.config.max_num_seqs
             computed = sum(part.num_new_tokens for part in plan.scheduled)

@@ -34,6 +34,18 @@ def test_a_cached_prefix_is_shared_and_the_last_token_never() -> None:
     assert manager.num_used == 4
 
 
+def test_a_block_computed_twice_does_not_break_the_chain() -> None:
+    manager = BlockManager(8, 4)
+    open_full(manager, PROMPT)
+    same = open_full(manager, PROMPT)
+    answer = [*PROMPT, 1, 2, 3, 4]
+    assert manager.grow(same, 12) is not None
+    manager.remember(same, answer, 12)
+    longer = manager.open_table([*answer, 5], "", reuse=True)
+    assert longer is not None
+    assert longer.num_known == 3
+
+
 def test_equal_tokens_behind_another_prefix_are_not_shared() -> None:
     manager = BlockManager(8, 2)
     table = open_full(manager, [1, 2, 3, 4, 5])

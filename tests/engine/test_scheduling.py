@@ -47,6 +47,16 @@ def test_no_more_requests_run_than_may() -> None:
     assert [set(step) for step in shares(harness)] == [{"a", "b"}, {"a", "b"}, {"c"}, {"c"}]
 
 
+def test_a_request_starts_only_where_the_running_ones_can_still_grow() -> None:
+    harness = Harness(num_blocks=4, block_size=2, prefix_caching=False)
+    harness.add("a", [1] * 3, max_tokens=3)
+    harness.step()
+    harness.add("b", [0] * 3, max_tokens=1)
+    harness.drain()
+    assert [set(step) for step in shares(harness)] == [{"a"}, {"a"}, {"a"}, {"b"}]
+    assert harness.engine.load().preemptions == 0
+
+
 def test_requests_that_arrive_together_share_their_prompt() -> None:
     harness = Harness(block_size=4)
     for request_id in "abc":
