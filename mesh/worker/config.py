@@ -1,0 +1,25 @@
+"""Settings of one worker."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rostra.mesh.engine.config import EngineConfig
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """One model, one engine, one address."""
+
+    listen: str
+    """host:port. Port 0: any free one."""
+    model_name: str
+    """The name requests use."""
+    aliases: tuple[str, ...] = ()
+    """Other names the model answers to."""
+    revision: str
+    """Content hash of the weights."""
+    engine: EngineConfig
+    drain_grace: float = 30.0
+    """Seconds that running work may go on after the first signal."""
+    stall_timeout: float = 60.0
+    """Seconds one step may take before the worker is NOT_SERVING."""

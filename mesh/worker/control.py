@@ -1,0 +1,115 @@
+"""`rostra.v1.Control` over one engine."""
+
+# ruff: noqa: N802 -- methods have the names of the .proto file
+
+from __future__ import annotations
+
+import importlib.metadata
+import uuid
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.model import ServedModel
+from rostra.mesh.worker.running import RunningRequests
+from rostra.mesh.worker.status import (
+    Context,
+    Violation,
+    invalid_argument,
+    unimplemented,
+    with_status,
+)
+from rostra.v1 import control_pb2, control_pb2_grpc
+
+NO_ADAPTERS = "this worker takes no adapters"
+
+
+class ControlServicer(control_pb2_grpc.ControlServicer):
+    def __init__(
+        self,
+        model: ServedModel,
+        engine: EngineClient,
+        running: RunningRequests,
+        drain: Callable[[float | None], Awaitable[int]],
+    ) -> None:
+        """`drain` takes the grace period in seconds and returns how many requests it had to end."""
+        self._model = model
+        self._engine = engine
+        self._running = running
+        self._drain = drain
+        self._instance_id = uuid.uuid4().hex
+        self._started_at = Timestamp()
+        self._started_at.GetCurrentTime()
+
+    @with_status
+    async def GetServerInfo(
+        self, request: control_pb2.GetServerInfoRequest, context: Context
+    ) -> control_pb2.GetServerInfoResponse:
+        info = self._engine.require_info()
+        return control_pb2.GetServerInfoResponse(
+            instance_id=self._instance_id,
+            version=importlib.metadata.version("rostra"),
+            device=info.device,
+            device_name=info.device_name,
+            dtype=info.dtype,
+            started_at=self._started_at,
+            tensor_parallel_size=1,
+        )
+
+    @with_status
+    async def GetModelInfo(
+        self, request: control_pb2.GetModelInfoRequest, context: Context
+    ) -> control_pb2.GetModelInfoResponse:
+        self._model.check_name(request.model)
+        description = self._model.describe(self._engine.require_info())
+        return control_pb2.GetModelInfoResponse(models=[description])
+
+    @with_status
+    async def GetLoad(
+        self, request: control_pb2.GetLoadRequest, context: Context
+    ) -> control_pb2.GetLoadResponse:
+        reading = msgspec.structs.asdict(self._engine.load)
+        return control_pb2.GetLoadResponse(**reading, draining=self._running.draining)
+
+    @with_status
+    async def Abort(
+        self, request: control_pb2.AbortRequest, context: Context
+    ) -> control_pb2.AbortResponse:
+        return control_pb2.AbortResponse(aborted=self._running.abort(request.request_id))
+
+    @with_status
+    async def Drain(
+        self, request: control_pb2.DrainRequest, context: Context
+    ) -> control_pb2.DrainResponse:
+        grace = None
+        if request.HasField("grace_period"):
+            grace = request.grace_period.seconds + request.grace_period.nanos / 1e9
+            if grace < 0:
+                raise invalid_argument([Violation("grace_period", "must not be negative")])
+        return control_pb2.DrainResponse(aborted_requests=await self._drain(grace))
+
+    @with_status
+    async def LoadAdapter(
+        self, request: control_pb2.LoadAdapterRequest, context: Context
+    ) -> control_pb2.LoadAdapterResponse:
+        raise unimplemented(NO_ADAPTERS)
+
+    @with_status
+    async def UnloadAdapter(
+        self, request: control_pb2.UnloadAdapterRequest, context: Context
+    ) -> control_pb2.UnloadAdapterResponse:
+        raise unimplemented(NO_ADAPTERS)
+
+    @with_status
+    async def ListAdapters(
+        self, request: control_pb2.ListAdaptersRequest, context: Context
+    ) -> control_pb2.ListAdaptersResponse:
+        raise unimplemented(NO_ADAPTERS)
+
+    @with_status
+    async def SubscribeKvEvents(  # type: ignore[override]
+        self, request: control_pb2.SubscribeKvEventsRequest, context: Context
+    ) -> None:
+        raise unimplemented("this worker does not report changes of its prefix cache")

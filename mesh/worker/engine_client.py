@@ -1,0 +1,275 @@
+"""The server's side of the engine: starts its process, feeds it, restarts it when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.messages import EngineLoad, EngineRequest
+from rostra.mesh.errors import RostraError
+from rostra.mesh.worker import wire
+from rostra.mesh.worker.engine_connection import ENGINE_COMMAND, EngineConnection
+from rostra.mesh.worker.engine_stream import (
+    EngineFullError,
+    EngineRefusedError,
+    EngineStream,
+    EngineTooLongError,
+    EngineUnavailableError,
+    shutting_down,
+)
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 0.5
+MAX_BACKOFF = 30.0
+STEADY_AFTER = 60.0
+"""An engine that was ready for this long (seconds) restarts with the first backoff again."""
+HEALTH_INTERVAL = 0.25
+
+# The part of a reading that counts since the start of the worker, whatever died in between.
+COUNTERS = (
+    "prefix_cache_queried_tokens",
+    "prefix_cache_hit_tokens",
+    "preemptions",
+    "prompt_tokens",
+    "generated_tokens",
+    "finished_requests",
+)
+
+REFUSALS: dict[wire.Refusal, type[Exception]] = {
+    wire.Refusal.QUEUE_FULL: EngineFullError,
+    wire.Refusal.TOO_LONG: EngineTooLongError,
+    wire.Refusal.INVALID: EngineRefusedError,
+}
+
+
+class EngineClient:
+    """One engine in a process of its own. All methods belong to one event loop."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        *,
+        stall_timeout: float = 60.0,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+        on_health: Callable[[bool], None] = lambda able: None,
+        command: Sequence[str] = ENGINE_COMMAND,
+    ) -> None:
+        """`stall_timeout`: seconds without a sign of life, or with one step, after which the
+        engine counts as unable. `on_progress(done, total)` is called while weights load, in bytes;
+        `on_health` whenever the engine became able or unable."""
+        self.info: wire.EngineInfo | None = None
+        """Of the engine that runs or ran last; None until the first was ready."""
+        self._config = config
+        self._stall_timeout = stall_timeout
+        self._on_progress = on_progress
+        self._on_health = on_health
+        self._command = command
+        self._connection: EngineConnection | None = None
+        self._ready = False
+        self._closing = False
+        self._last_heard = 0.0
+        self._busy_since: float | None = None
+        self._failure: wire.Failed | None = None
+        self._load = EngineLoad()
+        self._load_before = EngineLoad()
+        self._streams: dict[str, EngineStream] = {}
+        self._reported_able = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> wire.EngineInfo:
+        """Returns when the engine is ready. Raises RostraError when it cannot start."""
+        started: asyncio.Future[wire.EngineInfo] = asyncio.get_running_loop().create_future()
+        self._tasks = [
+            asyncio.create_task(self._keep_running(started), name="engine"),
+            asyncio.create_task(self._watch_health(), name="engine-health"),
+        ]
+        # A bug in the loop must surface here and not leave the caller waiting.
+        await asyncio.wait((started, self._tasks[0]), return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            await self._tasks[0]
+        return started.result()
+
+    async def close(self) -> None:
+        """Ends the process, and all streams with EngineUnavailableError. Idempotent."""
+        self._closing = True
+        self._report_health()
+        self._fail_streams(shutting_down())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._connection is None else self._connection.pid
+
+    @property
+    def able(self) -> bool:
+        """Whether the engine serves: it is idle, or finished a step recently."""
+        return self._trouble() is None
+
+    @property
+    def load(self) -> EngineLoad:
+        """The last reading; counters since `start`."""
+        return _add_counters(self._load, self._load_before)
+
+    def require_info(self) -> wire.EngineInfo:
+        """Raises EngineUnavailableError where no engine was ready yet."""
+        if self.info is None:
+            raise EngineUnavailableError("starting", "the engine is starting")
+        return self.info
+
+    async def generate(self, *requests: EngineRequest) -> EngineStream:
+        """Returns once the engine has taken all of these requests in.
+
+        Raises EngineUnavailableError, EngineFullError, EngineTooLongError or EngineRefusedError;
+        then none of them runs. The caller must read the stream to its end or `abort` it.
+        """
+        if (trouble := self._trouble()) is not None:
+            raise trouble
+        stream = EngineStream(requests, self._forget)
+        self._streams.update((request.request_id, stream) for request in requests)
+        self._send(wire.Add(list(requests)))
+        try:
+            await stream.admitted
+        except asyncio.CancelledError:
+            stream.abort()
+            raise
+        return stream
+
+    def _trouble(self) -> EngineUnavailableError | None:
+        if self._closing:
+            return shutting_down()
+        if not self._ready:
+            if self.info is None:
+                return EngineUnavailableError("starting", "the engine is starting")
+            return EngineUnavailableError(
+                "engine_failed", "the engine failed and is being started again"
+            )
+        now = time.monotonic()
+        quiet = now - self._last_heard
+        busy = now - (self._busy_since or now)
+        if max(quiet, busy) < self._stall_timeout:
+            return None
+        return EngineUnavailableError(
+            "engine_stalled", f"the engine has not finished a step for {max(quiet, busy):.0f} s"
+        )
+
+    def _forget(self, request_ids: Sequence[str]) -> None:
+        for name in request_ids:
+            self._streams.pop(name, None)
+        self._send(wire.Abort(list(request_ids)))
+
+    def _send(self, command: wire.Command) -> None:
+        # Without a connection there is nothing that could run on.
+        if self._connection is not None:
+            self._connection.send(command)
+
+    async def _keep_running(self, started: asyncio.Future[wire.EngineInfo]) -> None:
+        backoff = FIRST_BACKOFF
+        while True:
+            began = time.monotonic()
+            ending = await self._run_once(started)
+            if not started.done():
+                mendable = self._failure is not None and self._failure.mendable
+                started.set_exception(
+                    RostraError(ending if mendable else f"the engine did not start: {ending}")
+                )
+                return
+            if time.monotonic() - began >= STEADY_AFTER:
+                backoff = FIRST_BACKOFF
+            log.error("the engine ended (%s); starting it again in %.1f s", ending, backoff)
+            await asyncio.sleep(backoff)
+            backoff = min(2 * backoff, MAX_BACKOFF)
+
+    async def _run_once(self, started: asyncio.Future[wire.EngineInfo]) -> str:
+        """Runs one process to its end. Returns one line on why it ended."""
+        self._failure = None
+        try:
+            connection = await EngineConnection.open(self._config, self._command)
+        except OSError as error:
+            return f"no process could be started: {error.strerror}"
+        self._connection = connection
+        try:
+            async for event in connection.events():
+                self._take(event, started)
+        finally:
+            self._connection = None
+            self._ready = False
+            self._load_before = _add_counters(EngineLoad(), self._load, self._load_before)
+            self._load = EngineLoad()
+            self._report_health()
+            self._fail_streams(EngineUnavailableError("engine_failed", "the engine process died"))
+            code = await connection.close()
+        return self._failure.message if self._failure else _describe_exit(code)
+
+    def _take(self, event: wire.Event, started: asyncio.Future[wire.EngineInfo]) -> None:
+        self._last_heard = time.monotonic()
+        if isinstance(event, wire.Turn):
+            self._take_turn(event)
+        elif isinstance(event, wire.Heartbeat):
+            self._busy_since = event.busy_since
+        elif isinstance(event, wire.Progress):
+            self._on_progress(event.done, event.total)
+        elif isinstance(event, wire.Ready):
+            self.info, self._load, self._busy_since = event.info, event.load, None
+            self._ready = True
+            self._report_health()
+            if not started.done():
+                started.set_result(event.info)
+        else:
+            self._failure = event
+
+    def _take_turn(self, turn: wire.Turn) -> None:
+        self._busy_since = None
+        self._load = turn.load
+        for admission in turn.admissions:
+            stream = self._streams.get(admission.request_id)
+            if stream is None:
+                continue
+            if admission.refusal is not None:
+                stream.fail(REFUSALS[admission.refusal](admission.message))
+            elif not stream.admitted.done():
+                stream.admitted.set_result(None)
+        for output in turn.outputs:
+            stream = self._streams.get(output.request_id)
+            if stream is not None:
+                stream.put(output)
+                if output.finish is not None:
+                    del self._streams[output.request_id]
+
+    def _fail_streams(self, error: EngineUnavailableError) -> None:
+        for stream in list(self._streams.values()):
+            stream.fail(error)
+
+    async def _watch_health(self) -> None:
+        """A stall is an absence of events, so nothing but the clock tells of it."""
+        while True:
+            await asyncio.sleep(HEALTH_INTERVAL)
+            self._report_health()
+
+    def _report_health(self) -> None:
+        trouble = self._trouble()
+        if (trouble is None) == self._reported_able:
+            return
+        self._reported_able = trouble is None
+        log.info("the engine is %s", "ready" if trouble is None else "not ready")
+        self._on_health(self._reported_able)
+
+
+def _add_counters(reading: EngineLoad, *others: EngineLoad) -> EngineLoad:
+    sums = {name: sum(getattr(each, name) for each in (reading, *others)) for name in COUNTERS}
+    return msgspec.structs.replace(reading, **sums)
+
+
+def _describe_exit(code: int) -> str:
+    if code < 0:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    return f"its process ended with exit code {code}"

@@ -1,0 +1,211 @@
+"""The process that computes: one engine, its loop, and a socket to the server.
+
+Run as `python -m rostra.mesh.worker.engine_process FD`, where FD is its end of a socket pair. The
+server ends it by closing the other end, and so does the server's own death.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rostra.mesh.engine.admission import (
+    PromptTooLongError,
+    QueueFullError,
+    RequestRefusedError,
+)
+from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.messages import EngineRequest
+from rostra.mesh.errors import RostraError
+from rostra.mesh.worker import wire
+
+if TYPE_CHECKING:
+    from rostra.mesh.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_INTERVAL = 0.5
+PR_SET_PDEATHSIG = 1
+
+REFUSALS = {
+    QueueFullError: wire.Refusal.QUEUE_FULL,
+    PromptTooLongError: wire.Refusal.TOO_LONG,
+}
+
+EngineBuilder = Callable[
+    [EngineConfig, Callable[[int, int], None]], "tuple[Engine, wire.EngineInfo]"
+]
+
+
+class Outbox:
+    """Sends events from a thread of its own, so that a slow reader never holds up a step.
+
+    When nothing was sent for `HEARTBEAT_INTERVAL` seconds it sends a heartbeat.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._events: queue.SimpleQueue[wire.Event | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread.start()
+        self.busy_since: float | None = None
+
+    def put(self, event: wire.Event) -> None:
+        self._events.put(event)
+
+    def flush(self, timeout: float) -> None:
+        """Sends what is left and ends; gives up after `timeout` seconds."""
+        self._events.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                event = self._events.get(timeout=HEARTBEAT_INTERVAL)
+            except queue.Empty:
+                event = wire.Heartbeat(self.busy_since)
+            if event is None:
+                return
+            try:
+                self._connection.sendall(wire.encode(event))
+            except OSError:
+                # The server is gone; the thread that reads commands ends the process.
+                return
+
+
+class Inbox:
+    """Reads commands in a thread, and ends the process when the server is gone."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._file = connection.makefile("rb")
+        first = wire.read_frame(self._file)
+        if first is None:
+            os._exit(0)
+        command = wire.decode_command(first)
+        if not isinstance(command, wire.Configure):
+            raise RuntimeError("the first command was not Configure")
+        self.config = command.config
+        self._commands: queue.SimpleQueue[wire.Command] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="inbox", daemon=True).start()
+
+    def take(self, *, wait: bool) -> list[wire.Command]:
+        """All commands that have arrived; with `wait` at least one."""
+        taken = [self._commands.get()] if wait else []
+        while not self._commands.empty():
+            taken.append(self._commands.get())
+        return taken
+
+    def _run(self) -> None:
+        try:
+            while (body := wire.read_frame(self._file)) is not None:
+                self._commands.put(wire.decode_command(body))
+        except OSError:
+            pass
+        # Not sys.exit: a step in progress must not keep a process alive that nobody reads.
+        os._exit(0)
+
+
+class EngineLoop:
+    """Takes commands, makes steps, and reports each turn. Blocks while there is nothing to do."""
+
+    def __init__(self, engine: Engine, inbox: Inbox, outbox: Outbox) -> None:
+        self.engine = engine
+        self.inbox = inbox
+        self.outbox = outbox
+
+    def run(self) -> None:
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        commands = self.inbox.take(wait=not self.engine.has_work)
+        self.outbox.busy_since = time.monotonic()
+        admissions = []
+        for command in commands:
+            if isinstance(command, wire.Add):
+                admissions.append(self._add(command.requests))
+            elif isinstance(command, wire.Abort):
+                for request_id in command.request_ids:
+                    self.engine.abort(request_id)
+        outputs = self.engine.step() if self.engine.has_work else []
+        self.outbox.busy_since = None
+        self.outbox.put(wire.Turn(admissions, outputs, self.engine.load()))
+
+    def _add(self, requests: list[EngineRequest]) -> wire.Admission:
+        name = requests[0].request_id
+        for position, request in enumerate(requests):
+            try:
+                self.engine.add_request(request)
+            except RequestRefusedError as error:
+                for earlier in requests[:position]:
+                    self.engine.abort(earlier.request_id)
+                refusal = REFUSALS.get(type(error), wire.Refusal.INVALID)
+                return wire.Admission(name, refusal, str(error))
+        return wire.Admission(name)
+
+
+def end_with_parent() -> None:
+    """Asks Linux to end this process when its parent is gone, in case the socket is not enough."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+def build(
+    config: EngineConfig, on_progress: Callable[[int, int], None]
+) -> tuple[Engine, wire.EngineInfo]:
+    # Here and not above: importing torch takes seconds, in which the server's death must already
+    # end this process.
+    from rostra.mesh.engine.build import build_runner
+    from rostra.mesh.engine.engine import Engine
+
+    runner = build_runner(config, on_progress)
+    info = wire.EngineInfo(
+        device=config.device,
+        device_name=runner.device_name,
+        dtype=str(runner.dtype).removeprefix("torch."),
+        max_model_len=runner.max_model_len,
+        vocab_size=runner.vocab_size,
+    )
+    return Engine(runner, config), info
+
+
+def main(build: EngineBuilder = build) -> None:
+    """Serves one engine over the socket whose file descriptor is the last argument."""
+    end_with_parent()
+    # Ctrl-C and a stop of the whole service reach every process; the server decides when the
+    # running work has ended, and then closes the socket.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    connection = socket.socket(fileno=int(sys.argv[-1]))
+    inbox = Inbox(connection)
+    outbox = Outbox(connection)
+    try:
+        engine, info = build(
+            inbox.config, lambda done, total: outbox.put(wire.Progress(done, total))
+        )
+        outbox.put(wire.Ready(info, engine.load()))
+        EngineLoop(engine, inbox, outbox).run()
+    except RostraError as error:
+        outbox.put(wire.Failed(str(error), mendable=True))
+    except Exception as error:
+        log.exception("the engine failed")
+        outbox.put(wire.Failed(f"{type(error).__name__}: {error}".splitlines()[0], mendable=False))
+    outbox.flush(timeout=5.0)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""One streaming RPC, from admission by the engine to the last message."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from rostra.mesh.engine.messages import FinishReason, RequestOutput
+from rostra.mesh.text import OutputText, ReleasedText, Tokenizer
+from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.engine_stream import EngineStream, EngineTooLongError
+from rostra.mesh.worker.jobs import Job
+from rostra.mesh.worker.request_log import RequestRecord
+from rostra.mesh.worker.responses import GenerateResponder, Responder
+from rostra.mesh.worker.running import RunningRequest
+from rostra.mesh.worker.status import RpcError, context_length_exceeded, unavailable
+from rostra.v1 import tokens_pb2
+
+FINISH_REASONS = {
+    FinishReason.STOP: tokens_pb2.FINISH_REASON_STOP,
+    FinishReason.LENGTH: tokens_pb2.FINISH_REASON_LENGTH,
+    FinishReason.ABORT: tokens_pb2.FINISH_REASON_ABORT,
+}
+
+# A caller may use an id again while the engine still has something to say of its earlier request.
+_serial = itertools.count()
+
+
+class Generation:
+    """Runs a `Job` and writes what comes of it.
+
+    However `run` ends, none of its requests goes on in the engine.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        tokenizer: Tokenizer,
+        responder: Responder,
+        write: Callable[[Any], Awaitable[None]],
+        record: RequestRecord,
+    ) -> None:
+        self._job = job
+        self._responder = responder
+        self._write = write
+        self._record = record
+        self._texts = [
+            OutputText(
+                tokenizer,
+                stop=job.sampling.stop,
+                min_tokens=job.sampling.params.min_tokens,
+                continuation=job.continues_text,
+            )
+            for _ in range(job.sampling.n)
+        ]
+        self._unfinished = set(range(job.sampling.n))
+        self._cached_tokens = 0
+
+    async def run(
+        self, engine: EngineClient, running: RunningRequest, deadline: float | None
+    ) -> None:
+        """Raises RpcError, or what the engine raises, where the stream ends without its finish."""
+        name = f"{next(_serial)}/{running.request_id}"
+        requests = self._job.engine_requests(name, deadline)
+        self._record.prompt_tokens = len(self._job.prompt)
+        try:
+            stream = await engine.generate(*requests)
+        except EngineTooLongError as error:
+            raise context_length_exceeded(
+                self._job.prompt_field,
+                str(error),
+                prompt_tokens=len(self._job.prompt),
+                max_tokens=self._job.max_tokens,
+                max_model_len=self._job.max_model_len,
+            ) from error
+        try:
+            running.attach(stream)
+            await self._write(self._responder.first(running.request_id, len(self._job.prompt)))
+            indices = {request.request_id: index for index, request in enumerate(requests)}
+            async for output in self._in_order(stream, requests[0].request_id):
+                await self._take(indices[output.request_id], output, stream)
+        finally:
+            stream.abort()
+            self._record.completion_tokens = self._completion_tokens()
+            self._record.cached_tokens = self._cached_tokens
+
+    def _in_order(self, stream: EngineStream, first: str) -> AsyncIterator[RequestOutput]:
+        """Holds all back until request `first` has told the prompt's log-probabilities."""
+        if self._job.sampling.params.prompt_logprobs is None:
+            return stream
+        return _with_first(stream, first)
+
+    async def _take(self, index: int, output: RequestOutput, stream: EngineStream) -> None:
+        if index not in self._unfinished:
+            return
+        if output.finish is FinishReason.DEADLINE:
+            raise RpcError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded", "the deadline has passed"
+            )
+        if output.finish is FinishReason.ERROR:
+            raise unavailable("engine_failed", output.error or "the engine failed at this request")
+        if index == 0 and output.num_cached_tokens is not None:
+            self._cached_tokens = output.num_cached_tokens
+        if output.prompt_logprobs is not None and isinstance(self._responder, GenerateResponder):
+            await self._write(self._responder.prompt(self._job.prompt, output.prompt_logprobs))
+        released = self._texts[index].take(output)
+        finish = _finish(output, released)
+        usage = None
+        if finish is not None:
+            self._unfinished.remove(index)
+            self._record.finishes.append(tokens_pb2.FinishReason.Name(finish.reason))
+            if released.stop_string is not None:
+                stream.abort(output.request_id)
+            if not self._unfinished:
+                usage = self._usage()
+        if output.tokens:
+            self._record.note_tokens()
+        message = self._responder.part(index, released, finish, usage)
+        if message is not None:
+            await self._write(message)
+
+    def _completion_tokens(self) -> int:
+        return sum(text.num_tokens for text in self._texts)
+
+    def _usage(self) -> tokens_pb2.Usage:
+        return tokens_pb2.Usage(
+            prompt_tokens=len(self._job.prompt),
+            completion_tokens=self._completion_tokens(),
+            cached_prompt_tokens=self._cached_tokens,
+        )
+
+
+def _finish(output: RequestOutput, released: ReleasedText) -> tokens_pb2.Finish | None:
+    """A stop string comes before whatever end the engine came to."""
+    if released.stop_string is not None:
+        return tokens_pb2.Finish(
+            reason=tokens_pb2.FINISH_REASON_STOP, stop_string=released.stop_string
+        )
+    if output.finish is None:
+        return None
+    return tokens_pb2.Finish(
+        reason=FINISH_REASONS[output.finish], stop_token_id=output.stop_token_id
+    )
+
+
+async def _with_first(stream: EngineStream, first: str) -> AsyncIterator[RequestOutput]:
+    """All of `stream`, in order, but nothing before the first output of request `first`."""
+    held = []
+    async for output in stream:
+        if output.request_id == first:
+            yield output
+            break
+        held.append(output)
+    for output in held:
+        yield output
+    async for output in stream:
+        yield output

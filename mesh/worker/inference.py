@@ -1,0 +1,123 @@
+"""`rostra.v1.Inference` over one engine."""
+
+# ruff: noqa: N802 -- methods have the names of the .proto file
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from rostra.mesh.engine.messages import OutputToken
+from rostra.mesh.worker.checks import Checks
+from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.generation import Generation
+from rostra.mesh.worker.jobs import (
+    Job,
+    check_token_ids,
+    encode_chat,
+    read_chat,
+    read_deadline,
+    read_generate,
+)
+from rostra.mesh.worker.model import ServedModel, encode
+from rostra.mesh.worker.request_log import RequestRecord, read_traceparent
+from rostra.mesh.worker.responses import (
+    ChatResponder,
+    GenerateResponder,
+    Responder,
+    token_infos,
+)
+from rostra.mesh.worker.running import RunningRequests
+from rostra.mesh.worker.status import Context, unimplemented, with_status
+from rostra.mesh.worker.wire import EngineInfo
+from rostra.v1 import chat_pb2, inference_pb2, inference_pb2_grpc
+
+RequestT = TypeVar("RequestT", chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
+
+
+class InferenceServicer(inference_pb2_grpc.InferenceServicer):
+    def __init__(self, model: ServedModel, engine: EngineClient, running: RunningRequests) -> None:
+        self._model = model
+        self._engine = engine
+        self._running = running
+
+    # The streaming handlers write to the context and do not yield: a generator that waits at its
+    # `yield` when the caller goes away is not told of it, and the engine must be.
+
+    @with_status
+    async def Chat(  # type: ignore[override]
+        self, request: chat_pb2.ChatRequest, context: Context
+    ) -> None:
+        with_tokens = request.sampling.HasField("logprobs")
+        responder = ChatResponder(self._model.tokenizer, with_tokens=with_tokens)
+        await self._stream(request, context, "Chat", responder, read_chat)
+
+    @with_status
+    async def Generate(  # type: ignore[override]
+        self, request: inference_pb2.GenerateRequest, context: Context
+    ) -> None:
+        responder = GenerateResponder(self._model.tokenizer)
+        await self._stream(request, context, "Generate", responder, read_generate)
+
+    async def _stream(
+        self,
+        request: RequestT,
+        context: Context,
+        method: str,
+        responder: Responder,
+        read: Callable[[RequestT, ServedModel, EngineInfo], Awaitable[Job]],
+    ) -> None:
+        deadline = read_deadline(context)
+        request_id = request.request_id if request.HasField("request_id") else None
+        with (
+            RequestRecord(method, read_traceparent(context)) as record,
+            self._running.enter(request_id) as running,
+        ):
+            record.request_id = running.request_id
+            self._model.check_name(request.model)
+            job = await read(request, self._model, self._engine.require_info())
+            generation = Generation(job, self._model.tokenizer, responder, context.write, record)
+            await generation.run(self._engine, running, deadline)
+
+    @with_status
+    async def Embed(
+        self, request: inference_pb2.EmbedRequest, context: Context
+    ) -> inference_pb2.EmbedResponse:
+        raise unimplemented(f"{self._model.name} generates text and makes no embeddings")
+
+    @with_status
+    async def Tokenize(
+        self, request: inference_pb2.TokenizeRequest, context: Context
+    ) -> inference_pb2.TokenizeResponse:
+        self._model.check_name(request.model)
+        info = self._engine.require_info()
+        ids = await self._tokenize(request)
+        return inference_pb2.TokenizeResponse(
+            tokens=token_infos(self._model.tokenizer, map(OutputToken, ids)),
+            max_model_len=info.max_model_len,
+        )
+
+    async def _tokenize(self, request: inference_pb2.TokenizeRequest) -> list[int]:
+        checks = Checks()
+        form = request.WhichOneof("input")
+        if form == "chat":
+            if request.HasField("add_special_tokens"):
+                checks.invalid("add_special_tokens", "is for text only")
+            return await encode_chat(request.chat, self._model, checks, prefix="chat.")
+        if form is None:
+            checks.invalid("input", "must be a text or a chat")
+        checks.finish()
+        special = request.add_special_tokens if request.HasField("add_special_tokens") else True
+        text = request.text
+        return await encode(len(text), lambda: self._model.tokenizer.encode(text, special))
+
+    @with_status
+    async def Detokenize(
+        self, request: inference_pb2.DetokenizeRequest, context: Context
+    ) -> inference_pb2.DetokenizeResponse:
+        self._model.check_name(request.model)
+        checks = Checks()
+        check_token_ids(checks, "ids", request.ids, self._engine.require_info().vocab_size)
+        checks.finish()
+        text = self._model.tokenizer.decode(request.ids, request.skip_special_tokens)
+        return inference_pb2.DetokenizeResponse(text=text)

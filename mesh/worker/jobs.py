@@ -1,0 +1,167 @@
+"""From a request on the wire to what the engine is asked, with every field checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rostra.mesh.engine.messages import EngineRequest
+from rostra.mesh.text import ChatTemplateError
+from rostra.mesh.worker.checks import Checks
+from rostra.mesh.worker.conversation import read_conversation
+from rostra.mesh.worker.model import ServedModel, encode
+from rostra.mesh.worker.sampling import Sampling, read_sampling
+from rostra.mesh.worker.status import (
+    Context,
+    Violation,
+    context_length_exceeded,
+    invalid_argument,
+    unimplemented,
+)
+from rostra.mesh.worker.wire import EngineInfo
+from rostra.v1 import chat_pb2, inference_pb2
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one RPC asks for, checked and tokenised."""
+
+    prompt: list[int]
+    sampling: Sampling
+    max_tokens: int
+    max_model_len: int
+    cache_salt: str
+    priority: int
+    prompt_field: str
+    """The request's field that the prompt came from."""
+    continues_text: bool
+    """The output goes on from the prompt's text, and does not answer it."""
+
+    def engine_requests(self, name: str, deadline: float | None) -> list[EngineRequest]:
+        """One for each output; ids are `name` and the output's index."""
+        return [
+            EngineRequest(
+                request_id=f"{name}/{index}",
+                prompt_token_ids=self.prompt,
+                sampling=self.sampling.for_output(index, self.max_tokens),
+                deadline=deadline,
+                cache_salt=self.cache_salt,
+                priority=self.priority,
+            )
+            for index in range(self.sampling.n)
+        ]
+
+
+async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: EngineInfo) -> Job:
+    """Raises RpcError."""
+    checks = Checks()
+    sampling = _read_sampling(request, model, engine, checks)
+    if request.sampling.HasField("prompt_logprobs"):
+        checks.invalid("sampling.prompt_logprobs", "is for Generate only")
+    prompt = await encode_chat(request, model, checks)
+    return _job(
+        request, prompt, sampling, engine, "messages", continues_text=request.continue_final_message
+    )
+
+
+async def encode_chat(
+    request: chat_pb2.ChatRequest, model: ServedModel, checks: Checks, prefix: str = ""
+) -> list[int]:
+    """The conversation after the model's template. Raises RpcError, also for earlier `checks`."""
+    conversation = read_conversation(request, checks, prefix)
+    checks.finish()
+    if not model.tokenizer.has_chat_template:
+        raise unimplemented(f"the model {model.name} has no chat template; use Generate")
+    try:
+        return await encode(conversation.size, lambda: conversation.encode(model.tokenizer))
+    except ChatTemplateError as error:
+        raise invalid_argument([Violation(f"{prefix}messages", str(error))]) from error
+
+
+async def read_generate(
+    request: inference_pb2.GenerateRequest, model: ServedModel, engine: EngineInfo
+) -> Job:
+    """Raises RpcError."""
+    checks = Checks()
+    sampling = _read_sampling(request, model, engine, checks)
+    form = request.WhichOneof("prompt")
+    if form is None:
+        checks.invalid("prompt", "must be a text or token ids")
+    elif not (request.text if form == "text" else request.tokens.ids):
+        checks.invalid(form, "must not be empty")
+    check_token_ids(checks, "tokens.ids", request.tokens.ids, engine.vocab_size)
+    checks.finish()
+    if form == "text":
+        prompt = await encode(len(request.text), lambda: model.tokenizer.encode(request.text))
+    else:
+        prompt = list(request.tokens.ids)
+    return _job(request, prompt, sampling, engine, form or "prompt", continues_text=True)
+
+
+def check_token_ids(checks: Checks, field: str, ids: Sequence[int], vocab_size: int) -> None:
+    """Reports the first id that names no token."""
+    for position, token_id in enumerate(ids):
+        if token_id >= vocab_size:
+            checks.invalid(
+                f"{field}[{position}]",
+                f"token {token_id} is outside the vocabulary of {vocab_size}",
+            )
+            return
+
+
+def read_deadline(context: Context) -> float | None:
+    """The caller's deadline in seconds of `time.monotonic()`."""
+    remaining = context.time_remaining()
+    return None if remaining is None else time.monotonic() + remaining
+
+
+def _read_sampling(
+    request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest,
+    model: ServedModel,
+    engine: EngineInfo,
+    checks: Checks,
+) -> Sampling:
+    if request.HasField("structured_output"):
+        checks.unsupported("structured_output", "this worker does not follow grammars")
+    return read_sampling(
+        request.sampling,
+        checks,
+        vocab_size=engine.vocab_size,
+        eos_token_ids=model.tokenizer.eos_token_ids,
+    )
+
+
+def _job(
+    request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest,
+    prompt: list[int],
+    sampling: Sampling,
+    engine: EngineInfo,
+    prompt_field: str,
+    *,
+    continues_text: bool,
+) -> Job:
+    if not prompt:
+        raise invalid_argument([Violation(prompt_field, "has no tokens")])
+    room = engine.max_model_len - len(prompt)
+    # Unless told otherwise, one token is the least there must be room for.
+    asked = sampling.max_tokens or 1
+    if asked > room:
+        raise context_length_exceeded(
+            prompt_field if room < 1 else "sampling.max_tokens",
+            f"the prompt has {len(prompt)} tokens and {asked} more are asked for,"
+            f" but the model's context holds {engine.max_model_len}",
+            prompt_tokens=len(prompt),
+            max_tokens=asked,
+            max_model_len=engine.max_model_len,
+        )
+    return Job(
+        prompt=prompt,
+        sampling=sampling,
+        max_tokens=sampling.max_tokens or room,
+        max_model_len=engine.max_model_len,
+        cache_salt=request.cache_salt,
+        priority=request.priority,
+        prompt_field=prompt_field,
+        continues_text=continues_text,
+    )

@@ -1,0 +1,73 @@
+"""The model a worker serves, as far as the server knows it: its names and its tokenizer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.text import Tokenizer
+from rostra.mesh.worker.config import WorkerConfig
+from rostra.mesh.worker.status import model_not_found
+from rostra.mesh.worker.wire import EngineInfo
+from rostra.v1 import control_pb2
+
+LONG_TEXT = 8192
+"""Characters above which a text is tokenised in a thread: about a millisecond's work."""
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    name: str
+    aliases: tuple[str, ...]
+    revision: str
+    architecture: str
+    tokenizer: Tokenizer
+
+    @classmethod
+    def load(cls, config: WorkerConfig) -> ServedModel:
+        """Raises RostraError where the model's folder is not usable."""
+        path = Path(config.engine.model_path)
+        return cls(
+            name=config.model_name,
+            aliases=config.aliases,
+            revision=config.revision,
+            architecture=_read_architecture(path),
+            tokenizer=Tokenizer.load(path),
+        )
+
+    def check_name(self, name: str) -> None:
+        """Raises RpcError NOT_FOUND unless `name` is one of the model's, or empty."""
+        if name and name != self.name and name not in self.aliases:
+            raise model_not_found(name)
+
+    def describe(self, engine: EngineInfo) -> control_pb2.ModelInfo:
+        return control_pb2.ModelInfo(
+            name=self.name,
+            architecture=self.architecture,
+            revision=self.revision,
+            max_model_len=engine.max_model_len,
+            vocab_size=engine.vocab_size,
+            has_chat_template=self.tokenizer.has_chat_template,
+            eos_token_ids=sorted(self.tokenizer.eos_token_ids),
+            aliases=self.aliases,
+        )
+
+
+async def encode(size: int, encoder: Callable[[], list[int]]) -> list[int]:
+    """Runs `encoder` where a text of `size` characters does not hold up other requests."""
+    return encoder() if size <= LONG_TEXT else await asyncio.to_thread(encoder)
+
+
+def _read_architecture(path: Path) -> str:
+    file = path / "config.json"
+    try:
+        architectures = json.loads(file.read_text(encoding="utf-8"))["architectures"]
+        return str(architectures[0])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise RostraError(
+            f"{file} does not name the model's architecture; pull the model again"
+        ) from error

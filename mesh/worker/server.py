@@ -1,0 +1,163 @@
+"""A worker: one engine behind one gRPC address."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
+from rostra.mesh.worker.config import WorkerConfig
+from rostra.mesh.worker.control import ControlServicer
+from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.health import CONTROL, INFERENCE, WorkerHealth
+from rostra.mesh.worker.inference import InferenceServicer
+from rostra.mesh.worker.model import ServedModel
+from rostra.mesh.worker.running import RunningRequests
+from rostra.v1 import control_pb2_grpc, inference_pb2_grpc
+
+__all__ = ["Worker", "WorkerConfig", "serve"]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+CLOSE_GRACE = 0.5
+"""Seconds for what is being sent when the server stops, health watches included."""
+
+SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Without this a second worker could bind the same port and get half of the calls.
+    ("grpc.so_reuseport", 0),
+    # Gateways ping to notice a dead worker in seconds; by default gRPC would hang up on them.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 500),
+    # The worker pings too: a caller whose host is gone must not keep its requests running.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
+
+
+class Worker:
+    """`start`, then `drain` where there is time, then `stop`."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> None:
+        self.config = config
+        self.health = WorkerHealth()
+        self.running = RunningRequests()
+        self.engine = EngineClient(
+            config.engine,
+            stall_timeout=config.stall_timeout,
+            on_progress=on_progress,
+            on_health=self.health.set_able,
+        )
+        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+
+    async def start(self) -> str:
+        """Returns the address once the engine is ready; until then calls end UNAVAILABLE.
+
+        Raises RostraError for an address that cannot be had and a model that cannot be served.
+        `stop` must be called in any case.
+        """
+        model = ServedModel.load(self.config)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
+        inference_pb2_grpc.add_InferenceServicer_to_server(
+            InferenceServicer(model, self.engine, self.running), self._server
+        )
+        control_pb2_grpc.add_ControlServicer_to_server(
+            ControlServicer(model, self.engine, self.running, self.drain), self._server
+        )
+        reflection.enable_server_reflection(
+            (INFERENCE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+        address = self._listen()
+        await self.health.start()
+        await self._server.start()
+        await self.engine.start()
+        log.info("serving %s on %s", model.name, address)
+        return address
+
+    async def drain(self, grace: float | None) -> int:
+        """Takes no new work, lets what runs go on for `grace` seconds (None: to its end) and ends
+        the rest UNAVAILABLE. Returns how many those were."""
+        self.running.draining = True
+        await self.health.drain()
+        return await self.running.drain(grace)
+
+    async def stop(self) -> None:
+        """Ends everything now, the engine process included."""
+        await self.drain(grace=0.0)
+        await self.health.stop()
+        await self._server.stop(CLOSE_GRACE)
+        await self.engine.close()
+
+    def _listen(self) -> str:
+        host, port = split_address(self.config.listen)
+        if port:
+            claim_port(host, port, "the worker", "--listen")
+        try:
+            port = self._server.add_insecure_port(join_address(host, port))
+        except RuntimeError as error:
+            raise RostraError(
+                f"the worker cannot listen on {self.config.listen}: choose another with --listen"
+            ) from error
+        return join_address(host, port)
+
+
+async def serve(
+    config: WorkerConfig,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Runs a worker until SIGTERM or SIGINT, then drains it; a second signal ends it at once.
+
+    `on_ready(address)` is called when the engine is ready; `on_progress(done, total)` while weights
+    load, in bytes. Raises RostraError when the worker cannot start. Needs the main thread.
+    """
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    handled = (signal.SIGTERM, signal.SIGINT)
+    for number in handled:
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    worker = Worker(config, on_progress or (lambda done, total: None))
+    try:
+        address = await _until_signal(worker.start(), signals)
+        if address is None:
+            return
+        if on_ready is not None:
+            on_ready(address)
+        log.info("%s: draining for up to %g s", (await signals.get()).name, config.drain_grace)
+        await _until_signal(worker.drain(config.drain_grace), signals)
+    finally:
+        await worker.stop()
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+async def _until_signal(
+    work: Coroutine[Any, Any, T], signals: asyncio.Queue[signal.Signals]
+) -> T | None:
+    """The result of `work`; None if a signal came first, which cancels it."""
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(signals.get())
+    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+    if working.done():
+        waiting.cancel()
+        return working.result()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return None

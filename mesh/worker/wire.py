@@ -1,0 +1,130 @@
+"""What the server and the engine process say to each other, and how it is framed.
+
+A frame is four bytes of length, most significant first, and that many bytes of MessagePack. Both
+ends are processes of one host and one version, so there is nothing to negotiate.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import Enum
+from typing import BinaryIO
+
+import msgspec
+
+from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
+
+HEADER = struct.Struct("!I")
+
+
+class Configure(msgspec.Struct, frozen=True, tag=True):
+    """The first command."""
+
+    config: EngineConfig
+
+
+class Add(msgspec.Struct, frozen=True, tag=True):
+    """Requests to take in together, or not at all. Answered by `Admission`."""
+
+    requests: list[EngineRequest]
+
+
+class Abort(msgspec.Struct, frozen=True, tag=True):
+    request_ids: list[str]
+
+
+Command = Configure | Add | Abort
+
+
+class Refusal(Enum):
+    """Why requests were not taken in."""
+
+    QUEUE_FULL = "queue_full"
+    TOO_LONG = "too_long"
+    INVALID = "invalid"
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What became of one `Add`."""
+
+    request_id: str
+    """Of the first request of the `Add`."""
+    refusal: Refusal | None = None
+    message: str = ""
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine turned out to be once it was built."""
+
+    device: str
+    device_name: str
+    dtype: str
+    max_model_len: int
+    vocab_size: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """Of loading, in bytes."""
+
+    done: int
+    total: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    info: EngineInfo
+    load: EngineLoad
+
+
+class Turn(msgspec.Struct, frozen=True, tag=True):
+    """One turn of the engine's loop: commands taken, at most one step made."""
+
+    admissions: list[Admission]
+    outputs: list[RequestOutput]
+    load: EngineLoad
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag=True):
+    """Sent when there was nothing else to send for a while."""
+
+    busy_since: float | None
+    """`time.monotonic()` at which the turn began that is still going on."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The last event of a process that gives up."""
+
+    message: str
+    mendable: bool
+    """Whether the message is a `RostraError`'s, meant for the user as it stands."""
+
+
+Event = Progress | Ready | Turn | Heartbeat | Failed
+
+_encoder = msgspec.msgpack.Encoder()
+_commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
+_events: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+def encode(message: Command | Event) -> bytes:
+    """The whole frame."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode_command(body: bytes) -> Command:
+    return _commands.decode(body)
+
+
+def decode_event(body: bytes) -> Event:
+    return _events.decode(body)
+
+
+def read_frame(file: BinaryIO) -> bytes | None:
+    """The body of the next frame; None at the end of the stream."""
+    header = file.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    (length,) = HEADER.unpack(header)
+    body = file.read(length)
+    return body if len(body) == length else None
