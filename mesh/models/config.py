@@ -1,0 +1,131 @@
+"""What a checkpoint's config.json says of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.models.rotary import RopeConfig
+
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a dense decoder. Names are those of config.json."""
+
+    architecture: str
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    max_position_embeddings: int
+    tie_word_embeddings: bool
+    attention_bias: bool
+    mlp_bias: bool
+    rope: RopeConfig
+
+    @classmethod
+    def read(cls, folder: Path) -> ModelConfig:
+        """Reads `folder/config.json`.
+
+        Raises RostraError when the file is absent, no JSON, or asks for something not supported.
+        """
+        path = folder / CONFIG_FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RostraError(f"{folder} holds no {CONFIG_FILE}: not a model folder") from None
+        except (OSError, ValueError) as error:
+            raise RostraError(f"{path} cannot be read: {error}") from None
+        if not isinstance(raw, dict):
+            raise RostraError(f"{path}: expected a JSON object")
+        return cls._parse(_Fields(raw, path))
+
+    @classmethod
+    def _parse(cls, fields: _Fields) -> ModelConfig:
+        fields.refuse_unless("hidden_act", "silu")
+        if fields.raw.get("quantization_config"):
+            raise fields.error("quantization_config", "quantised checkpoints are not supported")
+        hidden_size = fields.integer("hidden_size")
+        heads = fields.integer("num_attention_heads")
+        kv_heads = fields.integer("num_key_value_heads", heads)
+        if heads % kv_heads:
+            raise fields.error(
+                "num_key_value_heads", f"{kv_heads} does not divide num_attention_heads, {heads}"
+            )
+        head_dim = fields.integer("head_dim", hidden_size // heads)
+        if head_dim % 2:
+            raise fields.error("head_dim", f"must be even, is {head_dim}")
+        return cls(
+            architecture=fields.architecture(),
+            vocab_size=fields.integer("vocab_size"),
+            hidden_size=hidden_size,
+            intermediate_size=fields.integer("intermediate_size"),
+            num_hidden_layers=fields.integer("num_hidden_layers"),
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
+            head_dim=head_dim,
+            rms_norm_eps=fields.number("rms_norm_eps", 1e-6),
+            max_position_embeddings=fields.integer("max_position_embeddings", 2048),
+            tie_word_embeddings=fields.flag("tie_word_embeddings"),
+            attention_bias=fields.flag("attention_bias"),
+            mlp_bias=fields.flag("mlp_bias"),
+            rope=RopeConfig.parse(fields.raw, str(fields.path)),
+        )
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """Typed access to a JSON object. `null` counts as absent, as it does in transformers."""
+
+    raw: Mapping[str, Any]
+    path: Path
+
+    def error(self, name: str, problem: str) -> RostraError:
+        return RostraError(f"{self.path}: {name}: {problem}")
+
+    def architecture(self) -> str:
+        names = self.raw.get("architectures")
+        if not isinstance(names, list) or len(names) != 1 or not isinstance(names[0], str):
+            raise self.error("architectures", f"expected a list of one name, found {names!r}")
+        return names[0]
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        value = self._get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise self.error(name, f"expected a positive integer, found {value!r}")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        value = self._get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(name, f"expected a number, found {value!r}")
+        return float(value)
+
+    def flag(self, name: str) -> bool:
+        value = self._get(name, False)
+        if not isinstance(value, bool):
+            raise self.error(name, f"expected true or false, found {value!r}")
+        return value
+
+    def refuse_unless(self, name: str, supported: str) -> None:
+        value = self._get(name, supported)
+        if value != supported:
+            raise self.error(name, f"{value!r} is not supported, only {supported!r}")
+
+    def _get(self, name: str, default: Any) -> Any:
+        value = self.raw.get(name)
+        if value is not None:
+            return value
+        if default is None:
+            raise self.error(name, "is missing")
+        return default

@@ -1,0 +1,52 @@
+"""From a folder to a model that can compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.models.checkpoint import Checkpoint
+from rostra.mesh.models.config import ModelConfig
+from rostra.mesh.models.llama import LlamaForCausalLM
+from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.ops import make_ops
+
+Model = LlamaForCausalLM
+"""Grows to a union, or a protocol, with the second family."""
+
+FAMILIES: dict[str, type[Model]] = {"LlamaForCausalLM": LlamaForCausalLM}
+"""By the architecture named in config.json."""
+
+
+def load_model(
+    path: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None = None,
+    *,
+    max_model_len: int | None = None,
+) -> Model:
+    """Reads a model folder: config.json and safetensors files.
+
+    `max_model_len` bounds the positions that can be computed; default: the model's own limit.
+    `progress` is told of bytes read. Raises RostraError for an architecture that is not supported,
+    a `max_model_len` beyond the model's limit, and a checkpoint that is damaged or does not fit its
+    config.
+    """
+    config = ModelConfig.read(path)
+    family = FAMILIES.get(config.architecture)
+    if family is None:
+        raise RostraError(
+            f"{path}: architecture {config.architecture} is not supported; supported: "
+            + ", ".join(FAMILIES)
+        )
+    limit = config.max_position_embeddings
+    if max_model_len is not None and max_model_len > limit:
+        raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
+    model = family(config, make_ops(device, dtype))
+    with Checkpoint(path) as checkpoint:
+        load_parameters(model, checkpoint, device, dtype, model.ignores, progress)
+    model.finish_loading(device, max_model_len or limit)
+    return model.eval()

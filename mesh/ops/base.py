@@ -1,0 +1,87 @@
+"""The seam between model code and the device it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Linear = Callable[[Tensor], Tensor]
+"""Maps [T, in] to [T, out]."""
+
+
+@dataclass(frozen=True)
+class StepLayout:
+    """Which tokens of which sequences a step computes, and where their keys and values lie.
+
+    The T tokens of the step stand in one row, sequence after sequence; S is the number of
+    sequences. Everything here is on the host, so that choosing a launch waits for no device.
+    """
+
+    positions: npt.NDArray[np.int64]
+    """[T], of each token in its sequence."""
+    slot_mapping: npt.NDArray[np.int64]
+    """[T], where each token is cached: block id * block_size + offset in the block."""
+    query_start: npt.NDArray[np.int32]
+    """[S + 1], the first token of each sequence in the row, and T."""
+    seq_lens: npt.NDArray[np.int32]
+    """[S], tokens in the context of each sequence, those of this step included."""
+    block_table: npt.NDArray[np.int32]
+    """[S, M], block ids of each sequence; what is beyond its length is any valid id."""
+    block_size: int
+
+    @property
+    def query_lens(self) -> npt.NDArray[np.int32]:
+        return np.diff(self.query_start)
+
+
+class Ops(Protocol):
+    """What a model computes with. Tensors are on the device of the implementation.
+
+    `prepare` turns the layout of a step into whatever this implementation wants to have at hand in
+    every layer; its result is passed back to `rope_and_cache` and `paged_attention` of that step.
+    """
+
+    def linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+        """x -> x @ weight.T + bias, laid out once for many calls. `weight` is [out, in]."""
+        ...
+
+    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> Any:
+        """`cos` and `sin` are float32 [P, D / 2], by position."""
+        ...
+
+    def rms_norm(
+        self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
+    ) -> Tensor:
+        """Root-mean-square norm of `x` [T, H] in float32 (Zhang and Sennrich, arXiv 1910.07467).
+
+        With `residual` [T, H]: adds `x` to it in place first, and norms the sum.
+        """
+        ...
+
+    def rope_and_cache(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        step: Any,
+    ) -> None:
+        """Rotates `query` [T, Hq, D] and `key` [T, Hkv, D] in place, halves against each other, and
+        writes key and value to the caches [N, B, Hkv, D]."""
+        ...
+
+    def paged_attention(
+        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: Any
+    ) -> Tensor:
+        """Causal attention of `query` [T, Hq, D] over each sequence's cache: [T, Hq, D]."""
+        ...
+
+    def silu_and_mul(self, gate_up: Tensor) -> Tensor:
+        """silu of the first half times the second half: [T, 2 * I] -> [T, I]."""
+        ...
