@@ -128,8 +128,9 @@ class Tokenizer:
         """The token's bytes, exactly. Empty for an id that names no token."""
         known = self._bytes.get(token_id)
         if known is None:
-            # The library fails on negative ids.
-            piece = self._backend.id_to_token(token_id) if token_id >= 0 else None
+            if not 0 <= token_id < self._vocab_size:
+                return b""
+            piece = self._backend.id_to_token(token_id)
             known = self._bytes[token_id] = b"" if piece is None else self._pieces.to_bytes(piece)
         return known
 
