@@ -34,8 +34,10 @@ def arena(
 
     from rostra.arena.app import ArenaError, serve
     from rostra.mesh.cli.config import RostraConfig
+    from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.home import Home
 
+    log_to_stderr()
     place = Home.locate(home)
     given = RostraConfig.read(config)
     settings = given.arena_settings(

@@ -24,7 +24,9 @@ def gateway(
 
     from rostra.gateway.server import GatewayError, serve
     from rostra.mesh.cli.config import RostraConfig
+    from rostra.mesh.cli.logs import log_to_stderr
 
+    log_to_stderr()
     settings = RostraConfig.read(config).gateway_settings(host=host, port=port, workers=workers)
     try:
         asyncio.run(

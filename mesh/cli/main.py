@@ -55,7 +55,7 @@ def root(
 def main() -> None:
     """Runs a command. What the user can mend is one line on stderr and exit code 1."""
     try:
-        app()
+        app(prog_name="rostra")
     except RostraError as error:
         Console(stderr=True, soft_wrap=True).print(
             f"[bold red]error:[/] {_escape(str(error))}", highlight=False

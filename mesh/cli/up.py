@@ -86,11 +86,6 @@ class Plan:
         from rostra.mesh.supervisor.group import ProcessGroup
         from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
 
-        settings = file.gateway_settings(port=port)
-        if not file.worker and not settings.workers:
-            raise RostraError("the configuration has no [[worker]] and no gateway.workers")
-        gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
-        gateway_url = f"http://{join_address(settings.host, gateway_port)}"
         options = ["--config", str(path)] if path else []
         notices: list[str] = []
 
@@ -108,7 +103,13 @@ class Plan:
             with_home = (*command, *home_option(home))
             workers.append(child(name, *with_home, grace=entry.drain_grace + 5))
 
-        routes = [f"--worker={address}" for address in (*settings.workers, *addresses.values())]
+        elsewhere = file.gateway.get("workers", ())
+        if not addresses and not elsewhere:
+            raise RostraError("the configuration has no [[worker]] and no gateway.workers")
+        settings = file.gateway_settings(port=port, workers=[*elsewhere, *addresses.values()])
+        gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
+        gateway_url = f"http://{join_address(settings.host, gateway_port)}"
+        routes = [f"--worker={address}" for address in settings.workers]
         gateway = child(
             "gateway",
             "gateway",
@@ -123,7 +124,9 @@ class Plan:
             from rostra.mesh.cli.arena import require_arena
 
             require_arena()
-            arena = file.arena_settings(port=arena_port, votes_url="", ratings_dir=home.ratings)
+            arena = file.arena_settings(
+                port=arena_port, votes_url=home.votes_url, ratings_dir=home.ratings
+            )
             chosen = claim_port(arena.host, arena.port, "the arena", "--arena-port or --no-arena")
             arena_url = f"http://{join_address(arena.host, chosen)}"
             command = ("arena", "--port", str(chosen), "--gateway", gateway_url)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.errors import RostraError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rostra.mesh.cli.config import WorkerEntry
 
 ENGINE = "Engine"
 
@@ -89,15 +94,18 @@ def worker(
     run(checked(WorkerEntry, base | given, "worker"), home)
 
 
-def run(entry: Any, home: Any) -> None:
+def run(entry: WorkerEntry, home: Path | None) -> None:
     """Finds the model, then serves it until SIGTERM or SIGINT."""
     import asyncio
+    from contextlib import ExitStack
 
-    from rostra.mesh.cli.progress import RichProgress, byte_bar
+    from rostra.mesh.cli.logs import log_to_stderr
+    from rostra.mesh.cli.progress import RichProgress
     from rostra.mesh.home import Home
-    from rostra.mesh.store import resolve
+    from rostra.mesh.store import ProgressTask, resolve
     from rostra.mesh.worker.server import WorkerConfig, serve
 
+    log_to_stderr()
     folder = resolve(entry.model, Home.locate(home), RichProgress())
     config = WorkerConfig(
         listen=entry.listen,
@@ -107,11 +115,20 @@ def run(entry: Any, home: Any) -> None:
         engine=entry.engine_config(folder.path),
         drain_grace=entry.drain_grace,
     )
-    with byte_bar("loading weights") as advance:
-        asyncio.run(
-            serve(
-                config,
-                on_ready=lambda address: print(f"worker ready on {address}", flush=True),
-                on_progress=advance,
-            )
-        )
+    loading = ExitStack()
+    bar: ProgressTask | None = None
+    seen = 0
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal bar, seen
+        if bar is None:
+            bar = loading.enter_context(RichProgress().task("loading weights", total))
+        bar.advance(done - seen)
+        seen = done
+
+    def on_ready(address: str) -> None:
+        loading.close()
+        print(f"worker ready on {address}", flush=True)
+
+    with loading:
+        asyncio.run(serve(config, on_ready=on_ready, on_progress=on_progress))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rostra.mesh.cli.config import RostraConfig, default_text
 from rostra.mesh.errors import RostraError
+
+WORKERS = ["127.0.0.1:50051"]
 
 
 def written(tmp_path, text):
@@ -17,16 +21,16 @@ def written(tmp_path, text):
 def test_the_default_is_the_documented_demo():
     config = RostraConfig.read(None)
     assert [entry.served_name for entry in config.worker] == ["smollm2-135m-instruct"]
-    arena = config.arena_settings()
+    arena = config.arena_settings(votes_url="sqlite://", ratings_dir="ratings")
     assert len(arena.contestants) == 3
     assert {contestant.model for contestant in arena.contestants} == {"smollm2-135m-instruct"}
     assert arena.port == 8001
-    assert config.gateway_settings().port == 8000
+    assert config.gateway_settings(workers=WORKERS).port == 8000
 
 
 def test_every_setting_that_the_default_shows_commented_out_exists(tmp_path):
     text = "\n".join(
-        line.removeprefix("# ") if " = " in line and line.startswith("# ") else line
+        line.removeprefix("# ") if re.match(r"# [a-z_]+ = ", line) else line
         for line in default_text().splitlines()
     )
     config = RostraConfig.read(written(tmp_path, text))
@@ -36,8 +40,8 @@ def test_every_setting_that_the_default_shows_commented_out_exists(tmp_path):
 
 def test_flags_win_over_the_file():
     config = RostraConfig.read(None)
-    assert config.gateway_settings(port=9).port == 9
-    assert config.gateway_settings(port=None).port == 8000
+    assert config.gateway_settings(workers=WORKERS, port=9).port == 9
+    assert config.gateway_settings(workers=WORKERS, port=None).port == 8000
 
 
 def test_the_default_model_name_is_the_last_part(tmp_path):

@@ -1,0 +1,74 @@
+"""A posterior as a table in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.table import Row
+
+BAR_WIDTHS = Measurement(9, 40)
+
+
+def rating_table(posterior: Posterior) -> Table:
+    """One line for each contestant, the interval drawn on an axis that all share."""
+    rows = posterior.table()
+    low = min(row.eti_94[0] for row in rows)
+    high = max(row.eti_94[1] for row in rows)
+    table = Table(
+        caption=f"Elo scale, {posterior.settings.anchor}; bars from {low:.0f} to {high:.0f}",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("rank", no_wrap=True)
+    table.add_column("contestant", overflow="fold")
+    table.add_column("50 % and 94 %", no_wrap=True)
+    for heading in ("rating", "94 %", "best", "wins", "votes"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            _range(row.rank_best, row.rank_worst),
+            Text(row.contestant),
+            IntervalBar(row, low, high),
+            f"{row.rating:.0f}",
+            _range(round(row.eti_94[0]), round(row.eti_94[1])),
+            f"{row.p_best:.0%}",
+            f"{row.win_rate:.0%}",
+            f"{row.votes:,}",
+        )
+    return table
+
+
+class IntervalBar:
+    """Ratings `low` to `high` over the cell: 94 % thin, 50 % thick, a dot at the mean."""
+
+    def __init__(self, row: Row, low: float, high: float) -> None:
+        self._row = row
+        self._low = low
+        self._span = high - low
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return BAR_WIDTHS.with_maximum(options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(self.draw(options.max_width), style="blue", no_wrap=True)
+
+    def draw(self, width: int) -> str:
+        """`width` characters."""
+
+        def cell(rating: float) -> int:
+            return round((rating - self._low) / self._span * (width - 1))
+
+        cells = [" "] * width
+        for (start, end), mark in ((self._row.eti_94, "─"), (self._row.eti_50, "━")):
+            for position in range(cell(start), cell(end) + 1):
+                cells[position] = mark
+        cells[cell(self._row.rating)] = "●"
+        return "".join(cells)
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}–{last}"
