@@ -139,6 +139,16 @@ def test_a_row_is_answered_as_it_is_alone(seed: int, vocab: int, params: list[di
             assert [candidate[0] for candidate in token.logprobs.candidates] == ids
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_device_chooses_as_the_cpu_does() -> None:
+    logits = random_logits(40, 5000)
+    rows = [row(seed=i, temperature=i % 3, top_p=0.9, logprobs=2, output=1) for i in range(20)]
+    rows += [row(seed=i, top_k=9, min_p=0.1, repetition_penalty=1.2, output=3) for i in range(10)]
+    rows += [row(seed=i, frequency_penalty=0.3, logit_bias={3: 2.0}, output=2) for i in range(10)]
+    assert sample(logits.cuda(), rows) == sample(logits, rows)
+
+
 def test_the_same_seed_and_position_give_the_same_token() -> None:
     logits = torch.zeros(3, 50)
     rows = [row(seed=9, output=4), row(seed=9, output=4), row(seed=9, output=5)]
