@@ -9,9 +9,8 @@ from gateway_harness import ScriptedWorker, gateway_before
 
 @pytest.fixture
 async def worker() -> AsyncIterator[ScriptedWorker]:
-    started = await ScriptedWorker().start()
-    yield started
-    await started.stop()
+    async with ScriptedWorker() as started:
+        yield started
 
 
 @pytest.fixture

@@ -146,6 +146,12 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         await self._server.start()
         return self
 
+    async def __aenter__(self) -> ScriptedWorker:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
     async def stop(self) -> None:
         """As abruptly as a process that is killed: open streams end UNAVAILABLE or broken."""
         await self._server.stop(None)
@@ -212,3 +218,8 @@ async def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> No
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 (conditions of every kind, none tells of itself)
             await asyncio.sleep(0.01)
+
+
+def any_serving(client: TestClient) -> bool:
+    assert client.app is not None
+    return client.app[FLEET].any_serving()

@@ -1,0 +1,194 @@
+"""A client's mistakes: each is a 400 that names the field, and none reaches a worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient
+from gateway_harness import ScriptedWorker, gateway_before
+
+USER = {"role": "user", "content": "hi"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def message(**fields: Any) -> dict[str, Any]:
+    return {"messages": [{**USER, **fields}]}
+
+
+BOTH = [
+    ({"model": None}, "model", "invalid_type"),
+    ({"model": ""}, "model", "invalid_value"),
+    ({"model": 7}, "model", "invalid_type"),
+    ({"temperature": "1"}, "temperature", "invalid_type"),
+    ({"temperature": True}, "temperature", "invalid_type"),
+    ({"temperature": 2.1}, "temperature", "invalid_value"),
+    ({"temperature": -0.1}, "temperature", "invalid_value"),
+    ({"top_p": 0}, "top_p", "invalid_value"),
+    ({"top_p": 1.1}, "top_p", "invalid_value"),
+    ({"presence_penalty": 3}, "presence_penalty", "invalid_value"),
+    ({"frequency_penalty": -3}, "frequency_penalty", "invalid_value"),
+    ({"repetition_penalty": 0}, "repetition_penalty", "invalid_value"),
+    ({"top_k": -2}, "top_k", "invalid_value"),
+    ({"min_p": 2}, "min_p", "invalid_value"),
+    ({"n": 0}, "n", "invalid_value"),
+    ({"n": 129}, "n", "invalid_value"),
+    ({"n": 1.5}, "n", "invalid_type"),
+    ({"seed": 2**64}, "seed", "invalid_type"),
+    ({"seed": "x"}, "seed", "invalid_type"),
+    ({"max_tokens": 0}, "max_tokens", "invalid_value"),
+    ({"max_tokens": 2**32}, "max_tokens", "invalid_value"),
+    ({"min_tokens": -1}, "min_tokens", "invalid_value"),
+    ({"stop": 3}, "stop", "invalid_type"),
+    ({"stop": ""}, "stop", "invalid_value"),
+    ({"stop": ["a", 3]}, "stop[1]", "invalid_type"),
+    ({"stop": ["a"] * 17}, "stop", "invalid_value"),
+    ({"stop_token_ids": [-1]}, "stop_token_ids[0]", "invalid_value"),
+    ({"logit_bias": {"x": 1}}, "logit_bias.x", "invalid_value"),
+    ({"logit_bias": {"1": 101}}, "logit_bias.1", "invalid_value"),
+    ({"logit_bias": []}, "logit_bias", "invalid_type"),
+    ({"ignore_eos": "yes"}, "ignore_eos", "invalid_type"),
+    ({"priority": 2**31}, "priority", "invalid_value"),
+    ({"stream": "true"}, "stream", "invalid_type"),
+    ({"stream_options": {"include_usage": True}}, "stream_options", "invalid_value"),
+    (
+        {"stream": True, "stream_options": {"include_obfuscation": True}},
+        "stream_options.include_obfuscation",
+        "unsupported_parameter",
+    ),
+    ({"frobnicate": 1}, "frobnicate", "unknown_parameter"),
+]
+CHAT = [
+    ({"messages": None}, "messages", "invalid_type"),
+    ({"messages": []}, "messages", "invalid_value"),
+    ({"messages": "hi"}, "messages", "invalid_type"),
+    ({"messages": ["hi"]}, "messages[0]", "invalid_type"),
+    (message(role="alien"), "messages[0].role", "invalid_value"),
+    (message(content=None), "messages[0].content", "invalid_value"),
+    (message(content=3), "messages[0].content", "invalid_type"),
+    (message(content=[]), "messages[0].content", "invalid_value"),
+    (message(content=[{"type": "text"}]), "messages[0].content[0].text", None),
+    (message(content=[IMAGE]), "messages[0].content[0]", "unsupported_parameter"),
+    (message(extra=1), "messages[0].extra", "unknown_parameter"),
+    (message(tool_calls=[CALL]), "messages[0].tool_calls", "invalid_value"),
+    (message(role="tool"), "messages[0].tool_call_id", "invalid_value"),
+    (message(tool_call_id="c"), "messages[0].tool_call_id", "invalid_value"),
+    (message(role="assistant", refusal="no"), "messages[0].refusal", "unsupported_parameter"),
+    ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
+    ({"logprobs": 1}, "logprobs", "invalid_type"),
+    ({"max_tokens": 1, "max_completion_tokens": 2}, "max_tokens", "invalid_value"),
+    (
+        {"continue_final_message": True, "add_generation_prompt": True},
+        "continue_final_message",
+        "invalid_value",
+    ),
+    ({"chat_template_kwargs": []}, "chat_template_kwargs", "invalid_type"),
+    ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
+    ({"user": 3}, "user", "invalid_type"),
+    *[
+        ({name: value}, name, "unsupported_parameter")
+        for name, value in {
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "functions": [{"name": "f"}],
+            "tool_choice": "required",
+            "function_call": {"name": "f"},
+            "response_format": {"type": "json_object"},
+            "modalities": ["text", "audio"],
+            "audio": {"voice": "x", "format": "wav"},
+            "prediction": {"type": "content", "content": "x"},
+            "reasoning_effort": "low",
+            "verbosity": "low",
+            "web_search_options": {},
+            "moderation": {"model": "m"},
+            "store": True,
+            "service_tier": "flex",
+        }.items()
+    ],
+]
+COMPLETIONS = [
+    ({"prompt": None}, "prompt", "invalid_type"),
+    ({"prompt": ""}, "prompt", "invalid_value"),
+    ({"prompt": []}, "prompt", "invalid_value"),
+    ({"prompt": {}}, "prompt", "invalid_type"),
+    ({"prompt": ["a", 1]}, "prompt[1]", "invalid_type"),
+    ({"prompt": [1, "a"]}, "prompt[1]", "invalid_type"),
+    ({"prompt": [1, -1]}, "prompt[1]", "invalid_value"),
+    ({"prompt": [[1], []]}, "prompt[1]", "invalid_value"),
+    ({"prompt": [[1], [True]]}, "prompt[1][0]", "invalid_type"),
+    ({"prompt": ["a"] * 129}, "prompt", "invalid_value"),
+    ({"logprobs": 21}, "logprobs", "invalid_value"),
+    ({"logprobs": True}, "logprobs", "invalid_type"),
+    ({"best_of": 2}, "best_of", "invalid_value"),
+    ({"suffix": "end"}, "suffix", "unsupported_parameter"),
+    ({"messages": [USER]}, "messages", "unknown_parameter"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "cases"),
+    [
+        ("chat/completions", {"model": "tiny", "messages": [USER]}, BOTH + CHAT),
+        ("completions", {"model": "tiny", "prompt": "a"}, BOTH + COMPLETIONS),
+    ],
+    ids=["chat", "completions"],
+)
+async def test_each_mistake_is_named(
+    client: TestClient, worker: ScriptedWorker, path: str, base: Any, cases: Any
+) -> None:
+    wrong = []
+    for change, param, code in cases:
+        response = await client.post(f"/v1/{path}", json={**base, **change})
+        error = (await response.json()).get("error", {})
+        found = (response.status, error.get("type"), error.get("param"), error.get("code"))
+        expected = (400, "invalid_request_error", param, code or "missing_required_parameter")
+        if found != expected or not error.get("message"):
+            wrong.append((change, error))
+    assert wrong == []
+    assert worker.requests == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"[]", "invalid_json"),
+        (b"null", "invalid_json"),
+        (b'{"model": "\\ud800"}', "invalid_json"),
+        (b'{"model": "\xff"}', "invalid_json"),
+        (b'{"temperature": NaN}', "invalid_json"),
+        (b"[" * 5000, "invalid_json"),
+        (b"{}", "missing_required_parameter"),
+    ],
+)
+async def test_bodies_that_are_no_request(client: TestClient, body: bytes, code: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await client.post("/v1/chat/completions", data=body, headers=headers)
+    assert response.status == 400
+    assert (await response.json())["error"]["code"] == code
+
+
+async def test_the_envelope_is_everywhere(worker: ScriptedWorker) -> None:
+    async with gateway_before([worker.address], max_body_bytes=1000) as client:
+        await _check_envelopes(client)
+
+
+async def _check_envelopes(client: TestClient) -> None:
+    chat = "/v1/chat/completions"
+    json = {"Content-Type": "application/json"}
+    cases = [
+        (await client.get("/nowhere"), 404, "unknown_url"),
+        (await client.get(chat), 405, "method_not_allowed"),
+        (await client.post(chat, data="a=b"), 415, "unsupported_media_type"),
+        (await client.options(chat), 405, "method_not_allowed"),
+        (await client.post(chat, data=b" " * 2000, headers=json), 413, "request_too_large"),
+    ]
+    for response, status, code in cases:
+        assert response.status == status, code
+        error = (await response.json())["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["code"] == code
+        assert response.headers["x-request-id"]
+    assert cases[1][0].headers["Allow"] == "POST"

@@ -1,0 +1,178 @@
+"""Which workers are known, which of them serve, and which one is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from gateway_harness import (
+    FAST,
+    NOT_SERVING,
+    SERVING,
+    ScriptedWorker,
+    any_serving,
+    eventually,
+    gateway_before,
+    says,
+)
+
+from rostra.gateway.errors import ApiError, GatewayError
+from rostra.gateway.fleet import Fleet
+from rostra.gateway.membership import StaticMembership
+from rostra.gateway.router import Router
+from rostra.gateway.settings import GatewaySettings
+from rostra.v1 import control_pb2
+
+CHAT = "/v1/chat/completions"
+HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def test_health_decides_at_once(worker: ScriptedWorker) -> None:
+    # With an hour between readings, only the health stream can have told.
+    async with gateway_before([worker.address], load_interval=3600.0) as client:
+        await worker.set_health(NOT_SERVING)
+        await eventually(lambda: not any_serving(client))
+        ready = await client.get("/ready")
+        assert ready.status == 503
+        assert (await ready.json())["workers"] == {worker.address: "its health is NOT_SERVING"}
+
+
+async def test_a_silent_worker_is_out_and_comes_back(worker: ScriptedWorker) -> None:
+    async with gateway_before([worker.address], load_timeout=0.1) as client:
+        worker.load_delay = 60.0
+        await eventually(lambda: not any_serving(client))
+        worker.load_delay = 0.0
+        await eventually(lambda: any_serving(client))
+
+
+async def test_a_draining_worker_gets_nothing_new(worker: ScriptedWorker) -> None:
+    async with gateway_before([worker.address]) as client:
+        worker.load = control_pb2.GetLoadResponse(draining=True)
+        await eventually(lambda: not any_serving(client))
+        assert (await client.post(CHAT, json=HELLO)).status == 503
+        assert worker.requests == []
+
+
+async def test_a_worker_may_come_back_with_another_model(worker: ScriptedWorker) -> None:
+    async with gateway_before([worker.address]) as client:
+        await worker.set_health(NOT_SERVING)
+        await eventually(lambda: not any_serving(client))
+        worker.model = control_pb2.ModelInfo(name="other", revision="1")
+        await worker.set_health(SERVING)
+        await eventually(lambda: any_serving(client))
+        models = (await (await client.get("/v1/models")).json())["data"]
+        assert [model["id"] for model in models] == ["other"]
+
+
+async def test_requests_go_where_their_model_is() -> None:
+    async with (
+        ScriptedWorker(model="small") as small,
+        ScriptedWorker(model="large") as large,
+        gateway_before([small.address, large.address]) as client,
+    ):
+        for model in ["small", "large", "large-latest"]:
+            response = await client.post(CHAT, json={**HELLO, "model": model})
+            assert (await response.json())["model"] == model.removesuffix("-latest")
+        assert (len(small.requests), len(large.requests)) == (1, 2)
+        # A model whose only worker is out exists all the same.
+        await large.set_health(NOT_SERVING)
+        await asyncio.sleep(0.1)
+        response = await client.post(CHAT, json={**HELLO, "model": "large"})
+        assert response.status == 503
+
+
+async def test_load_is_shared_by_credit_alone() -> None:
+    """Between two readings of the load, only the gateway's own dispatches tell workers apart."""
+    slow = says(["a"] * 1000, pause=0.05)
+    async with (
+        ScriptedWorker(slow) as first,
+        ScriptedWorker(slow) as second,
+        gateway_before([first.address, second.address], load_interval=3600.0) as client,
+    ):
+        tasks = [asyncio.create_task(client.post(CHAT, json=HELLO)) for _ in range(10)]
+        await eventually(lambda: first.running + second.running == 10)
+        assert (first.running, second.running) == (5, 5)
+        for task in tasks:
+            task.cancel()
+
+
+class Link:
+    """What the router sees of a worker."""
+
+    def __init__(self, address: str, pending: int) -> None:
+        self.address = address
+        self.pending_requests = pending
+        self.load = control_pb2.GetLoadResponse()
+
+
+class LinksOnly:
+    def __init__(self, links: Iterable[Link]) -> None:
+        self.links = list(links)
+
+    def serving(self, model: str) -> list[Link]:
+        return self.links
+
+
+def test_power_of_two_choices() -> None:
+    links = [Link(str(pending), pending) for pending in range(4)]
+    router = Router(LinksOnly(links), 0.0, random.Random(5))  # type: ignore[arg-type]
+    counts: Counter[str] = Counter()
+    for _ in range(6000):
+        chosen = router.choose("m")
+        assert chosen is not None
+        counts[chosen.address] += 1
+    # Of the six pairs of four, the worker with rank r is the lighter one in 3 - r.
+    assert counts["3"] == 0
+    for rank in range(3):
+        assert abs(counts[str(rank)] / 6000 - (3 - rank) / 6) < 0.03
+
+
+def test_avoided_workers_are_the_last_resort() -> None:
+    links = [Link("a", 0), Link("b", 9)]
+    router = Router(LinksOnly(links), 0.0)  # type: ignore[arg-type]
+    assert {router.choose("m", {"a"}).address for _ in range(20)} == {"b"}  # type: ignore[union-attr]
+    assert {router.choose("m", {"a", "b"}).address for _ in range(20)} == {"a"}  # type: ignore[union-attr]
+
+
+class ChangingMembership:
+    def __init__(self) -> None:
+        self.changes: asyncio.Queue[frozenset[str]] = asyncio.Queue()
+
+    async def addresses(self) -> AsyncIterator[frozenset[str]]:
+        while True:
+            yield await self.changes.get()
+
+
+async def test_members_join_and_leave() -> None:
+    async with ScriptedWorker() as first, ScriptedWorker(model="second") as second:
+        membership = ChangingMembership()
+        fleet = Fleet(membership, GatewaySettings.of(workers=["ignored:1"], **FAST))
+        await fleet.start()
+        membership.changes.put_nowait(frozenset({first.address}))
+        await eventually(lambda: set(fleet.models()) == {"tiny"})
+        membership.changes.put_nowait(frozenset({first.address, second.address}))
+        await eventually(lambda: set(fleet.models()) == {"tiny", "second"})
+        membership.changes.put_nowait(frozenset({second.address}))
+        await eventually(lambda: set(fleet.models()) == {"second"})
+        await fleet.close()
+
+
+async def test_a_wait_ends_at_the_deadline() -> None:
+    fleet = Fleet(StaticMembership([]), GatewaySettings.of(workers=["a:1"], **FAST))
+    for remaining, status in [(0.05, 504), (None, 503)]:
+        with pytest.raises(ApiError) as caught:
+            await Router(fleet, 0.1).acquire("m", (), remaining)
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "workers", [[], ["host"], ["host:0"], ["host:99999"], ["http://h:1"], ["a:1", "a:1"]]
+)
+def test_bad_worker_lists(workers: Any) -> None:
+    with pytest.raises(GatewayError, match="workers") as caught:
+        GatewaySettings.of(workers=workers)
+    assert "\n" not in str(caught.value)
