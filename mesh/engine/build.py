@@ -18,7 +18,9 @@ from rostra.mesh.engine.kv_cache import (
     free_host_bytes,
 )
 from rostra.mesh.engine.runner import Runner, RunnerLimits, dummy_layout
+from rostra.mesh.engine.sampler import Sampler
 from rostra.mesh.models import Model, load_model
+from rostra.mesh.ops import Ops
 
 
 def build_engine(
@@ -33,15 +35,24 @@ def build_engine(
 
 
 def build_runner(
-    config: EngineConfig, on_progress: Callable[[int, int], None] | None = None
+    config: EngineConfig,
+    on_progress: Callable[[int, int], None] | None = None,
+    *,
+    ops: Ops | None = None,
+    sampler: Sampler | None = None,
 ) -> Runner:
-    """The part of `build_engine` that computes."""
+    """The part of `build_engine` that computes; `ops` and `sampler` can be replaced by others."""
     device = open_device(config.device)
     if device.type == "cpu":
         torch.set_num_threads(choose_num_threads(config.num_threads))
     dtype = choose_dtype(config.dtype, device)
     model = load_model(
-        Path(config.model_path), device, dtype, on_progress, max_model_len=config.max_model_len
+        Path(config.model_path),
+        device,
+        dtype,
+        on_progress,
+        max_model_len=config.max_model_len,
+        ops=ops,
     )
     limits = RunnerLimits(
         max_model_len=config.max_model_len or model.config.max_position_embeddings,
@@ -57,7 +68,7 @@ def build_runner(
         max_model_len=limits.max_model_len,
         max_num_seqs=limits.max_num_seqs,
     )
-    runner = Runner(model, KVCache.allocate(shape, num_blocks, device), limits)
+    runner = Runner(model, KVCache.allocate(shape, num_blocks, device), limits, sampler)
     runner.warm_up()
     return runner
 

@@ -11,7 +11,7 @@ from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import ModelConfig
 from rostra.mesh.models.llama import LlamaForCausalLM
 from rostra.mesh.models.parameters import Progress, load_parameters
-from rostra.mesh.ops import make_ops
+from rostra.mesh.ops import Ops, make_ops
 
 Model = LlamaForCausalLM
 """Grows to a union, or a protocol, with the second family."""
@@ -27,13 +27,15 @@ def load_model(
     progress: Progress | None = None,
     *,
     max_model_len: int | None = None,
+    ops: Ops | None = None,
 ) -> Model:
     """Reads a model folder: config.json and safetensors files.
 
     `max_model_len` bounds the positions that can be computed; default: the model's own limit.
-    `progress` is told of bytes read. Raises RostraError for an architecture that is not supported,
-    a `max_model_len` beyond the model's limit, and a checkpoint that is damaged or does not fit its
-    config.
+    `ops` takes the place of the device's own operations. `progress` is told of bytes read.
+
+    Raises RostraError for an architecture that is not supported, a `max_model_len` beyond the
+    model's limit, and a checkpoint that is damaged or does not fit its config.
     """
     config = ModelConfig.read(path)
     family = FAMILIES.get(config.architecture)
@@ -45,7 +47,7 @@ def load_model(
     limit = config.max_position_embeddings
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
-    model = family(config, make_ops(device, dtype))
+    model = family(config, ops or make_ops(device, dtype))
     with Checkpoint(path) as checkpoint:
         load_parameters(model, checkpoint, device, dtype, model.ignores, progress)
     model.finish_loading(device, max_model_len or limit)
