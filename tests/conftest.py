@@ -31,3 +31,11 @@ def demo_home() -> Home:
 def demo_model(demo_home: Home) -> Path:
     """The folder of the demo model."""
     return resolve(DEMO_MODEL, demo_home).path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-shared-data",
+        action="store_true",
+        help="Skip what reads the real votes in ../shared/data, instead of failing without them.",
+    )

@@ -7,7 +7,9 @@ contestants only; so it is kept, and given other counts.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from typing import Any
 import arviz as az
 import numpy as np
 import pymc as pm
+import pytensor
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.counts import PairCounts
@@ -46,10 +49,19 @@ class Draws:
 
 def sample(counts: PairCounts, settings: FitSettings, progress: Progress | None) -> Draws:
     """Draws from the posterior of `counts`. One fit at a time in a process; others wait."""
-    with _lock:
+    with _lock, _numba():
         if chosen_sampler(settings) == "nutpie":
             return _sample_nutpie(counts, settings, progress)
         return _sample_pymc(counts, settings, progress)
+
+
+@contextmanager
+def _numba() -> Iterator[None]:
+    """Compiles by Numba, which needs no compiler on the host."""
+    with pytensor.config.change_flags(mode="NUMBA"), warnings.catch_warnings():
+        # Nothing here multiplies matrices.
+        warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
+        yield
 
 
 def chosen_sampler(settings: FitSettings) -> str:
@@ -62,21 +74,19 @@ def chosen_sampler(settings: FitSettings) -> str:
     return settings.sampler
 
 
-def clear_compiled() -> None:
-    """Forgets what was compiled; the next fit compiles anew."""
-    with _lock:
-        _model.cache_clear()
-        _compiled.cache_clear()
-
-
 @lru_cache(maxsize=COMPILED_MODELS)
 def _model(num_contestants: int) -> pm.Model:
     """A model for that many contestants; its data are a placeholder."""
     one, zero = np.array([1]), np.array([0])
-    names = tuple(f"{position:06d}" for position in range(num_contestants))
     return davidson(
         PairCounts(
-            names, left=zero, right=one, wins_left=one, ties=one, wins_right=one, both_bad=zero
+            contestants=tuple(f"{position:06d}" for position in range(num_contestants)),
+            left=zero,
+            right=one,
+            wins_left=one,
+            wins_right=one,
+            ties=one,
+            both_bad=zero,
         )
     )
 
@@ -121,9 +131,8 @@ def _sample_nutpie(counts: PairCounts, settings: FitSettings, progress: Progress
 
 def _num_draws(trace: az.InferenceData) -> int:
     """Draws of an unfinished nutpie trace, where those not yet made are NaN."""
-    return sum(
-        int(np.isfinite(trace[group]["side"]).sum()) for group in ("warmup_posterior", "posterior")
-    )
+    groups = ("warmup_posterior", "posterior")
+    return sum(int(np.isfinite(trace[group]["side"]).sum()) for group in groups)
 
 
 def _draws(trace: az.InferenceData) -> Draws:

@@ -96,7 +96,7 @@ def load(folder: Path) -> Posterior:
 
 
 def to_inference_data(posterior: Posterior) -> az.InferenceData:
-    """Groups `posterior` (natural log odds, and `rating` in Elo), `observed_data`, `constant_data`."""
+    """Groups `posterior` (natural log odds; `rating` in Elo), `observed_data`, `constant_data`."""
     counts = posterior.counts
     data = az.from_dict(
         posterior={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bokeh.core.properties import value
 from bokeh.models import ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
@@ -70,7 +71,7 @@ def intervals(posterior: Posterior) -> figure:
         x_offset=8,
         text_baseline="middle",
         text_font_size="12px",
-        text_font=FONT,
+        text_font=value(FONT),
         text_color=TEXT,
     )
     plot.add_tools(
