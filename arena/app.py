@@ -1,0 +1,131 @@
+"""The arena's server."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from collections.abc import Awaitable, Callable
+
+import panel as pn
+from bokeh.server.util import bind_sockets
+from panel.io.server import Server, get_server
+from panel.viewable import Viewable
+from tornado.web import RequestHandler
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.gateway_client import GatewayClient
+from rostra.arena.pages.battle import BattleView
+from rostra.arena.pages.document import document, fill_in
+from rostra.arena.pages.frame import page
+from rostra.arena.pages.leaderboard import leaderboard
+from rostra.arena.settings import ArenaSettings
+from rostra.arena.state import Arena
+
+__all__ = ["ArenaError", "serve"]
+
+
+class Health(RequestHandler):
+    """Answers while the event loop turns."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish("ok\n")
+
+
+async def serve(
+    settings: ArenaSettings, on_ready: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serves until SIGTERM or SIGINT. `on_ready` is called with the base URL once it listens.
+
+    Raises `ArenaError` when the port is taken or the vote store cannot be opened.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    async with GatewayClient(
+        settings.gateway_url, settings.api_key, settings.answer_timeout
+    ) as client:
+        arena = await asyncio.to_thread(Arena.open, settings, client)
+        try:
+            server = _listen(arena)
+            server.start()
+            on_ready(f"http://{_authority(settings.host, server.port)}")
+            await stop.wait()
+            server.unlisten()
+            server.stop()
+        finally:
+            await asyncio.to_thread(arena.store.close)
+
+
+def _listen(arena: Arena) -> Server:
+    settings = arena.settings
+    port = settings.port or _free_port(settings.host)
+    local = {_authority(host, port) for host in (settings.host, "localhost", "127.0.0.1")}
+    pn.config.reconnect = True
+    try:
+        return get_server(
+            {
+                "/": lambda: battle_page(arena),
+                "/leaderboard": lambda: leaderboard_page(arena),
+                "/how": lambda: how_page(arena),
+            },
+            port=port,
+            address=settings.host,
+            websocket_origin=sorted(local | set(settings.allowed_origins)),
+            extra_patterns=[("/health", Health)],
+            use_xheaders=settings.behind_proxy,
+            unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),
+            check_unused_sessions_milliseconds=1000,
+        )
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise
+        raise ArenaError(
+            f"cannot listen on {_authority(settings.host, port)}: {error.strerror}; "
+            "choose another host or port"
+        ) from None
+
+
+def _free_port(host: str) -> int:
+    sockets, port = bind_sockets(host, 0)
+    for socket in sockets:
+        socket.close()
+    return int(port)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def battle_page(arena: Arena) -> Viewable:
+    context = pn.state.curdoc.session_context
+    view = BattleView(arena, context.request.remote_ip, sizing_mode="stretch_both")
+    pn.state.on_session_destroyed(_leaving(view.leave))
+    return page(arena.settings, "/", "Battle", view)
+
+
+def leaderboard_page(arena: Arena) -> Viewable:
+    view = document()
+
+    async def fill() -> None:
+        view.object = await leaderboard(arena)
+
+    pn.state.onload(fill)
+    return page(arena.settings, "/leaderboard", "Leaderboard", view)
+
+
+def how_page(arena: Arena) -> Viewable:
+    return page(arena.settings, "/how", "How it works", document(fill_in("how.html")))
+
+
+def _leaving(leave: Callable[[], Awaitable[None]]) -> Callable[[object], None]:
+    tasks: set[asyncio.Future[None]] = set()
+
+    def destroyed(_context: object) -> None:
+        task = asyncio.ensure_future(leave())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    return destroyed

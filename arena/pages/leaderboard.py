@@ -1,0 +1,101 @@
+"""The leaderboard: one table that is also the plot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from matplotlib.ticker import MaxNLocator
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.pages.document import fill_in
+from rostra.arena.ratings.table import Row
+from rostra.arena.settings import Contestant
+from rostra.arena.standings import Standings
+from rostra.arena.state import Arena
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The one scale that all bars of the table share, in Elo points."""
+
+    low: float
+    high: float
+    ticks: tuple[int, ...]
+
+    @classmethod
+    def around(cls, rows: Sequence[Row]) -> Axis:
+        """Wide enough for every 94 % interval of `rows`, with round ends."""
+        lowest = min(row.eti_94[0] for row in rows)
+        highest = max(row.eti_94[1] for row in rows)
+        locator = MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True)
+        ticks = tuple(round(tick) for tick in locator.tick_values(lowest, highest))
+        return cls(ticks[0], ticks[-1], ticks)
+
+    def percent(self, rating: float) -> float:
+        """Where `rating` stands, in per cent of the axis."""
+        return round(100 * (rating - self.low) / (self.high - self.low), 2)
+
+    def width(self, interval: tuple[float, float]) -> float:
+        return round(self.percent(interval[1]) - self.percent(interval[0]), 2)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table."""
+
+    row: Row
+    label: str
+    url: str | None
+    licence: str
+
+    @classmethod
+    def of(cls, row: Row, contestant: Contestant | None) -> Entry:
+        """`contestant` is `None` for one that has left the arena; its votes still count."""
+        if contestant is None:
+            return cls(row, f"{row.contestant} (no longer competes)", None, "")
+        return cls(row, contestant.label, contestant.url, contestant.licence or "")
+
+    @property
+    def ranks(self) -> str:
+        best, worst = self.row.rank_best, self.row.rank_worst
+        return str(best) if best == worst else f"{best} – {worst}"
+
+    @property
+    def spoken(self) -> str:
+        """The bar in words."""
+        row = self.row
+        return (
+            f"{row.rating:.0f} points; 50 % between {row.eti_50[0]:.0f} and {row.eti_50[1]:.0f}, "
+            f"94 % between {row.eti_94[0]:.0f} and {row.eti_94[1]:.0f}"
+        )
+
+
+async def leaderboard(arena: Arena) -> str:
+    """HTML of the newest ratings, or of how to get them, or of what is wrong with them."""
+    num_votes = await asyncio.to_thread(arena.store.number_of_comparisons)
+    try:
+        standings = await arena.standings.newest()
+    except ArenaError as error:
+        return fill_in("error.html", message=str(error))
+    return draw(standings, num_votes, arena.settings.contestants)
+
+
+def draw(standings: Standings | None, num_votes: int, contestants: Sequence[Contestant]) -> str:
+    """`num_votes`: how many a fit would count now."""
+    by_name = {contestant.name: contestant for contestant in contestants}
+    rows = standings.rows if standings else ()
+    rated = {row.contestant for row in rows}
+    return fill_in(
+        "leaderboard.html",
+        standings=standings,
+        created=standings and standings.created.astimezone(UTC),
+        num_votes=num_votes,
+        newer=num_votes - (standings.num_votes if standings else 0),
+        axis=Axis.around(rows) if rows else None,
+        entries=[Entry.of(row, by_name.get(row.contestant)) for row in rows],
+        licences=any(contestant.licence for contestant in contestants),
+        unrated=[entry.label for entry in contestants if entry.name not in rated],
+    )
