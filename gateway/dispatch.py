@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import grpc
 
@@ -22,20 +22,8 @@ from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
 
 logger = logging.getLogger(__name__)
 
-RequestT = TypeVar("RequestT", chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
-ResponseT = TypeVar("ResponseT", chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
-
-
-class _Method(Protocol[RequestT, ResponseT]):
-    """A server-streaming method of a stub."""
-
-    def __call__(
-        self,
-        request: RequestT,
-        *,
-        timeout: float | None,
-        metadata: tuple[tuple[str, str], ...],
-    ) -> grpc.aio.UnaryStreamCall[RequestT, ResponseT]: ...
+RequestT = TypeVar("RequestT", bound=chat_pb2.ChatRequest | inference_pb2.GenerateRequest)
+ResponseT = TypeVar("ResponseT", bound=chat_pb2.ChatResponse | inference_pb2.GenerateResponse)
 
 
 class Dispatcher:
@@ -87,7 +75,10 @@ class Call(Generic[RequestT, ResponseT]):
     def __init__(
         self,
         dispatcher: Dispatcher,
-        method: Callable[[inference_pb2_grpc.InferenceStub], _Method[RequestT, ResponseT]],
+        method: Callable[
+            [inference_pb2_grpc.InferenceAsyncStub],
+            grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+        ],
         request: RequestT,
         exchange: Exchange,
         hold: bool,

@@ -45,17 +45,19 @@ async def respond_with_events(
                 await response.write(_events(batch))
             await response.write(_DONE)
         except ApiError as error:
-            exchange.status, exchange.error = error.status, error.code
-            await response.write(_events([error.envelope()]))
-        except (ConnectionError, TimeoutError):
+            await _write_error(response, error, exchange)
+        except ConnectionError:
             raise
         except Exception:
             logger.exception("request %s failed half-way", exchange.request_id)
-            error = internal_error()
-            exchange.status, exchange.error = error.status, error.code
-            await response.write(_events([error.envelope()]))
+            await _write_error(response, internal_error(), exchange)
         await response.write_eof()
         return response
+
+
+async def _write_error(response: web.StreamResponse, error: ApiError, exchange: Exchange) -> None:
+    exchange.status, exchange.error = error.status, error.code
+    await response.write(_events([error.envelope()]))
 
 
 def _events(batch: Batch) -> bytes:

@@ -36,6 +36,8 @@ def channel_options(settings: GatewaySettings) -> list[tuple[str, int]]:
         ("grpc.enable_http_proxy", 0),
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
+        # Errors travel in trailers, with their details twice.
+        ("grpc.max_metadata_size", 65536),
         # Channels of other gateways in this process must not share a dead connection's backoff.
         ("grpc.use_local_subchannel_pool", 1),
     ]
