@@ -103,7 +103,7 @@ def _read_message(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> di
         checks.invalid(f"{field}.tool_call_id", "is for ROLE_TOOL only")
     message: dict[str, Any] = {"role": role, "content": _read_content(proto, checks, field)}
     for name in ("name", "tool_call_id", "reasoning"):
-        if proto.HasField(name):  # type: ignore[arg-type]
+        if proto.HasField(name):
             message[name] = getattr(proto, name)
     if proto.tool_calls:
         message["tool_calls"] = [

@@ -78,3 +78,7 @@ class EngineConnection:
         except TimeoutError:
             self._process.kill()
             return await self._process.wait()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            raise

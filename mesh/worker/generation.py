@@ -141,9 +141,10 @@ def _finish(output: RequestOutput, released: ReleasedText) -> tokens_pb2.Finish 
         )
     if output.finish is None:
         return None
-    return tokens_pb2.Finish(
-        reason=FINISH_REASONS[output.finish], stop_token_id=output.stop_token_id
-    )
+    finish = tokens_pb2.Finish(reason=FINISH_REASONS[output.finish])
+    if output.stop_token_id is not None:
+        finish.stop_token_id = output.stop_token_id
+    return finish
 
 
 async def _with_first(stream: EngineStream, first: str) -> AsyncIterator[RequestOutput]:

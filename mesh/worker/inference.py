@@ -19,7 +19,7 @@ from rostra.mesh.worker.jobs import (
     read_deadline,
     read_generate,
 )
-from rostra.mesh.worker.model import ServedModel, encode
+from rostra.mesh.worker.model import ServedModel, beside_the_loop
 from rostra.mesh.worker.request_log import RequestRecord, read_traceparent
 from rostra.mesh.worker.responses import (
     ChatResponder,
@@ -92,10 +92,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         self._model.check_name(request.model)
         info = self._engine.require_info()
         ids = await self._tokenize(request)
-        return inference_pb2.TokenizeResponse(
-            tokens=token_infos(self._model.tokenizer, map(OutputToken, ids)),
-            max_model_len=info.max_model_len,
+        tokenizer = self._model.tokenizer
+        tokens = await beside_the_loop(
+            len(ids), lambda: token_infos(tokenizer, map(OutputToken, ids))
         )
+        return inference_pb2.TokenizeResponse(tokens=tokens, max_model_len=info.max_model_len)
 
     async def _tokenize(self, request: inference_pb2.TokenizeRequest) -> list[int]:
         checks = Checks()
@@ -109,7 +110,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         checks.finish()
         special = request.add_special_tokens if request.HasField("add_special_tokens") else True
         text = request.text
-        return await encode(len(text), lambda: self._model.tokenizer.encode(text, special))
+        return await beside_the_loop(len(text), lambda: self._model.tokenizer.encode(text, special))
 
     @with_status
     async def Detokenize(
@@ -119,5 +120,6 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         checks = Checks()
         check_token_ids(checks, "ids", request.ids, self._engine.require_info().vocab_size)
         checks.finish()
-        text = self._model.tokenizer.decode(request.ids, request.skip_special_tokens)
+        tokenizer, skip = self._model.tokenizer, request.skip_special_tokens
+        text = await beside_the_loop(len(request.ids), lambda: tokenizer.decode(request.ids, skip))
         return inference_pb2.DetokenizeResponse(text=text)

@@ -10,7 +10,7 @@ from rostra.mesh.engine.messages import EngineRequest
 from rostra.mesh.text import ChatTemplateError
 from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.conversation import read_conversation
-from rostra.mesh.worker.model import ServedModel, encode
+from rostra.mesh.worker.model import ServedModel, beside_the_loop
 from rostra.mesh.worker.sampling import Sampling, read_sampling
 from rostra.mesh.worker.status import (
     Context,
@@ -74,7 +74,9 @@ async def encode_chat(
     if not model.tokenizer.has_chat_template:
         raise unimplemented(f"the model {model.name} has no chat template; use Generate")
     try:
-        return await encode(conversation.size, lambda: conversation.encode(model.tokenizer))
+        return await beside_the_loop(
+            conversation.size, lambda: conversation.encode(model.tokenizer)
+        )
     except ChatTemplateError as error:
         raise invalid_argument([Violation(f"{prefix}messages", str(error))]) from error
 
@@ -90,10 +92,14 @@ async def read_generate(
         checks.invalid("prompt", "must be a text or token ids")
     elif not (request.text if form == "text" else request.tokens.ids):
         checks.invalid(form, "must not be empty")
-    check_token_ids(checks, "tokens.ids", request.tokens.ids, engine.vocab_size)
+    # One that is longer than the context is refused for that.
+    ids = request.tokens.ids[: engine.max_model_len]
+    check_token_ids(checks, "tokens.ids", ids, engine.vocab_size)
     checks.finish()
     if form == "text":
-        prompt = await encode(len(request.text), lambda: model.tokenizer.encode(request.text))
+        prompt = await beside_the_loop(
+            len(request.text), lambda: model.tokenizer.encode(request.text)
+        )
     else:
         prompt = list(request.tokens.ids)
     return _job(request, prompt, sampling, engine, form or "prompt", continues_text=True)

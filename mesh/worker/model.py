@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.text import Tokenizer
@@ -15,8 +16,10 @@ from rostra.mesh.worker.status import model_not_found
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import control_pb2
 
-LONG_TEXT = 8192
-"""Characters above which a text is tokenised in a thread: about a millisecond's work."""
+LONG_INPUT = 8192
+"""Characters or tokens above which they are worked on in a thread: some milliseconds' work."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class ServedModel:
         )
 
 
-async def encode(size: int, encoder: Callable[[], list[int]]) -> list[int]:
-    """Runs `encoder` where a text of `size` characters does not hold up other requests."""
-    return encoder() if size <= LONG_TEXT else await asyncio.to_thread(encoder)
+async def beside_the_loop(size: int, work: Callable[[], T]) -> T:
+    """Does `work` on `size` characters or tokens where it does not hold up other requests."""
+    return work() if size <= LONG_INPUT else await asyncio.to_thread(work)
 
 
 def _read_architecture(path: Path) -> str:

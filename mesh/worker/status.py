@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
 from rostra.mesh.worker.engine_stream import (
@@ -31,8 +31,8 @@ ERROR_DOMAIN = "rostra.dev"
 QUEUE_RETRY_SECONDS = 1
 
 # Statuses travel in trailers, which clients take 8 KiB of, and hold texts twice and in base64.
-MAX_VIOLATIONS = 5
-MAX_TEXT = 200
+MAX_VIOLATIONS = 4
+MAX_TEXT_BYTES = 160
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Violation:
         return f"{shorten(self.field)}: {shorten(self.description)}"
 
 
-@dataclass
+@dataclass(eq=False)
 class RpcError(Exception):
     """Ends an RPC with a status other than OK."""
 
@@ -86,7 +86,10 @@ class RpcError(Exception):
 
 def shorten(text: str) -> str:
     """Callers' own text inside an error, cut where it is long."""
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    data = text.encode()
+    if len(data) <= MAX_TEXT_BYTES:
+        return text
+    return data[:MAX_TEXT_BYTES].decode(errors="ignore") + "…"
 
 
 def invalid_argument(violations: Sequence[Violation]) -> RpcError:
