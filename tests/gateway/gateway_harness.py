@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -131,7 +131,6 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         self.metadata: list[dict[str, str]] = []
         self.deadlines: list[float | None] = []
         self.running = 0
-        self.cancelled = asyncio.Event()
         self.address = ""
 
     async def start(self, port: int = 0) -> ScriptedWorker:
@@ -160,12 +159,14 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         await self._health.set("rostra.v1.Inference", status)
 
     async def Chat(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async for message in self._answer(request, context):
-            yield message
+        async with aclosing(self._answer(request, context)) as messages:
+            async for message in messages:
+                yield message
 
     async def Generate(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async for message in self._answer(request, context):
-            yield message
+        async with aclosing(self._answer(request, context)) as messages:
+            async for message in messages:
+                yield message
 
     async def Detokenize(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         return inference_pb2.DetokenizeResponse(text="".join(f"<{one}>" for one in request.ids))
@@ -177,7 +178,9 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         await asyncio.sleep(self.load_delay)
         return self.load
 
-    async def _answer(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    async def _answer(
+        self, request: Any, context: grpc.aio.ServicerContext
+    ) -> AsyncGenerator[Any, None]:
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
         self.deadlines.append(context.time_remaining())
@@ -185,9 +188,6 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         try:
             async for message in self.script(request, context):
                 yield message
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
         finally:
             self.running -= 1
 
