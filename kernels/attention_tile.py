@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rostra.kernels.chip import Chip
+from rostra.kernels.chip import KIB, Chip
 from rostra.kernels.launch import ceil_div, next_power_of_2
 
 MAX_SEGMENTS = 32
@@ -27,21 +27,27 @@ def choose_tile(
 ) -> AttentionTile:
     """The tile for queries of up to `max_query_len` tokens, `group` heads to a key-value head.
 
-    Takes one of three heights, so that a serving process compiles three kernels and no more.
+    Takes one of three heights, so that a serving process compiles few kernels. The sizes are the
+    largest that no chip of `AHEAD_OF_TIME` spills registers with.
     """
-    block_d = max(16, next_power_of_2(head_size))
-    row_bytes = block_d * itemsize
-    rows = max_query_len * group
+    row_bytes = max(16, next_power_of_2(head_size)) * itemsize
     # tl.dot needs 16 rows, and a tile holds the whole group.
-    block_m = max(16, next_power_of_2(group))
-    if rows > block_m:
-        wide = rows >= 128 and row_bytes <= 256
-        block_m = max(block_m, 128 if wide else 64)
-    # 16 KiB of keys in flight, 8 where all of shared memory is 64.
-    in_flight = 16 * 1024 if chip.shared_memory > 64 * 1024 else 8 * 1024
-    block_n = min(64, max(16, in_flight // row_bytes))
+    lowest = max(16, next_power_of_2(group))
+    # A float32 product is three of tf32 and leaves no registers for a taller tile.
+    if max_query_len * group <= lowest or itemsize == 4:
+        block_m = lowest
+    elif max_query_len * group < 128 or row_bytes > 256:
+        block_m = max(lowest, 64)
+    else:
+        block_m = max(lowest, 128)
+    large_shared_memory = chip.shared_memory > 200 * KIB
+    widest = 64 if block_m == lowest or (block_m == 128 and large_shared_memory) else 32
+    in_flight = 16 * KIB if chip.shared_memory > 64 * KIB else 8 * KIB
+    block_n = min(widest, max(16, in_flight // row_bytes))
     num_stages = 2 if chip.backend == "hip" else _stages_that_fit(block_m, block_n, row_bytes, chip)
-    return AttentionTile(block_m, block_n, 8 if block_m >= 128 else 4, num_stages)
+    # Registers hold block_m rows of output: at most 64 for each lane.
+    num_warps = 8 if block_m * head_size > 64 * 128 else 4
+    return AttentionTile(block_m, block_n, num_warps, num_stages)
 
 
 def _stages_that_fit(block_m: int, block_n: int, row_bytes: int, chip: Chip) -> int:

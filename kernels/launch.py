@@ -80,22 +80,23 @@ def require_floats(function: str, **tensors: torch.Tensor) -> None:
             f"{name} is {tensor.dtype} on {tensor.device}, "
             f"{first_name} is {first.dtype} on {first.device}",
         )
-        require(
-            tensor.stride(-1) == 1,
-            function,
-            f"the last dimension of {name} has stride {tensor.stride(-1)}, not 1",
-        )
+        _require_rows(function, name, tensor)
 
 
 def require_indices(function: str, dtype: torch.dtype, **tensors: torch.Tensor) -> None:
     """All tensors of integer type `dtype`, with contiguous rows."""
     for name, tensor in tensors.items():
         require(tensor.dtype == dtype, function, f"{name} is {tensor.dtype}, not {dtype}")
-        require(
-            tensor.stride(-1) == 1,
-            function,
-            f"the last dimension of {name} has stride {tensor.stride(-1)}, not 1",
-        )
+        _require_rows(function, name, tensor)
+
+
+def _require_rows(function: str, name: str, tensor: torch.Tensor) -> None:
+    # The stride of a dimension of one element, or of none at all, means nothing.
+    require(
+        tensor.stride(-1) == 1 or tensor.shape[-1] == 1 or tensor.numel() == 0,
+        function,
+        f"the last dimension of {name} has stride {tensor.stride(-1)}, not 1",
+    )
 
 
 def next_power_of_2(n: int) -> int:

@@ -41,6 +41,7 @@ class Shape:
 SMOLLM2_135M = Shape(9, 3, 64, 576, 1536)
 LLAMA3_8B = Shape(32, 8, 128, 4096, 14336)
 PHI2 = Shape(32, 32, 80, 2560, 10240)
+GEMMA2_9B = Shape(16, 8, 256, 3584, 14336)
 
 BATCHES = {
     # name: (sequences, tokens in each, longest context)
@@ -75,8 +76,9 @@ def _all(chip: Chip) -> Iterator[Variant]:
     yield from _rows(PHI2, torch.float32, chip)
     for batch in ("decode-split", "prefill"):
         yield from _attention(SMOLLM2_135M, torch.float32, batch, chip)
+        yield from _attention(LLAMA3_8B, torch.float32, batch, chip)
         yield from _attention(PHI2, torch.bfloat16, batch, chip)
-        yield from _attention(LLAMA3_8B, torch.bfloat16, batch, chip, window=1024, soft_cap=50.0)
+        yield from _attention(GEMMA2_9B, torch.bfloat16, batch, chip, window=4096, soft_cap=50.0)
 
 
 def _attention(

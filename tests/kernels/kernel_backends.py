@@ -1,0 +1,131 @@
+"""Two ways to run a kernel: Triton's interpreter in a process of its own, or a real GPU.
+
+TRITON_INTERPRET must be set before triton is first imported, and holds for the whole process, which
+here also runs everybody else's tests. So the interpreter lives in a child, started by a module that
+imports neither torch nor triton.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+
+
+def call(function, device, args, kwargs):
+    """Run `module.function` on `device`; everything in and out lies on the CPU.
+
+    Returns what it returned, and the arguments as it left them.
+    """
+    import torch
+
+    def move(value, to):
+        return value.to(to) if isinstance(value, torch.Tensor) else value
+
+    module, name = function.rsplit(".", 1)
+    args = [move(value, device) for value in args]
+    kwargs = {key: move(value, device) for key, value in kwargs.items()}
+    result = getattr(importlib.import_module(module), name)(*args, **kwargs)
+    return move(result, "cpu"), [move(value, "cpu") for value in args]
+
+
+class Gpu:
+    device = "cuda"
+
+    def __call__(self, function, *args, **kwargs):
+        return call(function, self.device, args, kwargs)
+
+    def close(self):
+        pass
+
+
+class Interpreter:
+    device = "cpu"
+
+    def __init__(self):
+        spawn = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_interpret)
+
+    def __call__(self, function, *args, **kwargs):
+        # Bytes, because torch would otherwise hand the child this process's own memory.
+        request = pickle.dumps((function, self.device, args, kwargs))
+        return pickle.loads(self._pool.submit(_call_pickled, request).result())
+
+    def close(self):
+        self._pool.shutdown()
+
+
+def _call_pickled(request):
+    return pickle.dumps(call(*pickle.loads(request)))
+
+
+def _interpret():
+    os.environ["TRITON_INTERPRET"] = "1"
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _teach_dot_bfloat16()
+
+
+def _teach_dot_bfloat16():
+    """The interpreter keeps bfloat16 as bit patterns, and multiplies those as integers."""
+    import triton.language as tl
+    from triton.runtime.interpreter import InterpreterBuilder
+
+    dot = InterpreterBuilder.create_dot
+
+    def widen(self, x):
+        return self.cast_impl(x, tl.float32) if x.dtype.scalar == tl.bfloat16 else x
+
+    def create_dot(self, a, b, d, input_precision, max_num_imprecise_acc):
+        a, b = widen(self, a), widen(self, b)
+        return dot(self, a, b, d, input_precision, max_num_imprecise_acc)
+
+    InterpreterBuilder.create_dot = create_dot
+
+
+# What the tests run in the kernels' process beside the public functions.
+
+
+def attend_in_segments(*args, num_segments, **options):
+    """`paged_attention` with the keys split into `num_segments`, however short they are."""
+    from rostra.kernels.chip import Chip
+    from rostra.kernels.paged_attention import paged_attention_launches
+
+    query = args[0]
+    out = options.pop("out", None)
+    out = query.new_empty(query.shape) if out is None else out
+    options = {"sliding_window": None, "soft_cap": None, **options}
+    chip = Chip.of(query.device)
+    for launch in paged_attention_launches(
+        *args, out=out, chip=chip, num_segments=num_segments, **options
+    ):
+        launch.run(query.device)
+    return out
+
+
+def attend_far_away(device, dtype):
+    """The largest error of attention over a page more than 2^31 elements into the cache."""
+    import torch
+
+    from rostra.kernels import reference
+    from rostra.kernels.paged_attention import paged_attention
+
+    page, head_size = 16, 64
+    num_pages = 2**31 // (page * head_size) + 2
+    # Never written but for one page, so that a CPU has no memory behind it.
+    cache = torch.empty(num_pages, page, 1, head_size, dtype=dtype, device=device)
+    generator = torch.Generator().manual_seed(0)
+    cache[-1] = torch.randn(page, 1, head_size, generator=generator)
+    query = torch.randn(1, 1, head_size, generator=generator).to(device, dtype)
+    args = (
+        query,
+        cache,
+        cache,
+        torch.tensor([[num_pages - 1]], dtype=torch.int32, device=device),
+        torch.tensor([0, 1], dtype=torch.int32, device=device),
+        torch.tensor([page], dtype=torch.int32, device=device),
+    )
+    options = {"scale": head_size**-0.5, "max_query_len": 1, "max_seq_len": page}
+    actual = paged_attention(*args, **options)
+    return (actual - reference.paged_attention(*args, **options)).abs().max().item()
