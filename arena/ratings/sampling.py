@@ -61,6 +61,8 @@ def _numba() -> Iterator[None]:
     with pytensor.config.change_flags(mode="NUMBA"), warnings.catch_warnings():
         # Nothing here multiplies matrices.
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
+        # Said of a trace that is looked at before its first draws.
+        warnings.filterwarnings("ignore", message="More chains")
         yield
 
 

@@ -126,9 +126,7 @@ def from_inference_data(data: az.InferenceData) -> Posterior:
     draws = data["posterior"]
     description = json.loads(draws.attrs["rostra"])
     if description["format"] != FORMAT:
-        raise ValueError(
-            f"format {description['format']} is not {FORMAT}, which this version reads"
-        )
+        raise ValueError(f"it is in format {description['format']}, this version reads {FORMAT}")
     votes = data["observed_data"]["votes"]
     pairs = data["constant_data"]
     settings = description["settings"]
