@@ -43,8 +43,8 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
     app = create_app(settings)
     runner = make_runner(app, settings)
     stop = _on_signals(app)
-    await runner.setup()
     try:
+        await runner.setup()
         url = await _listen(runner, settings)
         logger.info("gateway listens on %s", url)
         if on_ready is not None:

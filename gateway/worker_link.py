@@ -27,6 +27,8 @@ def channel_options(settings: GatewaySettings) -> list[tuple[str, int]]:
     return [
         ("grpc.keepalive_time_ms", int(settings.keepalive_interval * 1000)),
         ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout * 1000)),
+        # A ping of another kind may be under way already, and then only its own timeout counts.
+        ("grpc.http2.ping_timeout_ms", int(settings.keepalive_timeout * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.initial_reconnect_backoff_ms", 100),
         # The least time an attempt to connect is given, whatever the backoff says.
@@ -96,9 +98,12 @@ class WorkerLink:
             except* grpc.aio.AioRpcError as errors:
                 first = errors.exceptions[0]
                 assert isinstance(first, grpc.aio.AioRpcError)
-                self._set_reason(f"{first.code().name}: {first.details()}")
+                self._set_reason(_why(first))
             except* _WorkerGoneError as gone:
                 self._set_reason(str(gone.exceptions[0]))
+            except* Exception:
+                logger.exception("following worker %s failed; trying again", self.address)
+                self._set_reason("the gateway failed to follow it; its log has the details")
             await asyncio.sleep(self._settings.connect_interval)
 
     async def close(self, grace: float) -> None:
@@ -154,3 +159,9 @@ class WorkerLink:
         else:
             logger.info("worker %s is still out: %s", self.address, reason)
         self._on_change()
+
+
+def _why(error: grpc.aio.AioRpcError) -> str:
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return "it does not answer"
+    return f"{error.code().name}: {error.details()}"

@@ -111,7 +111,7 @@ class SamplingFields(Schema):
 class RequestFields(SamplingFields):
     """What both endpoints have besides."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=256)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None

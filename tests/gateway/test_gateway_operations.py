@@ -57,7 +57,7 @@ async def test_metrics(client: TestClient, worker: ScriptedWorker) -> None:
     worker.load.running_requests = 4
     await client.post(CHAT, json={**HELLO, "stream": True})
     await client.post(CHAT, json=HELLO)
-    await client.post(CHAT, json={**HELLO, "model": "x" * 1000})
+    await client.post(CHAT, json={**HELLO, "model": "x" * 200})
     await client.post("/v1/completions", json={"model": "tiny", "prompt": ["a", "b"]})
     await client.get("/no/such/route")
     await asyncio.sleep(0.1)
@@ -95,6 +95,19 @@ async def test_the_log_line(
     assert (first["model"], first["workers"]) == ("tiny", [worker.address])
     assert (first["prompt_tokens"], first["completion_tokens"]) == (3, 2)
     assert (second["status"], second["error"], second["workers"]) == (400, "invalid_value", [])
+
+
+async def test_odd_paths_are_logged_too(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rostra.gateway.access")
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(b"GET /%ff%fe%00%0a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    status = await reader.readline()
+    await reader.read()
+    writer.close()
+    assert b" 404 " in status
+    assert "\n" not in caplog.records[-1].message
 
 
 async def test_other_origins_are_not_allowed_by_default(client: TestClient) -> None:
