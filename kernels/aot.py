@@ -73,8 +73,9 @@ def compile_launch(launch: Launch, chip: Chip, **options: Any) -> tuple[Any, str
     return compiled, log.getvalue()
 
 
-def measure(variant: Variant, chip_name: str, chip: Chip, **options: Any) -> Footprint:
-    """Compile `variant` for `chip` and read off what it takes."""
+def measure(variant: Variant, chip_name: str, **options: Any) -> Footprint:
+    """Compile `variant` for a chip of `AHEAD_OF_TIME` and read off what it takes."""
+    chip = AHEAD_OF_TIME[chip_name]
     compiled, log = compile_launch(variant.launch, chip, **options)
     if chip.backend == "cuda":
         registers = _only(r"Used (\d+) registers", log)
@@ -104,17 +105,20 @@ def _only(pattern: str, text: str) -> int:
 def footprints(chip_names: Iterable[str]) -> Iterator[Footprint]:
     """Every variant on every named chip of `AHEAD_OF_TIME`."""
     for chip_name in chip_names:
-        chip = AHEAD_OF_TIME[chip_name]
-        for variant in variants(chip):
-            yield measure(variant, chip_name, chip)
+        for variant in variants(AHEAD_OF_TIME[chip_name]):
+            yield measure(variant, chip_name)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m rostra.kernels.aot", description=__doc__)
-    parser.add_argument("chips", nargs="*", choices=[*AHEAD_OF_TIME, []], metavar="chip",
-                        help=", ".join(AHEAD_OF_TIME))  # fmt: skip
+    parser.add_argument(
+        "chips", nargs="*", metavar="chip", help=f"of {', '.join(AHEAD_OF_TIME)}; all if none"
+    )
     parser.add_argument("--json", action="store_true", help="one object for each line")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.chips if name not in AHEAD_OF_TIME]
+    if unknown:
+        parser.error(f"no such chip: {unknown[0]}; known are {', '.join(AHEAD_OF_TIME)}")
     for footprint in footprints(arguments.chips or AHEAD_OF_TIME):
         if arguments.json:
             print(json.dumps({**asdict(footprint), "fits": footprint.fits}), flush=True)

@@ -52,6 +52,7 @@ BATCHES = {
     "prefill": (4, 512, 4096),
 }
 """One for each launch that the shapes of a batch can choose."""
+EXTREMES = ("decode-split", "prefill")
 
 
 def variants(chip: Chip) -> Iterator[Variant]:
@@ -65,16 +66,18 @@ def variants(chip: Chip) -> Iterator[Variant]:
 
 
 def _all(chip: Chip) -> Iterator[Variant]:
-    """Both 16-bit types and head sizes in full; float32, a head size that is no power of two and
-    the options of attention where the tile is smallest and largest.
+    """Everything in bfloat16 at the two usual head sizes; the other types and head sizes and the
+    options of attention where the tile is smallest and largest.
     """
-    for dtype in (torch.bfloat16, torch.float16):
-        for model in (SMOLLM2_135M, LLAMA3_8B):
-            yield from _rows(model, dtype, chip)
-            for batch in BATCHES:
-                yield from _attention(model, dtype, batch, chip)
+    for model in (SMOLLM2_135M, LLAMA3_8B):
+        yield from _rows(model, torch.bfloat16, chip)
+        yield from _rows(model, torch.float16, chip)
+        for batch in BATCHES:
+            yield from _attention(model, torch.bfloat16, batch, chip)
+        for batch in EXTREMES:
+            yield from _attention(model, torch.float16, batch, chip)
     yield from _rows(PHI2, torch.float32, chip)
-    for batch in ("decode-split", "prefill"):
+    for batch in EXTREMES:
         yield from _attention(SMOLLM2_135M, torch.float32, batch, chip)
         yield from _attention(LLAMA3_8B, torch.float32, batch, chip)
         yield from _attention(PHI2, torch.bfloat16, batch, chip)
