@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 import psutil
@@ -55,11 +56,12 @@ def choose_dtype(dtype: DType, device: torch.device) -> torch.dtype:
 
 
 def choose_num_threads(num_threads: int | None) -> int:
-    """`num_threads`, else the physical cores this process may run on."""
+    """`num_threads`, else the physical cores this process may use: more would only wait for each
+    other."""
     if num_threads is not None:
         return num_threads
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(psutil.cpu_count(logical=False) or 1, usable or 1)
+    return min(psutil.cpu_count(logical=False) or 1, usable or 1, _container_cpus())
 
 
 def device_name(device: torch.device) -> str:
@@ -86,6 +88,15 @@ def available_host_memory() -> int:
     except (OSError, ValueError):
         pass
     return available
+
+
+def _container_cpus() -> int:
+    """What the container's quota of processor time comes to, at least 1."""
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return sys.maxsize
 
 
 def _cpu_computes_bfloat16() -> bool:

@@ -43,9 +43,6 @@ class RequestTable:
     def __getitem__(self, request_id: str) -> RequestState:
         return self._states[request_id]
 
-    def __len__(self) -> int:
-        return len(self._states)
-
     def add(self, request: NewRequest) -> None:
         state = RequestState(
             request.request_id,
@@ -59,15 +56,13 @@ class RequestTable:
         self._states[request.request_id] = state
 
     def remove(self, request_id: str) -> None:
-        """A request that was never scheduled has no state here, which is no error."""
+        """A request that ended while it waited has no state here, which is no error."""
         state = self._states.pop(request_id, None)
         if state is not None:
             self._free_rows.append(state.row)
 
     def append(self, state: RequestState, token_id: int) -> None:
-        # The last token of a request of the greatest length is never computed on.
-        if state.num_tokens < self._token_ids.shape[1]:
-            self._token_ids[state.row, state.num_tokens] = token_id
+        self._token_ids[state.row, state.num_tokens] = token_id
         state.num_tokens += 1
 
     def token_ids(self, state: RequestState) -> npt.NDArray[np.int64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +53,7 @@ class Weight(nn.Parameter):
         shapes = [piece.part_shape for piece in pieces]
         shape = (sum(rows for rows, *_ in shapes), *shapes[0][1:])
         empty = torch.empty(shape, device="meta")
-        weight = cast(Weight, super().__new__(cls, empty, requires_grad=False))
+        weight = super().__new__(cls, empty, requires_grad=False)
         weight.pieces = pieces
         return weight
 

@@ -88,16 +88,17 @@ def expected_tokens(model: Any, prompt: list[int], max_tokens: int) -> list[int]
 
 
 @torch.inference_mode()
-def largest_difference(harness: Harness, model: Any, name: str, prompt: list[int]) -> float:
-    """Between every recorded row of logits of a request and those of transformers."""
-    tokens = prompt + harness.token_ids(name)
-    reference = model(torch.tensor([tokens])).logits[0]
-    recorded = {
-        known: logits
-        for (request, known), logits in harness.sampler.logits.items()
-        if request == name
-    }
-    assert len(recorded) == len(tokens) - len(prompt)
-    return max(
-        (logits - reference[known - 1]).abs().max().item() for known, logits in recorded.items()
-    )
+def check_against(
+    harness: Harness, model: Any, prompts: dict[str, list[int]], tolerance: float = 1e-4
+) -> None:
+    """Every row of logits recorded for the prompts equals that of transformers, and every token is
+    the most likely one there: by induction, greedy `generate` makes the same continuation."""
+    for name, prompt in prompts.items():
+        made = harness.token_ids(name)
+        reference = model(torch.tensor([prompt + made])).logits[0, len(prompt) - 1 : -1]
+        assert reference.argmax(-1).tolist() == made, name
+        recorded = [
+            harness.sampler.logits[name, known]
+            for known in range(len(prompt), len(prompt) + len(made))
+        ]
+        assert (torch.stack(recorded) - reference).abs().max().item() < tolerance, name
