@@ -16,6 +16,7 @@ from worker_harness import (
     generate,
     read_refusal,
     refused,
+    started,
 )
 
 from rostra.mesh.worker.generation import Generation
@@ -30,15 +31,9 @@ from rostra.v1 import control_pb2, inference_pb2_grpc
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def first_delta(call) -> None:
-    async for part in call:
-        if part.HasField("delta"):
-            return
-
-
 async def test_cancelling_the_call_ends_its_requests(service: Service):
     call = service.inference.Generate(generate(n=2, **ENDLESS))
-    await first_delta(call)
+    await started(call)
     assert (await service.load()).running_requests == 2
     call.cancel()
     await eventually(service.idle)
@@ -47,7 +42,7 @@ async def test_cancelling_the_call_ends_its_requests(service: Service):
 async def test_a_caller_that_vanishes_ends_its_requests(service: Service):
     async with grpc.aio.insecure_channel(service.address) as channel:
         call = inference_pb2_grpc.InferenceStub(channel).Generate(generate(**ENDLESS))
-        await first_delta(call)
+        await started(call)
     await eventually(service.idle)
 
 
@@ -89,7 +84,7 @@ async def test_abort_of_an_unknown_request_is_no_error(service: Service):
 
 async def test_an_id_that_is_running_is_refused_and_free_again_afterwards(service: Service):
     call = service.inference.Generate(generate(request_id="same", **ENDLESS))
-    await first_delta(call)
+    await started(call)
     refusal = await refused(service.inference.Chat(chat(request_id="same", max_tokens=1)))
     assert refusal.code is grpc.StatusCode.ALREADY_EXISTS
     call.cancel()

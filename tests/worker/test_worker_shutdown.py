@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -22,6 +24,7 @@ from worker_harness import (
     read_refusal,
     refused,
     running,
+    started,
     tiny_config,
 )
 
@@ -42,12 +45,12 @@ if __name__ == "__main__":
 
 async def test_a_drain_lets_work_end_and_ends_the_rest(tiny_model: Path):
     async with running(tiny_config(tiny_model)) as service:
-        short = service.inference.Generate(generate(max_tokens=60, **ENDLESS))
-        long = service.inference.Generate(generate(**ENDLESS))
+        short = service.inference.Generate(generate(max_tokens=20, **ENDLESS))
+        long = service.inference.Generate(generate(n=2, logprobs=20, **ENDLESS))
 
         async def drain():
-            await eventually(lambda: has_running(service, 2))
-            request = control_pb2.DrainRequest(grace_period=Duration(seconds=1))
+            await eventually(lambda: has_running(service, 3))
+            request = control_pb2.DrainRequest(grace_period=Duration(seconds=4))
             return await service.control.Drain(request)
 
         async def look_during_drain():
@@ -57,9 +60,9 @@ async def test_a_drain_lets_work_end_and_ends_the_rest(tiny_model: Path):
             assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "draining")
 
         results = await asyncio.gather(
-            collect(short), collect(long), drain(), look_during_drain(), return_exceptions=True
+            collect(short), collect(long, 2), drain(), look_during_drain(), return_exceptions=True
         )
-        assert results[0].usage.completion_tokens == 60
+        assert results[0].usage.completion_tokens == 20
         assert read_refusal(results[1]).code is grpc.StatusCode.UNAVAILABLE
         assert read_refusal(results[1]).reason == "draining"
         assert results[2].aborted_requests == 1
@@ -90,63 +93,88 @@ class Process:
         self.children = psutil.Process(process.pid).children(recursive=True)
         assert self.children, "the engine is a process of its own"
 
-    @classmethod
-    async def start(cls, model: Path, drain_grace: float) -> Process:
-        config = msgspec.structs.replace(tiny_config(model), drain_grace=drain_grace)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            SERVE,
-            msgspec.json.encode(config).decode(),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        address = (await asyncio.wait_for(process.stdout.readline(), 90)).decode().strip()
-        return cls(process, address)
+    async def ended(self) -> int:
+        return await asyncio.wait_for(self.process.wait(), 30)
 
-    async def gone(self) -> bool:
+    async def left_nothing(self) -> bool:
         return not any(child.is_running() for child in self.children)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_drains_and_ends_with_nothing_left(tiny_model: Path, number):
-    process = await Process.start(tiny_model, drain_grace=60)
-    async with grpc.aio.insecure_channel(process.address) as channel:
-        call = inference_pb2_grpc.InferenceStub(channel).Generate(
-            generate(max_tokens=200, **ENDLESS)
-        )
-        await asyncio.wait_for(call.read(), 30)
-        process.process.send_signal(number)
-        for child in process.children:  # Ctrl-C reaches the whole group
-            child.send_signal(number)
-        last = None
-        async for part in call:
-            last = part
-        assert last.usage.completion_tokens == 200
-    assert await asyncio.wait_for(process.process.wait(), 30) == 0
-    assert await process.gone()
+@contextlib.asynccontextmanager
+async def process_of(model: Path, drain_grace: float) -> AsyncIterator[Process]:
+    config = config_with(model, drain_grace=drain_grace)
+    settings = msgspec.json.encode(config).decode()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVE, settings, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), 90)
+        yield Process(process, line.decode().strip())
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_a_signal_drains_and_ends_with_nothing_left(tiny_model: Path):
+    async with process_of(tiny_model, drain_grace=60) as worker:
+        async with grpc.aio.insecure_channel(worker.address) as channel:
+            stub = inference_pb2_grpc.InferenceStub(channel)
+            call = stub.Generate(generate(max_tokens=200, **ENDLESS))
+            await started(call)
+            worker.process.terminate()
+            for child in worker.children:  # a service manager signals every process
+                child.terminate()
+            async for part in call:
+                last = part
+            assert last.usage.completion_tokens == 200
+        assert await worker.ended() == 0
+        assert await worker.left_nothing()
 
 
 async def test_a_second_signal_ends_at_once(tiny_model: Path):
-    process = await Process.start(tiny_model, drain_grace=600)
-    async with grpc.aio.insecure_channel(process.address) as channel:
-        call = inference_pb2_grpc.InferenceStub(channel).Generate(generate(**ENDLESS))
-        await asyncio.wait_for(call.read(), 30)
-        process.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.2)
-        process.process.send_signal(signal.SIGTERM)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in call:
-                pass
-        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert await asyncio.wait_for(process.process.wait(), 30) == 0
-    assert await process.gone()
+    async with process_of(tiny_model, drain_grace=600) as worker:
+        async with grpc.aio.insecure_channel(worker.address) as channel:
+            call = inference_pb2_grpc.InferenceStub(channel).Generate(generate(n=4, **ENDLESS))
+            await started(call)
+            worker.process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.2)
+            worker.process.send_signal(signal.SIGINT)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await exhaust(call)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert await worker.ended() == 0
+        assert await worker.left_nothing()
+
+
+async def exhaust(call) -> None:
+    async for _ in call:
+        pass
 
 
 async def test_the_engine_does_not_outlive_a_killed_server(tiny_model: Path):
-    process = await Process.start(tiny_model, drain_grace=600)
-    process.process.kill()
-    await process.process.wait()
-    await eventually(process.gone, timeout=20)
+    async with process_of(tiny_model, drain_grace=600) as worker:
+        worker.process.kill()
+        await worker.ended()
+        await eventually(worker.left_nothing, timeout=20)
+
+
+async def test_a_folder_that_is_no_model_is_one_clear_line(tmp_path: Path):
+    with pytest.raises(RostraError) as caught:
+        await serve(tiny_config(tmp_path / "nothing"))
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_signal_while_the_engine_starts_ends_the_start(tiny_model: Path):
+    told: list[str] = []
+    others = set(psutil.Process().children())
+    task = asyncio.create_task(serve(tiny_config(tiny_model), on_ready=told.append))
+    while not (children := set(psutil.Process().children()) - others):
+        await asyncio.sleep(0.01)
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(task, 30)
+    assert not told
+    assert not any(child.is_running() for child in children)
 
 
 async def test_a_port_in_use_is_one_clear_line(tiny_model: Path):

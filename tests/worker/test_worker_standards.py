@@ -34,8 +34,7 @@ async def test_a_generic_client_finds_services_and_calls_one(service: Service):
 
     async def ask(**question):
         request = reflection_pb2.ServerReflectionRequest(**question)
-        async for reply in stub.ServerReflectionInfo(iter([request])):
-            return reply
+        return await anext(aiter(stub.ServerReflectionInfo(iter([request]))))
 
     listed = await ask(list_services="")
     names = {each.name for each in listed.list_services_response.service}
@@ -48,6 +47,14 @@ async def test_a_generic_client_finds_services_and_calls_one(service: Service):
     assert methods == {"Chat", "Generate", "Embed", "Tokenize", "Detokenize"}
     call = service.channel.unary_unary("/rostra.v1.Control/GetLoad")
     assert control_pb2.GetLoadResponse.FromString(await call(b"")).kv_blocks_total == 1024
+
+
+async def test_progress_was_told_while_weights_loaded(service: Service):
+    done = [each for each, _ in service.progress]
+    totals = {total for _, total in service.progress}
+    assert len(totals) == 1
+    assert done == sorted(done)
+    assert done[-1] == totals.pop()
 
 
 async def test_server_info(service: Service):
@@ -163,7 +170,7 @@ async def test_each_request_leaves_one_line_in_the_log(
         request = chat(request_id="logged", max_tokens=4, **ENDLESS)
         got = await collect(service.inference.Chat(request, metadata=(("traceparent", trace),)))
         await refused(service.inference.Generate(generate(n=0, request_id="wrong\n{")))
-        metadata = (("traceparent", "00-forged\tentry"),)
+        metadata = (("traceparent", "00-forged"),)
         await collect(service.inference.Generate(generate(max_tokens=1), metadata=metadata))
     lines = [json.loads(record.getMessage()) for record in caplog.records]
     done, wrong, untraced = lines

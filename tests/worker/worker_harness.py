@@ -49,6 +49,8 @@ class Service:
     worker: Worker
     address: str
     channel: grpc.aio.Channel
+    progress: list[tuple[int, int]]
+    """Done and total, as the worker told it."""
 
     def __post_init__(self) -> None:
         self.inference: Any = inference_pb2_grpc.InferenceStub(self.channel)
@@ -69,13 +71,14 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def running(config: WorkerConfig) -> AsyncIterator[Service]:
-    worker = Worker(config)
+    progress: list[tuple[int, int]] = []
+    worker = Worker(config, lambda done, total: progress.append((done, total)))
     try:
         address = await worker.start()
         # The smallest windows, so that a reader that waits is felt by the worker.
         options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1024)]
         async with grpc.aio.insecure_channel(address, options=options) as channel:
-            yield Service(worker, address, channel)
+            yield Service(worker, address, channel, progress)
     finally:
         await worker.stop()
 
@@ -84,6 +87,13 @@ async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = 
     async with asyncio.timeout(timeout):
         while not await condition():  # noqa: ASYNC110 -- what is awaited lies in another process
             await asyncio.sleep(0.02)
+
+
+async def started(call: AsyncIterable[Any]) -> None:
+    """Reads up to the first delta; the rest can be read on."""
+    async for part in call:
+        if part.HasField("delta"):
+            return
 
 
 def sampling(**settings: Any) -> sampling_pb2.SamplingParams:
