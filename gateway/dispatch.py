@@ -14,7 +14,7 @@ import grpc
 
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
-from rostra.gateway.grpc_errors import RETRY_ELSEWHERE, api_error
+from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.router import Router
 from rostra.gateway.worker_link import WorkerLink
@@ -108,7 +108,8 @@ class Call(Generic[RequestT, ResponseT]):
                 return
             except grpc.aio.AioRpcError as error:
                 avoid.add(self.link.address)
-                logger.warning(
+                logger.log(
+                    logging.DEBUG if error.code() in CLIENT_MISTAKES else logging.WARNING,
                     "request %s: %s answered %s: %s",
                     self._exchange.request_id,
                     self.link.address,
@@ -194,8 +195,9 @@ class _TokenClock:
     """Measures the times between the tokens of one call."""
 
     def __init__(self, metrics: Metrics, exchange: Exchange) -> None:
-        self._metrics = metrics
         self._exchange = exchange
+        self._time_to_first_token = metrics.time_to_first_token.labels(exchange.model)
+        self._inter_token_latency = metrics.inter_token_latency.labels(exchange.model)
         self._last: dict[int, float] = {}
         self.started = False
         """Whether a token or a finish has come."""
@@ -206,11 +208,10 @@ class _TokenClock:
             self._exchange.completion_tokens += message.usage.completion_tokens
         if not (message.HasField("delta") or message.HasField("finish")):
             return
-        model, now = self._exchange.model, self._exchange.elapsed()
+        now = self._exchange.elapsed()
         if message.index in self._last:
-            gap = now - self._last[message.index]
-            self._metrics.inter_token_latency.labels(model).observe(gap)
+            self._inter_token_latency.observe(now - self._last[message.index])
         elif not self.started:
-            self._metrics.time_to_first_token.labels(model).observe(now)
+            self._time_to_first_token.observe(now)
         self._last[message.index] = now
         self.started = True

@@ -18,6 +18,15 @@ from rostra.gateway.errors import (
 RETRY_ELSEWHERE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
 """A second worker may answer where the first could not; every other status would repeat itself."""
 
+CLIENT_MISTAKES = frozenset(
+    {
+        StatusCode.INVALID_ARGUMENT,
+        StatusCode.NOT_FOUND,
+        StatusCode.ALREADY_EXISTS,
+        StatusCode.UNIMPLEMENTED,
+    }
+)
+
 
 class StatusDetails:
     """The google.rpc details of a status, empty where the worker sent none."""
