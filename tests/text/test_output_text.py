@@ -168,6 +168,15 @@ def test_held_text_comes_out_with_an_end_that_carries_no_tokens(byte_level):
     assert (last.text, last.tokens) == ("ab", tokens[1:])
 
 
+def test_an_unfinished_character_comes_out_at_the_end(sentencepiece):
+    output_text = OutputText(sentencepiece)
+    tokens = [OutputToken(3 + 0xF0)]
+    part = output_text.take(RequestOutput(request_id="r", tokens=tokens))
+    assert (part.text, part.tokens) == ("", tokens)
+    last = output_text.take(RequestOutput(request_id="r", finish=FinishReason.LENGTH))
+    assert (last.text, last.tokens) == ("\ufffd", [])
+
+
 def test_the_end_tokens_text_is_not_emitted(byte_level):
     ids = ids_of(byte_level, *"xab")
     whole, _ = run(byte_level, chunks(ids, [1], FinishReason.STOP), stop=["abc", "b"])
