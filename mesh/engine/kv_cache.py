@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,10 +60,14 @@ class KVCache:
     def allocate(cls, shape: KVCacheShape, num_blocks: int, device: torch.device) -> KVCache:
         size = (num_blocks, shape.block_size, shape.num_kv_heads, shape.head_dim)
 
-        # Zeros, since masked slots are still multiplied by 0, which would keep a NaN. On a CPU the
-        # system hands out zero pages when they are first touched.
+        # Zeros, since masked slots are still multiplied by 0, which would keep a NaN.
         def zeros() -> Tensor:
-            return torch.zeros(size, dtype=shape.dtype, device=device)
+            if device.type != "cpu":
+                return torch.zeros(size, dtype=shape.dtype, device=device)
+            # NumPy leaves it to the system to hand out zero pages when they are first touched;
+            # torch writes to all of them, which takes seconds and memory that may never be used.
+            flat = np.zeros(math.prod(size) * shape.dtype.itemsize, dtype=np.uint8)
+            return torch.from_numpy(flat).view(shape.dtype).view(size)
 
         return cls([(zeros(), zeros()) for _ in range(shape.num_layers)])
 
