@@ -117,7 +117,9 @@ def _write_report(posterior: Posterior, folder: Path) -> Path:
     from rostra.arena.ratings.plots.intervals import intervals
     from rostra.arena.ratings.plots.report import write_html
 
-    return write_html(intervals(posterior), folder / REPORT, title="Ratings")
+    return write_html(
+        intervals(posterior), folder / REPORT, title="Ratings", text=posterior.summary
+    )
 
 
 def _settings(chains: int, draws: int, tune: int, seed: int, anchor: str | None) -> FitSettings:

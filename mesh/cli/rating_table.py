@@ -25,7 +25,8 @@ def rating_table(posterior: Posterior) -> Table:
     )
     table.add_column("rank", no_wrap=True)
     table.add_column("contestant", overflow="fold")
-    table.add_column("50 % and 94 %", no_wrap=True)
+    # With the names, what gives way in a narrow terminal.
+    table.add_column("50 % and 94 %")
     for heading in ("rating", "94 %", "best", "wins", "votes"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:

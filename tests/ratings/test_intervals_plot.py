@@ -26,7 +26,12 @@ def test_the_figure_shows_the_table_in_its_order() -> None:
     assert list(zip(data["low_50"], data["high_50"], strict=True)) == [r.eti_50 for r in rows]
     assert plot.x_range.start < min(data["low_94"])
     assert plot.x_range.end > max(data["high_94"])
-    assert plot.title.text == posterior.summary
+    assert plot.title.text == ""
+
+
+def test_a_failed_diagnosis_is_in_the_figure() -> None:
+    plot = intervals(made_up_posterior(MEANS, findings=("The chains disagree.",)))
+    assert plot.title.text == "Do not rely on these ratings"
 
 
 def test_the_figure_grows_with_the_field() -> None:
@@ -37,13 +42,18 @@ def test_the_figure_grows_with_the_field() -> None:
 
 
 def test_the_page_needs_nothing_beside_it(tmp_path: Path) -> None:
-    path = write_html(intervals(made_up_posterior(MEANS)), tmp_path / "intervals.html", "Ratings")
+    path = write_html(
+        intervals(made_up_posterior(MEANS)), tmp_path / "intervals.html", "Ratings", "Two <b>."
+    )
     page = path.read_text(encoding="utf-8")
-    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", page)
     assert "c00" in page
+    assert "<b>" not in page.split("<body>")[1].split("application/json")[0]
     assert [entry.name for entry in tmp_path.iterdir()] == ["intervals.html"]
 
 
 def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(RatingsError, match="cannot write"):
-        write_html(intervals(made_up_posterior(MEANS)), tmp_path / "no" / "such.html", "Ratings")
+        write_html(
+            intervals(made_up_posterior(MEANS)), tmp_path / "no" / "such.html", "Ratings", ""
+        )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def test_an_anchor_may_have_an_equals_sign_in_its_name() -> None:
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_table_fits_the_terminal(width: int) -> None:
     posterior = made_up_posterior(np.linspace(2, -2, 30))
-    console = Console(width=width, record=True, quiet=True)
+    console = Console(width=width, file=io.StringIO(), record=True)
     console.print(rating_table(posterior))
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width

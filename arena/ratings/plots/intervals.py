@@ -13,6 +13,7 @@ GRID = "#E3E6EA"
 TEXT = "#2B2F36"
 MUTED = "#5E6672"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+FAILED = "Do not rely on these ratings"
 ROW_HEIGHT = 24
 MARGIN_HEIGHT = 110
 
@@ -44,14 +45,15 @@ def intervals(posterior: Posterior) -> figure:
     )
     low = min(row.eti_94[0] for row in rows)
     high = max(row.eti_94[1] for row in rows)
-    room = 0.04 * (high - low)
+    span = high - low
     plot = figure(
         y_range=[row.contestant for row in reversed(rows)],
-        # Room on the right for the numbers.
-        x_range=Range1d(low - room, high + 3 * room),
+        # Room on the right for the numbers, on a phone too.
+        x_range=Range1d(low - 0.04 * span, high + 0.14 * span),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
-        title=posterior.summary,
+        # A title does not wrap, so it is short; the sentences stand beside the figure.
+        title="" if posterior.diagnostics.ok else FAILED,
         x_axis_label=f"Rating, Elo scale ({posterior.settings.anchor})",
         toolbar_location=None,
         tools="",
