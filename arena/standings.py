@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from rostra.arena.ratings import storage
-from rostra.arena.ratings.posterior import Posterior
+import msgspec
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.table import Row
 
 
-@dataclass(frozen=True)
-class Standings:
-    """One posterior, reduced to what the pages need of it."""
+class Standings(msgspec.Struct, frozen=True):
+    """What the pages need of the `summary.json` that is saved beside each posterior.
 
-    rows: tuple[Row, ...]
-    """By descending rating."""
-    num_votes: int
-    sampled_well: bool
-    diagnosis: str
-    anchor: str
+    The draws themselves stay on disk: opening them would take every visitor's server seconds.
+    """
+
     created: datetime
+    anchor: str
+    """Where the scale is fixed, in words."""
+    diagnostics: Diagnostics
+    votes: dict[str, int]
+    ratings: tuple[Row, ...]
+    """By descending rating."""
 
-    @classmethod
-    def of(cls, posterior: Posterior) -> Standings:
-        return cls(
-            rows=tuple(posterior.table()),
-            num_votes=posterior.counts.num_votes,
-            sampled_well=posterior.diagnostics.ok,
-            diagnosis=posterior.diagnostics.sentence,
-            anchor=str(posterior.settings.anchor),
-            created=posterior.created,
-        )
+    @property
+    def num_votes(self) -> int:
+        return self.votes["total"]
 
     def row(self, contestant: str) -> Row | None:
-        return next((row for row in self.rows if row.contestant == contestant), None)
+        return next((row for row in self.ratings if row.contestant == contestant), None)
 
 
 class StandingsReader:
-    """Reads the newest posterior in a directory, once for each time it is replaced."""
+    """Reads the newest ratings in a directory, once for each time they are replaced."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -49,14 +45,27 @@ class StandingsReader:
         self._standings: Standings | None = None
 
     async def newest(self) -> Standings | None:
-        """`None` when there are no ratings yet. Raises `RatingsError` when they are unreadable."""
+        """`None` when there are no ratings yet. Raises `ArenaError` when they are unreadable."""
         async with self._lock:
-            folder = await asyncio.to_thread(storage.latest, self._directory)
+            folder = await asyncio.to_thread(self._newest_folder)
             if folder != self._folder:
-                self._standings = None if folder is None else await asyncio.to_thread(_read, folder)
+                self._standings = await asyncio.to_thread(_read, folder) if folder else None
                 self._folder = folder
             return self._standings
 
+    def _newest_folder(self) -> Path | None:
+        try:
+            name = (self._directory / "latest").read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ArenaError(f"cannot read the ratings in {self._directory}: {error}") from None
+        return self._directory / name
+
 
 def _read(folder: Path) -> Standings:
-    return Standings.of(Posterior.load(folder))
+    path = folder / "summary.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Standings)
+    except (OSError, msgspec.DecodeError) as error:
+        raise ArenaError(f"cannot read {path}: {error}; run `rostra rate` again") from None

@@ -160,7 +160,7 @@ export function render({ model, el }) {
         { class: `answer ${side}`, "aria-label": `Answer ${letter}` },
         make("header", {},
           make("span", { class: "badge", "aria-hidden": "true" }, letter),
-          make("h2", {}, `Answer ${letter}`),
+          make("div", {}, make("h2", {}, `Answer ${letter}`), make("p", {})),
           copy),
         body,
         make("footer", {}),
@@ -190,6 +190,7 @@ export function render({ model, el }) {
       setHTML(article.querySelector(".tail"), model[`${side}_tail`])
       setText(article.querySelector(":scope > footer"), model[`${side}_note`])
       article.setAttribute("aria-busy", String(model.phase === "answering"))
+      setText(article.querySelector(":scope > header p"), model[`${side}_rating`])
       for (const title of turns.querySelectorAll(`.answer.${side} > header h2`)) {
         setText(title, model[`${side}_name`] || `Answer ${side.toUpperCase()}`)
       }
@@ -235,7 +236,7 @@ export function render({ model, el }) {
   }
   const watched = ["phase", "round", "turn", "prompt", "status", "choice"]
   for (const side of SIDES) {
-    for (const part of ["html", "tail", "note", "name"]) watched.push(`${side}_${part}`)
+    for (const part of ["html", "tail", "note", "name", "rating"]) watched.push(`${side}_${part}`)
   }
   for (const name of watched) model.on(`change:${name}`, drawSoon)
   draw()

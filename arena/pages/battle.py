@@ -15,13 +15,14 @@ from rostra.arena.matchmaking import SIDES, Side
 from rostra.arena.pages import words
 from rostra.arena.pages.frame import HERE
 from rostra.arena.round import Round
+from rostra.arena.standings import Standings
 from rostra.arena.state import Arena
 from rostra.arena.votes.records import OUTCOMES, Outcome
 
 logger = logging.getLogger(__name__)
 
 CADENCE = 0.08
-"""Seconds. Both answers are shown grown at the same moments, so that no rhythm gives a model away."""
+"""Seconds. Both answers grow at the same moments, so that no rhythm gives a model away."""
 
 
 class BattleView(JSComponent):
@@ -42,6 +43,8 @@ class BattleView(JSComponent):
     b_note = param.String()
     a_name = param.String(doc="Set by the vote.")
     b_name = param.String()
+    a_rating = param.String(doc="Set by the vote, where there is one.")
+    b_rating = param.String()
     choice = param.String(doc="The outcome voted for.")
     suggestions = param.List()
     max_chars = param.Integer()
@@ -122,9 +125,8 @@ class BattleView(JSComponent):
             turn=-1,
             prompt="",
             status="",
-            a_name="",
-            b_name="",
             choice="",
+            **{f"{side}_{part}": "" for side in SIDES for part in ("name", "rating")},
         )
         if left is not None:
             await left.close()
@@ -133,25 +135,20 @@ class BattleView(JSComponent):
         if self.phase != "ended" or self._current is None:
             return
         vote = await self._current.cast(outcome)
-        pair = self._current.pair
         standings = await self._standings()
+        shown: dict[str, str] = {}
+        for side, answer in self._current.answers.items():
+            contestant = self._current.pair[side]
+            shown |= {
+                f"{side}_name": contestant.label,
+                f"{side}_rating": words.rating(standings and standings.row(contestant.name)),
+                f"{side}_note": words.revealed_note(answer),
+            }
         self.param.update(
-            phase="voted",
-            choice=vote.outcome,
-            status=words.voted(vote.outcome),
-            **{
-                f"{side}_name": words.introduced(
-                    pair[side].label, standings and standings.row(pair[side].name)
-                )
-                for side in SIDES
-            },
-            **{
-                f"{side}_note": words.revealed_note(answer)
-                for side, answer in self._current.answers.items()
-            },
+            phase="voted", choice=vote.outcome, status=words.voted(vote.outcome), **shown
         )
 
-    async def _standings(self) -> Any:
+    async def _standings(self) -> Standings | None:
         try:
             return await self._arena.standings.newest()
         except ArenaError as error:

@@ -48,6 +48,7 @@ class Entry:
 
     row: Row
     label: str
+    competes: bool
     url: str | None
     licence: str
 
@@ -55,8 +56,8 @@ class Entry:
     def of(cls, row: Row, contestant: Contestant | None) -> Entry:
         """`contestant` is `None` for one that has left the arena; its votes still count."""
         if contestant is None:
-            return cls(row, f"{row.contestant} (no longer competes)", None, "")
-        return cls(row, contestant.label, contestant.url, contestant.licence or "")
+            return cls(row, row.contestant, False, None, "")
+        return cls(row, contestant.label, True, contestant.url, contestant.licence or "")
 
     @property
     def ranks(self) -> str:
@@ -86,7 +87,7 @@ async def leaderboard(arena: Arena) -> str:
 def draw(standings: Standings | None, num_votes: int, contestants: Sequence[Contestant]) -> str:
     """`num_votes`: how many a fit would count now."""
     by_name = {contestant.name: contestant for contestant in contestants}
-    rows = standings.rows if standings else ()
+    rows = standings.ratings if standings else ()
     rated = {row.contestant for row in rows}
     return fill_in(
         "leaderboard.html",

@@ -36,7 +36,7 @@ def _failure(failed: list[Side]) -> str:
         which = f"Answer {failed[0].upper()} could not be completed"
     else:
         which = "The answers could not be completed"
-    return f"{which}, so this round takes no vote. Ask another pair, or take a new one."
+    return f"{which}. Ask another pair: this round takes no vote."
 
 
 def note(answer: StreamedAnswer) -> str:
@@ -74,9 +74,9 @@ def voted(outcome: Outcome) -> str:
     return f"{chosen} Thank you: the vote is stored, and the names are above the answers."
 
 
-def introduced(label: str, row: Row | None) -> str:
-    """A contestant's name, with its rating and 94 % interval when it has one."""
+def rating(row: Row | None) -> str:
+    """A contestant's rating with its 94 % interval, when it has one."""
     if row is None:
-        return label
+        return "not rated yet"
     low, high = row.eti_94
-    return f"{label} · {row.rating:.0f} ({low:.0f} to {high:.0f})"
+    return f"rated {row.rating:.0f}, with 94 % between {low:.0f} and {high:.0f}"

@@ -15,7 +15,7 @@ ARIEL = Contestant(
     label="Ariel, terse",
     model="example/Ariel-7B-Instruct",
     system_prompt="Speak as the tempest would.",
-    sampling=Sampling(temperature=0.25, max_tokens=333),
+    sampling=Sampling(temperature=0.25, max_tokens=314159),
 )
 PUCK = Contestant(
     name="puck-3b-lora",
@@ -26,9 +26,14 @@ PUCK = Contestant(
 )
 
 
-@pytest.fixture
-def pair() -> Pair:
+@pytest.fixture(scope="session")
+def contestants() -> Pair:
     return Pair(ARIEL, PUCK)
+
+
+@pytest.fixture
+def pair(contestants: Pair) -> Pair:
+    return contestants
 
 
 @pytest.fixture

@@ -1,0 +1,221 @@
+"""A real arena in its own process, a scripted gateway, a real Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiohttp import web
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from rostra.arena.matchmaking import Pair
+from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.settings import ArenaSettings
+from rostra.arena.votes.store import VoteStore
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SERVE = """
+import asyncio, sys
+from rostra.arena.app import serve
+from rostra.arena.settings import ArenaSettings
+settings = ArenaSettings.model_validate_json(sys.argv[1])
+asyncio.run(serve(settings, lambda url: print(url, flush=True)))
+"""
+
+
+class ScriptedGateway:
+    """Answers any question. One with `hold` in it is held half-way until `release`; one with
+    `fail` breaks off on the contestant with an adapter; one with `hostile` tries to do harm."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._held = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait(30)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._held.set)
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def release(self) -> None:
+        self._loop.call_soon_threadsafe(self._held.set)
+
+    async def _serve(self) -> None:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._answer)
+        runner = web.AppRunner(app, shutdown_timeout=1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self._ready.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        question = body["messages"][-1]["content"]
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+
+        async def send(payload: object) -> None:
+            await response.write(f"data: {json.dumps(payload)}\n\n".encode())
+
+        async def say(text: str | None, finish: str | None = None) -> None:
+            delta = {"content": text} if text else {}
+            await send({"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+        await say("The **first** half.\n\n")
+        if "fail" in question and body["model"] == "puck-mischief":
+            await send({"error": {"message": "worker of puck-mischief is lost"}})
+            return response
+        if "hold" in question:
+            self._held.clear()
+            await self._held.wait()
+        if "hostile" in question:
+            await say("<script>window.harmed = 1</script> <img src=x onerror='harmed=1'>\n\n")
+            await say("![x](https://evil.example/pixel.png) [y](javascript:window.harmed=1)\n\n")
+        await say("The second half.")
+        await say(None, "stop")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+
+@dataclass
+class RunningArena:
+    url: str
+    settings: ArenaSettings
+    store: VoteStore
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[ScriptedGateway]:
+    gateway = ScriptedGateway()
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="module")
+def arena(
+    gateway: ScriptedGateway, tmp_path_factory: pytest.TempPathFactory, contestants: Pair
+) -> Iterator[RunningArena]:
+    folder: Path = tmp_path_factory.mktemp("arena")
+    settings = ArenaSettings(
+        port=0,
+        gateway_url=gateway.url,
+        votes_url=f"sqlite:///{folder / 'votes.sqlite3'}",
+        ratings_dir=folder / "ratings",
+        contestants=(contestants.a, contestants.b),
+        unused_session_lifetime=1,
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, settings.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, "the arena did not start"
+        store = VoteStore(settings.votes_url)
+        yield RunningArena(url, settings, store)
+        store.close()
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"{CHROMIUM} is missing: install it, or deselect with -m 'not browser'")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """A page, and everything that came to it."""
+
+    page: Page
+    frames: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser: Browser, arena: RunningArena) -> Iterator[Callable[..., Visit]]:
+    """Opens the page at a path in a fresh browser profile."""
+    contexts = []
+
+    def go(path: str = "/", **options: object) -> Visit:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(60_000)
+        visit = Visit(context.new_page())
+        visit.page.on(
+            "websocket",
+            lambda socket: socket.on(
+                "framereceived", lambda frame: visit.frames.append(str(frame))
+            ),
+        )
+        visit.page.on("request", lambda request: visit.outside.append(request.url))
+        visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        visit.page.goto(arena.url + path)
+        visit.page.get_by_role("navigation", name="Pages").wait_for()
+        return visit
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def ratings(arena: RunningArena, contestants: Pair) -> Posterior:
+    """Ratings on disk, as `rostra rate` leaves them, with draws made up here."""
+    left, right = contestants.a.name, contestants.b.name
+    generator = np.random.default_rng(1)
+    strength = generator.normal(0.5, 0.2, (2, 200, 1))
+    posterior = Posterior(
+        strengths=np.concatenate([strength, -strength], axis=-1),
+        scale=np.ones((2, 200)),
+        side=np.zeros((2, 200)),
+        log_nu=np.zeros((2, 200)),
+        counts=PairCounts.from_comparisons([(left, right, "a"), (right, left, "tie")]),
+        settings=FitSettings(chains=2, draws=200),
+        diagnostics=Diagnostics(1.0, 812, 700, 0, ()),
+        versions={},
+        created=datetime.now(UTC),
+    )
+    posterior.save(arena.settings.ratings_dir)
+    return posterior

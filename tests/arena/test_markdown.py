@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rostra.arena.markdown import StreamingMarkdown, render
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<ScRiPt src=//evil.example/x.js></sCrIpT>",
+    "<img src=x onerror=alert(1)>",
+    "![x](https://evil.example/pixel.png)",
+    '![x" onerror="alert(1)](https://evil.example/pixel.png)',
+    "![x][1]\n\n[1]: https://evil.example/pixel.png",
+    "![<script>alert(1)</script>](data:image/png;base64,AAAA)",
+    "[click](javascript:alert(1))",
+    "[click](JaVaScRiPt:alert(1))",
+    "[click](java&#10;script:alert(1))",
+    "[click](&#106;avascript:alert(1))",
+    "[click](vbscript:msgbox(1))",
+    "[click](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==)",
+    "<javascript:alert(1)>",
+    '[x](https://evil.example "onmouseover=alert(1)")',
+    "<iframe src=https://evil.example></iframe>",
+    "<svg onload=alert(1)><use href='https://evil.example#x'/></svg>",
+    "<math><mtext><style><img src=x onerror=alert(1)></style></mtext></math>",
+    "<style>body{background:url(https://evil.example/x)}</style>",
+    "<p style='background:url(https://evil.example/x)'>x</p>",
+    "<link rel=stylesheet href=https://evil.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<base href=https://evil.example>",
+    "<form action=https://evil.example><input name=q autofocus onfocus=alert(1)></form>",
+    "<object data=https://evil.example></object><embed src=https://evil.example>",
+    "<video src=https://evil.example/x poster=https://evil.example/y></video>",
+    "<details open ontoggle=alert(1)>x</details>",
+    "<a href='https://evil.example' onclick=alert(1) id=x class=vote>x</a>",
+    "<div\nonclick=alert(1)\n>x</div>",
+    "|<script>alert(1)</script>|b|\n|:-:|--|\n|<img src=x onerror=alert(1)>|y|",
+    "```html\n<script>alert(1)</script>\n```",
+    '```"><script>alert(1)</script>\ncode\n```',
+    "`<img src=x onerror=alert(1)>`",
+    "<!--><script>alert(1)</script>-->",
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+    "\x00<scr\x00ipt>alert(1)</scr\x00ipt>",
+]
+ALLOWED = {
+    *("p br hr h1 h2 h3 h4 h5 h6 em strong s blockquote ul ol li pre code a span".split()),
+    *("table thead tbody tr th td".split()),
+}
+
+
+class Inspector(HTMLParser):
+    """Collects everything in a document that is not on the short list of harmless things."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.harmful: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ALLOWED:
+            self.harmful.append(tag)
+        for name, value in attrs:
+            harmless = {
+                "href": lambda v: re.match(r"(https?://|mailto:)", v),
+                "title": lambda v: True,
+                "rel": lambda v: v == "noopener noreferrer nofollow",
+                "target": lambda v: v == "_blank",
+                "start": str.isdigit,
+                "class": lambda v: v == "image",
+                "style": lambda v: re.fullmatch(r"text-align:\s*(left|center|right);?", v),
+            }
+            if name not in harmless or not harmless[name](value or ""):
+                self.harmful.append(f"{tag} {name}={value}")
+
+    def handle_comment(self, data: str) -> None:
+        self.harmful.append(f"comment {data}")
+
+    def handle_decl(self, decl: str) -> None:
+        self.harmful.append(f"declaration {decl}")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_becomes_harmless(text):
+    assert Inspector(render(text)).harmful == []
+    streaming = StreamingMarkdown()
+    for end in range(len(text) + 1):
+        assert Inspector("".join(streaming.render(text[:end]))).harmful == []
+
+
+def test_inspector_itself_sees_harm():
+    for harmful in (
+        "<script>",
+        "<img src=x>",
+        "<a href='javascript:x'>",
+        "<p onclick=x>",
+        "<!--x-->",
+    ):
+        assert Inspector(harmful).harmful
+
+
+@given(st.text(st.sampled_from("<>\"'&;:/=!`[]()#*\n scriptonjavaimg"), max_size=60))
+def test_no_text_becomes_harmful(text):
+    assert Inspector(render(text)).harmful == []
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("**bold** and `code`", "<p><strong>bold</strong> and <code>code</code></p>"),
+        ("a <b>b</b>", "<p>a &lt;b&gt;b&lt;/b&gt;</p>"),
+        (
+            "![a cat](https://evil.example/c.png)",
+            '<p><span class="image">[image: a cat]</span></p>',
+        ),
+        ("~~gone~~", "<p><s>gone</s></p>"),
+    ],
+)
+def test_markdown_is_rendered(text, html):
+    assert render(text).strip() == html
+
+
+def test_links_open_elsewhere_and_tell_nothing():
+    html = render("[there](https://example.org/x)")
+    assert 'href="https://example.org/x"' in html
+    assert 'target="_blank"' in html
+    assert 'rel="noopener noreferrer nofollow"' in html
+
+
+BLOCKS = st.lists(
+    st.sampled_from(
+        "one\n;two ;# head\n;- item\n;  more\n;1. first\n;```\n;> quote\n;\n;    code\n;"
+        "a|b\n;-|-\n;***\n;===\n;---\n;**b**;#;\t;-".split(";")
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=300)
+@given(BLOCKS)
+def test_streamed_rendering_is_at_every_moment_that_of_the_whole(pieces):
+    streaming, text = StreamingMarkdown(), ""
+    for piece in pieces:
+        text += piece
+        settled, rest = streaming.render(text)
+        assert (settled + rest).split() == render(text).split()
+
+
+def test_settled_blocks_are_not_rendered_again():
+    streaming = StreamingMarkdown()
+    settled, rest = streaming.render("one\n\ntwo\n\nthr")
+    assert "one" in settled
+    assert "one" not in rest
+    again, _ = streaming.render("one\n\ntwo\n\nthree\n\nfour\n")
+    assert again.startswith(settled)
