@@ -14,7 +14,9 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
-def _find_sequence(query_start_ptr, num_seqs, block, BLOCK_Q: tl.constexpr):
+def _find_sequence(  # type: ignore[no-untyped-def]
+    query_start_ptr, num_seqs, block, BLOCK_Q: tl.constexpr
+):
     """The sequence that query block `block` belongs to.
 
     Sequence s owns the blocks from query_start[s] // BLOCK_Q + s on: never fewer than it needs, and
@@ -32,7 +34,7 @@ def _find_sequence(query_start_ptr, num_seqs, block, BLOCK_Q: tl.constexpr):
 
 
 @triton.jit(do_not_specialize=["num_seqs", "block_table_stride"])
-def attend_kernel(  # noqa: PLR0915 - a kernel is one function
+def attend_kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0915 - a kernel is one function
     out_ptr,
     lse_ptr,
     query_ptr,
@@ -157,7 +159,7 @@ def attend_kernel(  # noqa: PLR0915 - a kernel is one function
 
 
 @triton.jit(do_not_specialize=["num_seqs", "num_segments"])
-def merge_segments_kernel(
+def merge_segments_kernel(  # type: ignore[no-untyped-def]
     out_ptr,
     partial_ptr,
     lse_ptr,

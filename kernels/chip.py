@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from triton import knobs
+from triton.runtime import driver
 
 from rostra.kernels.launch import KernelError
 
@@ -52,22 +53,15 @@ amount per thread block), and the CDNA 3 instruction set reference (local data s
 @functools.cache
 def _describe(device: torch.device) -> Chip:
     if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        if torch.version.hip:
-            arch = properties.gcnArchName.split(":")[0]
-            return Chip(
-                "hip",
-                arch,
-                properties.warp_size,
-                properties.multi_processor_count,
-                properties.shared_memory_per_block,
-            )
+        with torch.cuda.device(device):
+            target = driver.active.get_current_target()
+            properties = driver.active.utils.get_device_properties(torch.cuda.current_device())
         return Chip(
-            "cuda",
-            properties.major * 10 + properties.minor,
-            properties.warp_size,
-            properties.multi_processor_count,
-            properties.shared_memory_per_block_optin,
+            target.backend,
+            target.arch,
+            target.warp_size,
+            properties["multiprocessor_count"],
+            properties["max_shared_mem"],
         )
     if knobs.runtime.interpret:
         return AHEAD_OF_TIME["sm_80"]

@@ -11,7 +11,7 @@ from rostra.kernels.launch import Launch, next_power_of_2, require, require_floa
 
 
 @triton.jit
-def rms_norm_kernel(
+def rms_norm_kernel(  # type: ignore[no-untyped-def]
     out_ptr,
     x_ptr,
     weight_ptr,

@@ -20,7 +20,7 @@ from rostra.kernels.launch import (
 
 
 @triton.jit
-def rope_and_cache_kernel(
+def rope_and_cache_kernel(  # type: ignore[no-untyped-def]
     query_ptr,
     key_ptr,
     value_ptr,

@@ -13,7 +13,7 @@ MAX_BLOCK = 2048
 
 
 @triton.jit
-def silu_and_mul_kernel(
+def silu_and_mul_kernel(  # type: ignore[no-untyped-def]
     out_ptr,
     gate_up_ptr,
     out_stride,
