@@ -53,11 +53,11 @@ class Outbox:
     """
 
     def __init__(self, connection: socket.socket) -> None:
+        self.busy_since: float | None = None
         self._connection = connection
         self._events: queue.SimpleQueue[wire.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
-        self.busy_since: float | None = None
 
     def put(self, event: wire.Event) -> None:
         self._events.put(event)

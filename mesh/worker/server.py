@@ -154,10 +154,12 @@ async def _until_signal(
     """The result of `work`; None if a signal came first, which cancels it."""
     working = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(signals.get())
-    await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if working.done():
+    try:
+        await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+    finally:
         waiting.cancel()
-        return working.result()
-    working.cancel()
+        working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     return None
