@@ -18,8 +18,8 @@ def can_pack(weight: Tensor) -> bool:
 def pack(weight: Tensor, bias: Tensor | None) -> Linear:
     """x -> x @ weight.T + bias with `weight` copied into oneDNN's blocked layout.
 
-    At small batches this reads weights at the speed of memory, where the plain product does not,
-    and a batch of sixteen costs three times a batch of one instead of sixteen times.
+    The plain product multiplies row by row at small batches, and so reads the weights anew for each
+    of a few streams; the blocked one reads them once.
     """
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
     apply = torch.ops.mkldnn._linear_pointwise.default
