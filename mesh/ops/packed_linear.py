@@ -18,8 +18,8 @@ def can_pack(weight: Tensor) -> bool:
 def pack(weight: Tensor, bias: Tensor | None) -> Linear:
     """x -> x @ weight.T + bias with `weight` copied into oneDNN's blocked layout.
 
-    The plain product multiplies row by row at small batches, and so reads the weights anew for each
-    of a few streams; the blocked one reads them once.
+    With a few rows of `x` the time goes into reading the weights, and the plain product was measured
+    to take nearly twice as long for two rows as for one; the packed one takes about the same.
     """
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
     apply = torch.ops.mkldnn._linear_pointwise.default
