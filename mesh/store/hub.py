@@ -92,11 +92,11 @@ class _Counter:
 
     def bar_class(self) -> type[Any]:
         """The hub's client reports to classes of this kind only."""
-        from huggingface_hub.utils import tqdm
+        from huggingface_hub.utils.tqdm import tqdm
 
         counter = self
 
-        class Bar(tqdm):  # type: ignore[type-arg, misc]
+        class Bar(tqdm):
             def __init__(self, *args: Any, **options: Any) -> None:
                 super().__init__(*args, **options | {"disable": True})
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import jinja2
-import jinja2.sandbox
+from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import Node
 from jinja2.parser import Parser
@@ -79,7 +79,7 @@ class _Namespace(jinja2.utils.Namespace):
 
 def _refuse_private(name: str) -> None:
     if name.startswith("_"):
-        raise jinja2.sandbox.SecurityError(f"a namespace cannot hold {name!r}")
+        raise SecurityError(f"a namespace cannot hold {name!r}")
 
 
 def _make_dict(*args: Any, **items: Any) -> dict[Any, Any]:
