@@ -18,7 +18,7 @@ def can_pack(weight: Tensor) -> bool:
 def pack(weight: Tensor, bias: Tensor | None) -> Linear:
     """x -> x @ weight.T + bias with `weight` copied into oneDNN's blocked layout.
 
-    With a few rows of `x` the time goes into reading the weights, and the plain product was measured
+    With few rows of `x` the time goes into reading the weights: the plain product was measured
     to take nearly twice as long for two rows as for one; the packed one takes about the same.
     """
     packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
