@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -12,10 +12,7 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
 )
-
-from rostra.gateway.errors import GatewayError
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -74,14 +71,3 @@ class GatewaySettings(BaseModel):
 
     drain_grace: float = Field(default=30.0, ge=0)
     """How long running requests may go on after SIGTERM or SIGINT."""
-
-    @classmethod
-    def of(cls, **values: Any) -> GatewaySettings:
-        """The settings, or a GatewayError whose one line names the first wrong value."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise GatewayError(f"gateway setting {where}: {message}") from None

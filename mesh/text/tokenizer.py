@@ -108,7 +108,8 @@ class Tokenizer:
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """Token ids. Special tokens written out in `text` become those tokens."""
-        return self._backend.encode(text, add_special_tokens=add_special_tokens).ids
+        # A batch of one: encode_batch lets other threads run meanwhile, encode does not.
+        return self._backend.encode_batch([text], add_special_tokens=add_special_tokens)[0].ids
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         """The text of the ids together, U+FFFD for bytes that are no UTF-8."""

@@ -206,7 +206,7 @@ async def gateway_before(
     addresses: Iterable[str], *, ready: bool = True, **settings: Any
 ) -> AsyncIterator[TestClient]:
     """A gateway before these workers; with `ready`, all of them are known to serve."""
-    app = create_app(GatewaySettings.of(workers=tuple(addresses), **{**FAST, **settings}))
+    app = create_app(GatewaySettings(workers=tuple(addresses), **{**FAST, **settings}))
     async with TestClient(TestServer(app)) as client:
         if ready:
             await eventually(lambda: all(link.serving for link in app[FLEET]))

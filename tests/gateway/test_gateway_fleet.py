@@ -19,8 +19,9 @@ from gateway_harness import (
     gateway_before,
     says,
 )
+from pydantic import ValidationError
 
-from rostra.gateway.errors import ApiError, GatewayError
+from rostra.gateway.errors import ApiError
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.membership import StaticMembership
 from rostra.gateway.router import Router
@@ -150,7 +151,7 @@ class ChangingMembership:
 async def test_members_join_and_leave() -> None:
     async with ScriptedWorker() as first, ScriptedWorker(model="second") as second:
         membership = ChangingMembership()
-        fleet = Fleet(membership, GatewaySettings.of(workers=["ignored:1"], **FAST))
+        fleet = Fleet(membership, GatewaySettings(workers=["ignored:1"], **FAST))
         await fleet.start()
         membership.changes.put_nowait(frozenset({first.address}))
         await eventually(lambda: set(fleet.models()) == {"tiny"})
@@ -162,7 +163,7 @@ async def test_members_join_and_leave() -> None:
 
 
 async def test_a_wait_ends_at_the_deadline() -> None:
-    fleet = Fleet(StaticMembership([]), GatewaySettings.of(workers=["a:1"], **FAST))
+    fleet = Fleet(StaticMembership([]), GatewaySettings(workers=["a:1"], **FAST))
     for remaining, status in [(0.05, 504), (None, 503)]:
         with pytest.raises(ApiError) as caught:
             await Router(fleet, 0.1).acquire("m", (), remaining)
@@ -173,6 +174,5 @@ async def test_a_wait_ends_at_the_deadline() -> None:
     "workers", [[], ["host"], ["host:0"], ["host:99999"], ["http://h:1"], ["a:1", "a:1"]]
 )
 def test_bad_worker_lists(workers: Any) -> None:
-    with pytest.raises(GatewayError, match="workers") as caught:
-        GatewaySettings.of(workers=workers)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(ValidationError, match="workers"):
+        GatewaySettings(workers=workers)

@@ -25,7 +25,7 @@ HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "stre
 async def serving(worker: ScriptedWorker, **settings: Any) -> AsyncIterator[tuple[str, Any]]:
     """A server's URL and the task that runs it."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    chosen = GatewaySettings.of(port=0, workers=(worker.address,), **{**FAST, **settings})
+    chosen = GatewaySettings(port=0, workers=(worker.address,), **{**FAST, **settings})
     task = asyncio.create_task(serve(chosen, url.set_result))
     await asyncio.wait([url, task], return_when=asyncio.FIRST_COMPLETED)
     yield await url, task
@@ -81,12 +81,12 @@ async def test_what_does_not_finish_is_told(worker: ScriptedWorker, second_signa
 async def test_a_port_in_use_is_one_clear_line(worker: ScriptedWorker) -> None:
     async with serving(worker) as (url, _):
         port = int(url.rsplit(":", 1)[1])
-        taken = GatewaySettings.of(port=port, workers=(worker.address,))
+        taken = GatewaySettings(port=port, workers=(worker.address,))
         with pytest.raises(GatewayError, match=f"127.0.0.1:{port}: the port is in use"):
             await serve(taken)
 
 
 async def test_an_address_of_another_host(worker: ScriptedWorker) -> None:
-    elsewhere = GatewaySettings.of(host="192.0.2.1", port=0, workers=(worker.address,))
+    elsewhere = GatewaySettings(host="192.0.2.1", port=0, workers=(worker.address,))
     with pytest.raises(GatewayError, match="choose another host"):
         await serve(elsewhere)
