@@ -6,6 +6,7 @@ import asyncio
 import errno
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import panel as pn
 from bokeh.server.util import bind_sockets
@@ -17,7 +18,7 @@ from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.battle import BattleView
 from rostra.arena.pages.document import document, fill_in
-from rostra.arena.pages.frame import page
+from rostra.arena.pages.frame import page, session
 from rostra.arena.pages.leaderboard import leaderboard
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
@@ -51,11 +52,13 @@ async def serve(
         try:
             server = _listen(arena)
             server.start()
-            on_ready(f"http://{_authority(settings.host, server.port)}")
+            on_ready(f"http://{_authority(settings.host, server.port or 0)}")
             await stop.wait()
             server.unlisten()
             server.stop()
         finally:
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(signum)
             await asyncio.to_thread(arena.store.close)
 
 
@@ -100,7 +103,7 @@ def _authority(host: str, port: int) -> str:
 
 
 def battle_page(arena: Arena) -> Viewable:
-    context = pn.state.curdoc.session_context
+    context: Any = session().session_context
     view = BattleView(arena, context.request.remote_ip, sizing_mode="stretch_both")
     pn.state.on_session_destroyed(_leaving(view.leave))
     return page(arena.settings, "/", "Battle", view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -71,7 +71,7 @@ class GatewayClient:
 
     async def answer(
         self, contestant: Contestant, conversation: Sequence[Message]
-    ) -> AsyncIterator[Delta | End]:
+    ) -> AsyncGenerator[Delta | End, None]:
         """Deltas, then exactly one `End`. Closing the iterator cancels the request.
 
         `conversation` alternates user and assistant and ends with the question; the contestant's
@@ -145,7 +145,7 @@ class _Chunk(msgspec.Struct):
 
 async def _answer_of(
     response: aiohttp.ClientResponse, served_name: str
-) -> AsyncIterator[Delta | End]:
+) -> AsyncGenerator[Delta | End, None]:
     parser = EventParser()
     finish_reason: str | None = None
     usage = _Usage()

@@ -8,7 +8,7 @@ anything nor load anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import nh3
@@ -34,7 +34,7 @@ _SCHEMES = {"http", "https", "mailto"}
 
 class _Renderer(RendererHTML):
     def image(
-        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: dict[str, Any]
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
     ) -> str:
         """Only the description: loading an image would tell its host who reads which answer."""
         description = self.renderInlineAsText(tokens[idx].children, options, env)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rostra.arena.errors import AnswerError, VoteRefusedError
@@ -171,24 +171,22 @@ class Round:
     def _outcome(
         self, answer: StreamedAnswer, reader: asyncio.Task[End]
     ) -> tuple[AnswerState, EndedAnswer]:
-        times = {"seconds": answer.elapsed, "first_text_seconds": answer.first_text_seconds}
+        so_far = EndedAnswer(answer.text, answer.elapsed, answer.first_text_seconds)
         if reader.cancelled():
             if not answer.text:
-                return "failed", EndedAnswer("", error=f"{self._why_cut} before any text", **times)
-            return "stopped", EndedAnswer(answer.text, finish_reason=self._why_cut, **times)
+                return "failed", replace(so_far, error=f"{self._why_cut} before any text")
+            return "stopped", replace(so_far, finish_reason=self._why_cut)
         error = reader.exception()
         if error is None:
             end = reader.result()
-            complete = EndedAnswer(
-                answer.text,
+            return "complete", replace(
+                so_far,
                 finish_reason=end.finish_reason,
                 model_revision=end.revision,
                 prompt_tokens=end.prompt_tokens,
                 completion_tokens=end.completion_tokens,
-                **times,
             )
-            return "complete", complete
-        if not isinstance(error, AnswerError):
-            logger.error("an answer failed", exc_info=error)
-        reason = str(error) if isinstance(error, AnswerError) else _INTERNAL_ERROR
-        return "failed", EndedAnswer(answer.text, error=reason, **times)
+        if isinstance(error, AnswerError):
+            return "failed", replace(so_far, error=str(error))
+        logger.error("an answer failed", exc_info=error)
+        return "failed", replace(so_far, error=_INTERNAL_ERROR)

@@ -19,17 +19,17 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=1)
-    min_p: float | None = Field(None, ge=0, le=1)
-    max_tokens: int | None = Field(1024, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=1024, ge=1)
     """Of one answer."""
     seed: int | None = None
     """Fixes the answer: the same question then always gets the same one."""
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, gt=0)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(default=None, gt=0)
 
 
 class Contestant(BaseModel):
@@ -50,7 +50,7 @@ class Contestant(BaseModel):
     aliases: tuple[str, ...] = ()
     """Further words that give it away in an answer, for example its maker."""
     licence: str | None = None
-    url: str | None = Field(None, pattern=r"^https?://")
+    url: str | None = Field(default=None, pattern=r"^https?://")
 
     def model_post_init(self, _context: Any) -> None:
         if not self.label:
@@ -79,13 +79,13 @@ class ArenaSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
-    port: int = Field(8001, ge=0, le=65535)
+    port: int = Field(default=8001, ge=0, le=65535)
     """0: any free port; `serve` tells which."""
     allowed_origins: tuple[str, ...] = ()
     """Further `host:port` under which browsers reach the page, for example behind a proxy."""
     behind_proxy: bool = False
     """Take the voter's address from `X-Forwarded-For`. Only behind a proxy that sets it."""
-    gateway_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
+    gateway_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://")
     api_key: str | None = None
     votes_url: str
     """SQLAlchemy URL of the vote store."""
@@ -96,10 +96,10 @@ class ArenaSettings(BaseModel):
     ]
     title: str = "Rostra"
     suggested_prompts: tuple[str, str, str] = SUGGESTED_PROMPTS
-    max_prompt_chars: int = Field(8000, ge=1)
-    answer_timeout: float = Field(300.0, gt=0)
+    max_prompt_chars: int = Field(default=8000, ge=1)
+    answer_timeout: float = Field(default=300.0, gt=0)
     """Seconds for one answer, from the question to its end."""
-    unused_session_lifetime: float = Field(15.0, gt=0)
+    unused_session_lifetime: float = Field(default=15.0, gt=0)
     """Seconds after which a page that lost its browser is forgotten and its answers cancelled."""
 
     @field_validator("gateway_url")

@@ -28,7 +28,7 @@ CADENCE = 0.08
 class BattleView(JSComponent):
     """All that the browser is told of a round. Names come in with the vote and never before."""
 
-    phase = param.Selector(
+    phase: Any = param.Selector(
         default="empty", objects=["empty", "answering", "ended", "voted", "failed"]
     )
     round = param.Integer(default=0, doc="Counts rounds, so that a late press cannot hit the next.")
@@ -65,7 +65,7 @@ class BattleView(JSComponent):
         self._busy = False
         self._streaming: asyncio.Task[None] | None = None
 
-    async def _handle_msg(self, data: Any) -> None:
+    async def _handle_msg(self, data: Any) -> None:  # type: ignore[override]
         """One action of the voter. What arrives is untrusted, and one runs at a time."""
         if not isinstance(data, dict) or data.get("round") != self.round:
             return
@@ -139,9 +139,10 @@ class BattleView(JSComponent):
         shown: dict[str, str] = {}
         for side, answer in self._current.answers.items():
             contestant = self._current.pair[side]
+            row = standings.row(contestant.name) if standings else None
             shown |= {
                 f"{side}_name": contestant.label,
-                f"{side}_rating": words.rating(standings and standings.row(contestant.name)),
+                f"{side}_rating": words.rating(row),
                 f"{side}_note": words.revealed_note(answer),
             }
         self.param.update(

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import panel as pn
-import panel_material_ui as pmui
 import param
+from bokeh.document import Document
 from panel.custom import JSComponent
+from panel.io.resources import get_dist_path
 from panel.viewable import Viewable
+from panel_material_ui.template.base import Page
 
 from rostra.arena.settings import ArenaSettings
 
@@ -30,11 +32,21 @@ class Nav(JSComponent):
     _stylesheets: ClassVar[list[Any]] = [HERE / "nav.css"]
 
 
-def page(settings: ArenaSettings, path: str, title: str, view: Viewable) -> pmui.Page:
+def session() -> Document:
+    """The document of the session that a page is being made for."""
+    if pn.state.curdoc is None:
+        raise RuntimeError("a page is made outside a session")
+    return pn.state.curdoc
+
+
+def page(settings: ArenaSettings, path: str, title: str, view: Viewable) -> Page:
     """The page at `path`, with `view` as all of its content."""
+    # Panel sets this with the HTML. A session made anew by the websocket of a returning browser has
+    # had none, and would send that browser elsewhere for its style sheets.
+    session().template_variables.setdefault("dist_url", get_dist_path())
     dark = pn.state.cookies.get(THEME_COOKIE) == "dark"
     nav = Nav(brand=settings.title, current=path, links=LINKS, dark=dark)
-    frame = pmui.Page(
+    frame = Page(
         main=[view],
         header=[nav],
         dark_theme=dark,

@@ -8,9 +8,9 @@ import secrets
 import uuid
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import cast
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -28,8 +28,6 @@ from rostra.arena.votes.records import (
     VoteCounts,
 )
 from rostra.arena.votes.voters import pseudonym
-
-S = TypeVar("S", bound=Select[Any])
 
 
 def _now() -> datetime:
@@ -134,18 +132,21 @@ class VoteStore:
 
     def comparisons(self, *, include_revealed: bool = False) -> list[Comparison]:
         """The votes, oldest first; without those that were not blind unless asked for."""
-        rows = _blind(
+        rows = (
             select(Battle.contestant_a, Battle.contestant_b, Vote.outcome, Vote.at, Battle.voter)
             .join(Vote)
-            .order_by(Vote.at, Vote.battle_id),
-            include_revealed,
+            .where(*_blind(include_revealed))
+            .order_by(Vote.at, Vote.battle_id)
         )
         with self._reading() as session:
-            return [Comparison(*row) for row in session.execute(rows)]
+            return [
+                Comparison(left, right, cast(Outcome, outcome), at, voter)
+                for left, right, outcome, at, voter in session.execute(rows)
+            ]
 
     def number_of_comparisons(self, *, include_revealed: bool = False) -> int:
         """How many rows `comparisons` would return."""
-        rows = _blind(select(func.count()).select_from(Vote).join(Battle), include_revealed)
+        rows = select(func.count()).select_from(Vote).join(Battle).where(*_blind(include_revealed))
         with self._reading() as session:
             return session.scalar(rows) or 0
 
@@ -164,8 +165,8 @@ class VoteStore:
             )
 
 
-def _blind(rows: S, include_revealed: bool) -> S:
-    return rows if include_revealed else rows.where(Battle.identity_revealed.is_(False))
+def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
+    return [] if include_revealed else [Battle.identity_revealed.is_(False)]
 
 
 def _sha256(token: str) -> bytes:

@@ -115,7 +115,7 @@ class RunningArena:
     store: VoteStore
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gateway() -> Iterator[ScriptedGateway]:
     gateway = ScriptedGateway()
     gateway.start()
@@ -123,7 +123,7 @@ def gateway() -> Iterator[ScriptedGateway]:
     gateway.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def arena(
     gateway: ScriptedGateway, tmp_path_factory: pytest.TempPathFactory, contestants: Pair
 ) -> Iterator[RunningArena]:
@@ -134,7 +134,7 @@ def arena(
         votes_url=f"sqlite:///{folder / 'votes.sqlite3'}",
         ratings_dir=folder / "ratings",
         contestants=(contestants.a, contestants.b),
-        unused_session_lifetime=1,
+        unused_session_lifetime=30,
     )
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, settings.model_dump_json()],
@@ -155,6 +155,7 @@ def arena(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For a module, not the session: while it lives, no test can have an event loop of its own."""
     if not Path(CHROMIUM).exists():
         pytest.fail(f"{CHROMIUM} is missing: install it, or deselect with -m 'not browser'")
     with sync_playwright() as playwright:
