@@ -18,8 +18,8 @@ from typing import Any
 import arviz as az
 import numpy as np
 import pymc as pm
-import pytensor
 from numpy.typing import NDArray
+from pytensor.configdefaults import config
 
 from rostra.arena.ratings.counts import PairCounts
 from rostra.arena.ratings.errors import RatingsError
@@ -58,7 +58,7 @@ def sample(counts: PairCounts, settings: FitSettings, progress: Progress | None)
 @contextmanager
 def _numba() -> Iterator[None]:
     """Compiles by Numba, which needs no compiler on the host."""
-    with pytensor.config.change_flags(mode="NUMBA"), warnings.catch_warnings():
+    with config.change_flags(mode="NUMBA"), warnings.catch_warnings():
         # Nothing here multiplies matrices.
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
         # Said of a trace that is looked at before its first draws.

@@ -38,10 +38,11 @@ def vote(store: VoteStore, left: str, right: str, outcome: str, revealed: bool =
     store.vote(ticket, outcome)
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with two votes on each ordered pair, the alphabet's first winning or tying."""
-    store = VoteStore(f"sqlite:///{tmp_path / 'data' / 'votes.sqlite3'}")
+    root = tmp_path_factory.mktemp("home")
+    store = VoteStore(f"sqlite:///{root / 'data' / 'votes.sqlite3'}")
     field = names(CONTESTANTS)
     for left in field:
         for right in field:
@@ -49,7 +50,7 @@ def home(tmp_path: Path) -> Path:
                 vote(store, left, right, "a" if left < right else "b")
                 vote(store, left, right, "tie")
     store.close()
-    return tmp_path
+    return root
 
 
 def test_votes_become_a_table_and_files(home: Path) -> None:

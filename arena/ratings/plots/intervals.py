@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
+from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.posterior import Posterior
@@ -47,13 +48,18 @@ def intervals(posterior: Posterior) -> figure:
     high = max(row.eti_94[1] for row in rows)
     span = high - low
     plot = figure(
-        y_range=[row.contestant for row in reversed(rows)],
+        y_range=FactorRange(factors=[row.contestant for row in reversed(rows)]),
         # Room on the right for the numbers, on a phone too.
-        x_range=Range1d(low - 0.04 * span, high + 0.14 * span),
+        x_range=Range1d(start=low - 0.04 * span, end=high + 0.14 * span),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
         # A title does not wrap, so it is short; the sentences stand beside the figure.
-        title="" if posterior.diagnostics.ok else FAILED,
+        title=Title(
+            text="" if posterior.diagnostics.ok else FAILED,
+            text_font=FONT,
+            text_font_size="14px",
+            text_color=TEXT,
+        ),
         x_axis_label=f"Rating, Elo scale ({posterior.settings.anchor})",
         toolbar_location=None,
         tools="",
@@ -107,6 +113,3 @@ def _style(plot: figure) -> None:
     plot.axis.axis_label_text_font = FONT
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.axis_label_text_color = MUTED
-    plot.title.text_font = FONT
-    plot.title.text_font_size = "14px"
-    plot.title.text_color = TEXT

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from bokeh.embed import file_html
-from bokeh.layouts import column
-from bokeh.models import Div, UIElement
+from bokeh.models.css import Styles
+from bokeh.models.layouts import Column
+from bokeh.models.ui.ui_element import UIElement
+from bokeh.models.widgets.markups import Div
 from bokeh.resources import INLINE
 
 from rostra.arena.ratings.errors import RatingsError
-
-STYLES = {"font": "16px system-ui, sans-serif", "max-width": "70ch", "margin": "8px"}
 
 
 def write_html(plot: UIElement, path: Path, title: str, text: str) -> Path:
@@ -22,9 +22,9 @@ def write_html(plot: UIElement, path: Path, title: str, text: str) -> Path:
     Raises:
         RatingsError: the file cannot be written.
     """
-    page = column(
-        Div(text=text, render_as_text=True, styles=STYLES), plot, sizing_mode="stretch_width"
-    )
+    styles = Styles(font="16px system-ui, sans-serif", max_width="70ch", margin="8px")
+    paragraph = Div(text=text, render_as_text=True, styles=styles)
+    page = Column(children=[paragraph, plot], sizing_mode="stretch_width")
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         unfinished.write_text(file_html(page, INLINE, title=title), encoding="utf-8")
