@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-READY = "Rostra is ready"
+READY = "Ctrl-C stops it."
+"""The last line that `rostra up` prints when everything answers."""
 
 
 @dataclass

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, resolve
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Skip what reads the real votes in ../shared/data, instead of failing without them.",
     )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, or the one that $ROSTRA_CHROMIUM names."""
+    names = (os.environ.get("ROSTRA_CHROMIUM", ""), "chromium", "google-chrome")
+    found = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    if found is None:
+        pytest.fail("no Chromium: install the package chromium or set ROSTRA_CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -241,10 +241,10 @@ def announce(plan: Plan, console: Console) -> None:
     lines += [(f"gRPC {name}", address) for name, address in plan.workers.items()]
     logs = next(process.log_path.parent for process in plan.group.members)
     lines.append(("logs", str(logs)))
-    console.print("\n[bold]Rostra is ready.[/] Ctrl-C stops it.\n")
+    console.print("\n[bold]Rostra is ready.[/]\n")
     for what, where in lines:
         console.print(f"  {what:<16} {where}", highlight=False, soft_wrap=True)
-    console.print()
+    console.print("\nCtrl-C stops it.")
 
 
 async def watch(plan: Plan, console: Console, stop: asyncio.Event) -> None:
