@@ -27,7 +27,7 @@ async def both_well(contestant: Contestant, conversation: Sequence[Message]):
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110: a round tells nobody that it has ended
+        while not condition():  # noqa: ASYNC110 - a round tells nobody
             await asyncio.sleep(0.005)
 
 
