@@ -170,7 +170,8 @@ export function render({ model, el }) {
       make("p", { class: "question" }, make("span", { class: "label" }, "You asked"),
         make("span", { class: "text" }, model.prompt)),
       make("div", { class: "pair" }, ...cards)))
-    scroller.scrollTop = turns.children.length > 1 ? turns.lastElementChild.offsetTop - 12 : 0
+    if (turns.children.length > 1) turns.lastElementChild.scrollIntoView({ block: "start" })
+    else scroller.scrollTop = 0
   }
 
   let drawnRound = model.round

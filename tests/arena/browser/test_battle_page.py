@@ -196,6 +196,12 @@ def test_on_a_phone_answers_are_stacked_and_the_vote_bar_stays(visit):
     page.get_by_role("button", name="Answer B", exact=True).click()
     expect(answer(page, "B")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    ask(page, "and further?")
+    expect(answer(page, "A")).to_have_count(2)
+    expect(vote_button(page)).to_be_enabled()
+    question = page.get_by_text("and further?").bounding_box()
+    switch = page.get_by_role("group", name="Go to").bounding_box()
+    assert question["y"] >= switch["y"] + switch["height"]
 
 
 def test_the_vote_bar_does_not_move(visit, gateway):
