@@ -165,6 +165,10 @@ def end_with_parent() -> None:
 def build(
     config: EngineConfig, on_progress: Callable[[int, int], None]
 ) -> tuple[Engine, wire.EngineInfo]:
+    # libgomp reads this when torch loads it. By default a thread that waits for the others spins
+    # for milliseconds; where another process wants the core too, that keeps those others from
+    # running, and a decode step was measured to take 20 times as long.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Here and not above: importing torch takes seconds, in which the server's death must already
     # end this process.
     from rostra.mesh.engine.build import build_runner
