@@ -75,7 +75,7 @@ def diagnose(
     if divergences:
         findings.append(
             f"{divergences:,} divergent transitions: part of the posterior was not reached; "
-            "tune more, or raise the target acceptance."
+            "tune more."
         )
     if len(counts.groups) > 1:
         findings.append(_disconnected(counts.groups))

@@ -18,9 +18,9 @@ The posterior reports them as a rate for each contestant.
 Priors, weakly informative:
 
     theta  ~ zero-sum normal with scale `scale`; strengths are relative, so their mean is fixed
-    scale  ~ LogNormal(log 0.6, 0.7): 95 % between 0.15 and 2.4, that is fields whose ratings
-             spread with a standard deviation of 26 to 410 Elo points. No mass at zero, where
-             the centred form, which is the good one for data of any size, could not sample
+    scale  ~ LogNormal(log 0.6, 0.5): 95 % between 0.23 and 1.6, that is fields whose ratings
+             spread with a standard deviation of 39 to 278 Elo points. Hardly any mass near zero:
+             with few votes the centred form, the good one for all larger boards, diverges there
     side   ~ Normal(0, 0.5): 95 % of sides win between 27 % and 73 % against an equal
     log nu ~ Normal(0, 1.5): 95 % of equals tie between 2.6 % and 90 % of the time
 """
@@ -55,7 +55,7 @@ def davidson(counts: PairCounts) -> pm.Model:
     data = model_data(counts)
     with pm.Model(coords={"contestant": range(len(counts.contestants))}) as model:
         left, right, votes = (pm.Data(name, data[name]) for name in DATA)
-        scale = pm.LogNormal("scale", mu=np.log(0.6), sigma=0.7)
+        scale = pm.LogNormal("scale", mu=np.log(0.6), sigma=0.5)
         strength = pm.ZeroSumNormal("strength", sigma=scale, dims="contestant")
         side = pm.Normal("side", 0.0, 0.5)
         log_nu = pm.Normal("log_nu", 0.0, 1.5)

@@ -43,10 +43,10 @@ class FitSettings:
     """At least 2: R-hat compares chains."""
     draws: int = 1000
     """Kept, of each chain."""
-    tune: int = 500
+    tune: int = 1000
     """Of each chain, before the draws; not kept."""
     seed: int = 1
-    target_accept: float = 0.9
+    target_accept: float = 0.95
     """Acceptance rate that the step size is adapted to; higher takes smaller steps."""
     sampler: Sampler = "auto"
     """`auto`: nutpie where it is installed, PyMC's own NUTS otherwise."""

@@ -41,7 +41,7 @@ def rate(
     ] = None,
     chains: Annotated[int, typer.Option(help="Markov chains.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(help="Draws of each chain before those.")] = 500,
+    tune: Annotated[int, typer.Option(help="Draws of each chain before those.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same votes and seed give the same ratings.")] = 1,
     anchor: Annotated[
         str | None,

@@ -31,7 +31,7 @@ def names(number: int) -> tuple[str, ...]:
 
 def draw_truth(rng: np.random.Generator, contestants: int = CONTESTANTS) -> Truth:
     """From the priors of the model."""
-    strengths = rng.normal(size=contestants) * rng.lognormal(np.log(0.6), 0.7)
+    strengths = rng.normal(size=contestants) * rng.lognormal(np.log(0.6), 0.5)
     return Truth(
         strengths=strengths - strengths.mean(),
         side=rng.normal(0.0, 0.5),

@@ -104,6 +104,15 @@ def test_an_interrupt_ends_the_fit(many_votes: PairCounts, settings: FitSettings
         fit(many_votes, dataclasses.replace(settings, draws=20_000), interrupt)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_first_few_votes_sample_well(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [(*rng.choice(NAMES, 2, replace=False), "a") for _ in range(20)]
+    posterior = fit(PairCounts.from_comparisons([(str(a), str(b), c) for a, b, c in rows], NAMES))
+    assert posterior.diagnostics.divergences == 0
+    assert posterior.diagnostics.max_rhat < 1.01
+
+
 def test_ties_alone_tell_no_order(settings: FitSettings) -> None:
     posterior = fit(PairCounts.from_comparisons(round_robin("tie", 5)), settings)
     rows = posterior.table()
