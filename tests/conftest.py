@@ -14,6 +14,10 @@ from playwright.sync_api import Browser, sync_playwright
 from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, resolve
 
+# As an engine sets it for itself, and here for those in the tests' own process, before torch is
+# imported: see rostra.mesh.worker.engine_process.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.counts import PairCounts
@@ -25,15 +25,6 @@ from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.store import VoteStore
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 SERVE = """
 import asyncio, sys
 from rostra.arena.app import serve
@@ -153,17 +144,6 @@ def arena(
         assert process.wait(60) == 0
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """For a module, not the session: while it lives, no test can have an event loop of its own."""
-    if not Path(CHROMIUM).exists():
-        pytest.fail(f"{CHROMIUM} is missing: install it, or deselect with -m 'not browser'")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @dataclass
 class Visit:
     """A page, and everything that came to it."""
@@ -175,12 +155,12 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, arena: RunningArena) -> Iterator[Callable[..., Visit]]:
+def visit(chromium: Browser, arena: RunningArena) -> Iterator[Callable[..., Visit]]:
     """Opens the page at a path in a fresh browser profile."""
     contexts = []
 
     def go(path: str = "/", **options: object) -> Visit:
-        context = browser.new_context(**options)
+        context = chromium.new_context(**options)
         contexts.append(context)
         context.set_default_timeout(60_000)
         visit = Visit(context.new_page())
