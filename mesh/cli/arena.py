@@ -32,7 +32,8 @@ def arena(
     require_arena()
     import asyncio
 
-    from rostra.arena.app import ArenaError, serve
+    from rostra.arena.app import serve
+    from rostra.arena.errors import ArenaError
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.home import Home

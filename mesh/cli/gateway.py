@@ -22,7 +22,8 @@ def gateway(
     """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
     import asyncio
 
-    from rostra.gateway.server import GatewayError, serve
+    from rostra.gateway.errors import GatewayError
+    from rostra.gateway.server import serve
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.cli.logs import log_to_stderr
 
