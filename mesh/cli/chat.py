@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from rostra.mesh.errors import RostraError
 
 def chat(
     url: Annotated[
-        str, typer.Option(help="Base URL of an OpenAI-compatible server.")
+        str, typer.Option(help="Base URL of an OpenAI-compatible server, with /v1 or without.")
     ] = "http://127.0.0.1:8000",
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Default: the first the server lists.")
@@ -38,7 +39,8 @@ def chat(
         "seed": seed,
     }
     sampling = {key: value for key, value in options.items() if value is not None}
-    asyncio.run(converse(url.rstrip("/"), api_key, model, system, sampling, message))
+    base = url.rstrip("/").removesuffix("/v1")
+    asyncio.run(converse(base, api_key, model, system, sampling, message))
 
 
 async def converse(
@@ -63,18 +65,24 @@ async def converse(
                 messages.append({"role": "assistant", "content": await answer(session, url, body)})
                 if message:
                     return
-        except aiohttp.ClientConnectionError as error:
+        except aiohttp.ClientPayloadError as error:
+            raise RostraError(f"the answer of {url} broke off ({error}): ask again") from error
+        except aiohttp.ClientError as error:
             raise RostraError(
                 f"no answer from {url} ({error}): is `rostra up` running, and is --url right?"
             ) from error
 
 
 def ask() -> str:
-    """The next line of the user; empty to end."""
+    """The next line of the user; empty to end. Raises KeyboardInterrupt at Ctrl-C."""
+    # While asyncio runs, the first Ctrl-C only cancels its task, and a line being typed goes on.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input("\n> ").strip()
     except EOFError:
         return ""
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 async def first_model(session: Any, url: str) -> str:
