@@ -6,6 +6,7 @@ documented example is `default.toml` beside this file, which is also what runs w
 
 from __future__ import annotations
 
+import os
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -51,7 +52,8 @@ class WorkerEntry(BaseModel):
     @property
     def served_name(self) -> str:
         """`name`, else the last part of `model` without a file's ending."""
-        return self.name or Path(self.model).name.removesuffix(".gguf")
+        # Made absolute, since "." has no last part.
+        return self.name or os.path.basename(os.path.abspath(self.model)).removesuffix(".gguf")
 
     def engine_config(self, model_path: Path) -> EngineConfig:
         own = {"model", "name", "aliases", "listen", "drain_grace"}
@@ -74,9 +76,11 @@ class RostraConfig(BaseModel):
         """The file at `path`, or the default. Raises RostraError with the line or the key."""
         source = str(path) if path else "the default configuration"
         try:
-            text = path.read_text() if path else default_text()
+            text = path.read_text(encoding="utf-8") if path else default_text()
         except OSError as error:
             raise RostraError(f"cannot read {source}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RostraError(f"{source} is not valid TOML: {error}") from error
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -107,7 +111,7 @@ class RostraConfig(BaseModel):
 
 def default_text() -> str:
     """The documented default, comments included."""
-    return resources.files(__package__).joinpath("default.toml").read_text()
+    return resources.files(__package__).joinpath("default.toml").read_text(encoding="utf-8")
 
 
 def checked(model: type[Model], values: dict[str, Any], source: str) -> Model:

@@ -6,12 +6,17 @@ import socket
 
 from rostra.mesh.errors import RostraError
 
+MAX_PORT = 65535
+
 
 def split_address(address: str) -> tuple[str, int]:
     """`host:port` or `[v6]:port` into its parts."""
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise RostraError(f"{address!r} is no address: write host:port, for instance 127.0.0.1:0")
+    if not colon or not port.isdecimal() or int(port) > MAX_PORT:
+        raise RostraError(
+            f"{address!r} is no address: write host:port, for instance 127.0.0.1:0, with a port of"
+            f" at most {MAX_PORT}"
+        )
     return host.strip("[]") or "127.0.0.1", int(port)
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rostra.mesh.cli.config import RostraConfig, default_text
+from rostra.mesh.cli.config import RostraConfig, WorkerEntry, default_text
 from rostra.mesh.errors import RostraError
 
 WORKERS = ["127.0.0.1:50051"]
@@ -51,6 +51,15 @@ def test_the_default_model_name_is_the_last_part(tmp_path):
     assert [entry.served_name for entry in RostraConfig.read(path).worker] == ["Model-1B", "y"]
 
 
+def test_a_folder_is_named_even_where_one_stands_in_it(tmp_path, monkeypatch):
+    folder = tmp_path / "My-Model"
+    (folder / "inner").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert WorkerEntry(model=".").served_name == "My-Model"
+    monkeypatch.chdir(folder / "inner")
+    assert WorkerEntry(model="../").served_name == "My-Model"
+
+
 def test_workers_are_found_by_number_and_by_name(tmp_path):
     path = written(tmp_path, '[[worker]]\nmodel = "a"\n[[worker]]\nmodel = "b"\nname = "c"\n')
     config = RostraConfig.read(path)
@@ -86,3 +95,11 @@ def test_mistakes_in_other_rooms_tables(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(RostraError, match="No such file"):
         RostraConfig.read(tmp_path / "none.toml")
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGUF\xff\xfe")
+    with pytest.raises(RostraError, match="not valid TOML") as caught:
+        RostraConfig.read(path)
+    assert "\n" not in str(caught.value)
