@@ -62,11 +62,13 @@ def api_error(error: AioRpcError, *, model: str, prompt_param: str) -> ApiError:
         case StatusCode.INVALID_ARGUMENT if details.reason == "context_length_exceeded":
             answer = _context_length_exceeded(error, details, prompt_param)
         case StatusCode.INVALID_ARGUMENT:
+            param = _rest_name(details.field, prompt_param)
+            message = error.details() or "The worker refused the request"
+            if param and details.violation:
+                # Violations have no subject of their own: "must be in [0, 2], got 3".
+                message = f"{param}: {details.violation}"
             answer = ApiError(
-                400,
-                details.violation or error.details() or "The worker refused the request",
-                param=_rest_name(details.field, prompt_param),
-                code=details.reason.lower() or "invalid_value",
+                400, message, param=param, code=details.reason.lower() or "invalid_value"
             )
         case StatusCode.NOT_FOUND:
             answer = model_not_found(model)
@@ -120,6 +122,9 @@ def _rest_name(field: str | None, prompt_param: str) -> str | None:
         return None
     name = field.removeprefix("sampling.")
     if prompt_param == "prompt":
+        # Which of several prompts it was, the worker cannot know.
+        if name.startswith("tokens.ids"):
+            return "prompt"
         return {"text": "prompt", "tokens": "prompt", "prompt_logprobs": "logprobs"}.get(name, name)
     return {"logprobs": "top_logprobs", "template_variables": "chat_template_kwargs"}.get(
         name, name

@@ -93,7 +93,9 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Runs before the headers of any answer leave, streamed ones included."""
-    response.headers["x-request-id"] = request[EXCHANGE].request_id
+    # aiohttp refuses an Expect header that it does not know before any middleware has run.
+    if EXCHANGE in request:
+        response.headers["x-request-id"] = request[EXCHANGE].request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.app[SETTINGS].cors_allowed_origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)

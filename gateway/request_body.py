@@ -34,6 +34,9 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
             raw = await request.read()
     except TimeoutError:
         raise ApiError(408, "The body of the request did not arrive", code="timeout") from None
+    except web.RequestPayloadError as error:
+        reason = " ".join(str(error).split())
+        raise ApiError(400, f"The body cannot be read: {reason}", code="invalid_body") from None
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

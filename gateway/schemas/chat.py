@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rostra.gateway.schemas.fields import (
     Hint,
+    JsonObject,
     PositiveUInt32,
     Refused,
     RequestFields,
@@ -27,7 +28,7 @@ class ChatCompletionRequest(RequestFields):
     # Beyond the OpenAI API.
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
+    chat_template_kwargs: JsonObject | None = None
 
     metadata: dict[str, str] | None = None
     safety_identifier: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Strict, Tag
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
@@ -71,6 +72,18 @@ Stop = Annotated[
         custom_error_message="Input should be a string or a list of strings",
     ),
 ]
+
+
+def _encodable(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise PydanticCustomError("too_deep", "Input is nested too deeply") from None
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_encodable)]
+"""One that can be written again: fewer levels are written than are read."""
 
 
 class StreamOptions(Schema):

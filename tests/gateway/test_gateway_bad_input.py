@@ -12,6 +12,10 @@ USER = {"role": "user", "content": "hi"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
+NESTED: list[Any] = []
+for _ in range(300):
+    NESTED = [NESTED]
+
 
 def message(**fields: Any) -> dict[str, Any]:
     return {"messages": [{**USER, **fields}]}
@@ -85,6 +89,7 @@ CHAT = [
         "invalid_value",
     ),
     ({"chat_template_kwargs": []}, "chat_template_kwargs", "invalid_type"),
+    ({"chat_template_kwargs": {"a": NESTED}}, "chat_template_kwargs", "invalid_value"),
     ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
     ({"user": 3}, "user", "invalid_type"),
     *[
@@ -168,6 +173,18 @@ async def test_bodies_that_are_no_request(client: TestClient, body: bytes, code:
     response = await client.post("/v1/chat/completions", data=body, headers=headers)
     assert response.status == 400
     assert (await response.json())["error"]["code"] == code
+
+
+async def test_a_body_that_is_not_what_its_encoding_says(client: TestClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = await client.post("/v1/chat/completions", data=b"plain", headers=headers)
+    assert response.status == 400
+    assert (await response.json())["error"]["code"] == "invalid_body"
+
+
+async def test_an_unknown_expectation_is_refused(client: TestClient) -> None:
+    response = await client.get("/v1/models", headers={"Expect": "wonders"})
+    assert response.status == 417
 
 
 async def test_the_envelope_is_everywhere(worker: ScriptedWorker) -> None:

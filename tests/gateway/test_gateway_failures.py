@@ -91,9 +91,19 @@ async def test_statuses(
     assert response.status == status
     error = (await response.json())["error"]
     assert (error["param"], error["code"]) == (param, code)
+    assert error["message"].startswith(f"{param}: ") or status != 400 or param is None
     assert response.headers.get("Retry-After") == {429: "3", 503: "1"}.get(status)
     # Only a lost worker is worth another attempt when there is nobody else.
     assert len(worker.requests) == (3 if code == "no_worker_available" else 1)
+
+
+async def test_a_token_that_is_none_is_one_of_the_prompt(
+    client: TestClient, worker: ScriptedWorker
+) -> None:
+    worker.script = refuses(StatusCode.INVALID_ARGUMENT, field="tokens.ids[1]")
+    response = await client.post("/v1/completions", json={"model": "tiny", "prompt": [1, 99999]})
+    assert response.status == 400
+    assert (await response.json())["error"]["param"] == "prompt"
 
 
 async def test_context_length(client: TestClient, worker: ScriptedWorker) -> None:
