@@ -165,7 +165,7 @@ def _prepare_call(call: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(function.get("arguments"), str):
         try:
             function["arguments"] = json.loads(function["arguments"] or "{}")
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ChatTemplateError(
                 f"The arguments of a call to {function.get('name')!r} are no JSON: {error}."
             ) from error

@@ -83,7 +83,7 @@ def _read_variables(proto: chat_pb2.ChatRequest, checks: Checks, prefix: str) ->
     for name, text in proto.template_variables.items():
         try:
             variables[name] = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             checks.invalid(f"{prefix}template_variables[{name}]", f"is not JSON: {error}")
     return variables
 

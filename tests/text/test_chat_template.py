@@ -36,6 +36,13 @@ def test_continuing_the_last_message_ends_inside_it():
     assert messages[1]["content"] == "So, "
 
 
+def called_with(arguments):
+    return {
+        "role": "assistant",
+        "tool_calls": [{"function": {"name": "f", "arguments": arguments}}],
+    }
+
+
 @pytest.mark.parametrize(
     ("messages", "options", "reason"),
     [
@@ -49,10 +56,13 @@ def test_continuing_the_last_message_ends_inside_it():
             "needs a last message with text",
         ),
         (
-            [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}],
+            [called_with("{")],
             {},
             "arguments of a call to 'f' are no JSON",
         ),
+        # What the parser gives up on, though it may be JSON.
+        ([called_with("[" * 100_000)], {}, "arguments of a call to 'f' are no JSON"),
+        ([called_with("1" * 5_000)], {}, "arguments of a call to 'f' are no JSON"),
     ],
 )
 def test_what_does_not_fit_is_one_clear_line(messages, options, reason):

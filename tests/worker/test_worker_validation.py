@@ -82,6 +82,7 @@ REFUSED_CHATS = {
     "messages[0].tool_call_id": chat(message("hi", tool_call_id="1")),
     "messages[1].tool_call_id": chat(USER, message("4", chat_pb2.ROLE_TOOL)),
     "template_variables[x]": chat(template_variables={"x": "{"}),
+    "template_variables[deep]": chat(template_variables={"deep": "[" * 100_000}),
     "continue_final_message": chat(continue_final_message=True, add_generation_prompt=True),
     "sampling.prompt_logprobs": chat(prompt_logprobs=1),
     "request_id": chat(request_id=""),
