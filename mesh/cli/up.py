@@ -156,11 +156,19 @@ def managed(
         notices.append(f"{process} {how}; starting it again in {delay:.1f} s")
 
     log_path = home.logs / f"{name}.log"
-    if log_path.exists():
-        log_path.replace(log_path.with_suffix(".previous.log"))
+    try:
+        home.logs.mkdir(parents=True, exist_ok=True)
+        if log_path.exists():
+            log_path.replace(log_path.with_suffix(".previous.log"))
+        log_path.touch()
+    except OSError as error:
+        raise RostraError(
+            f"{log_path} cannot be written ({error.strerror}): choose another folder with --home"
+        ) from error
     return ManagedProcess(
         name=name,
-        command=[sys.executable, "-m", "rostra.mesh.cli.main", *command],
+        # -P: the folder the user happens to stand in must not shadow packages.
+        command=[sys.executable, "-P", "-m", "rostra.mesh.cli.main", *command],
         log_path=log_path,
         on_exit=exited,
         environment={"PYTHONUNBUFFERED": "1"},

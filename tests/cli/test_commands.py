@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -23,9 +24,9 @@ def rostra(*arguments, **options):
     )
 
 
-def refused(*arguments):
+def refused(*arguments, **options):
     """The one line that a failing command prints."""
-    result = rostra(*arguments)
+    result = rostra(*arguments, **options)
     assert result.returncode == 1, result
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -85,6 +86,19 @@ def test_a_port_in_use(tmp_path, flag, what):
     assert port in line
     assert what in line
     assert flag in line
+
+
+def test_logs_that_cannot_be_written(tmp_path):
+    (tmp_path / "data").write_text("no folder")
+    line = refused("up", "--home", str(tmp_path), "--port", "0", "--arena-port", "0")
+    assert str(tmp_path / "data" / "logs") in line
+    assert "--home" in line
+
+
+def test_a_log_level_that_does_not_exist():
+    line = refused("worker", "--model", "x", env={**os.environ, "ROSTRA_LOG_LEVEL": "loud"})
+    assert "ROSTRA_LOG_LEVEL" in line
+    assert "'LOUD'" in line
 
 
 def test_an_unknown_model(tmp_path):
