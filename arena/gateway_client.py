@@ -95,6 +95,11 @@ class GatewayClient:
                 async with aclosing(_answer_of(response, contestant.served_name)) as parts:
                     async for part in parts:
                         yield part
+        except aiohttp.ConnectionTimeoutError:
+            raise GatewayUnreachableError(
+                f"no connection to {self._url} within {CONNECT_TIMEOUT:g} s; "
+                "check that the gateway runs and gateway_url is right"
+            ) from None
         except TimeoutError:
             raise AnswerTimeoutError(
                 f"{contestant.served_name} did not finish within {self._answer_timeout:g} s; "
@@ -102,7 +107,7 @@ class GatewayClient:
             ) from None
         except aiohttp.ClientError as error:
             raise GatewayUnreachableError(
-                f"connection to {self._url} failed ({error or type(error).__name__}); "
+                f"connection to {self._url} failed ({str(error) or type(error).__name__}); "
                 "check that the gateway runs and gateway_url is right"
             ) from None
 

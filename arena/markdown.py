@@ -30,6 +30,8 @@ _ATTRIBUTES = {
     "td": {"style"},
 }
 _SCHEMES = {"http", "https", "mailto"}
+# As the parser counts them; `str.splitlines` knows further separators, such as a form feed.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)")
 
 
 class _Renderer(RendererHTML):
@@ -84,7 +86,7 @@ class StreamingMarkdown:
             if token.level == 0 and token.map is not None and token.nesting >= 0
         ]
         if len(blocks) > 1:
-            length = sum(map(len, complete.splitlines(keepends=True)[: blocks[-1]]))
+            length = sum(map(len, _LINE.findall(complete)[: blocks[-1]]))
             self.settled += render(rest[:length])
             self._start += length
             rest = rest[length:]

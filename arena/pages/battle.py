@@ -99,8 +99,10 @@ class BattleView(JSComponent):
     async def _ask(self, prompt: str) -> None:
         if not prompt or self.phase == "answering":
             return
-        if len(prompt) > self.max_chars:
-            self.status = words.too_long(len(prompt), self.max_chars)
+        # Not the parameter: a browser can change what it was told.
+        longest = self._arena.settings.max_prompt_chars
+        if len(prompt) > longest:
+            self.status = words.too_long(len(prompt), longest)
             return
         if self.phase in ("voted", "failed"):
             await self._new_pair()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -9,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from rostra.arena import errors
+from rostra.arena import errors, gateway_client
 from rostra.arena.gateway_client import Delta, End, GatewayClient, Message
 
 QUESTION = [Message(role="user", content="Who are you?")]
@@ -105,6 +106,17 @@ async def test_nobody_listening(pair):
     async with GatewayClient(f"http://127.0.0.1:{unused_port()}", None, 5) as client:
         with pytest.raises(errors.GatewayUnreachableError, match="check that the gateway runs"):
             await read(client, pair)
+
+
+async def test_a_host_that_does_not_take_the_connection(pair, monkeypatch):
+    monkeypatch.setattr(gateway_client, "CONNECT_TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        host, port = full.getsockname()
+        # Linux takes one more than the backlog, and answers no further one.
+        with socket.create_connection((host, port)):
+            async with GatewayClient(f"http://{host}:{port}", None, 30) as client:
+                with pytest.raises(errors.GatewayUnreachableError, match=r"within 0\.3 s"):
+                    await read(client, pair)
 
 
 async def test_an_answer_that_never_ends_times_out(pair):

@@ -135,7 +135,7 @@ def test_links_open_elsewhere_and_tell_nothing():
 BLOCKS = st.lists(
     st.sampled_from(
         "one\n;two ;# head\n;- item\n;  more\n;1. first\n;```\n;> quote\n;\n;    code\n;"
-        "a|b\n;-|-\n;***\n;===\n;---\n;**b**;#;\t;-".split(";")
+        "a|b\n;-|-\n;***\n;===\n;---\n;**b**;#;\t;-;a\fb\n;c\u2028d\n;e\r\n".split(";")
     ),
     max_size=14,
 )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import make_url
 
 pytestmark = pytest.mark.browser
 
@@ -113,6 +116,26 @@ def test_keys_vote_once(visit, arena, key, outcome):
     assert {name: after[name] - before[name] for name in after} == {
         name: int(name == outcome) for name in after
     }
+
+
+def test_a_vote_that_could_not_be_stored_can_be_cast_again(visit, arena):
+    page = visit().page
+    ask(page, "hello")
+    expect(vote_button(page)).to_be_enabled()
+    before = arena.store.counts()
+    with closing(sqlite3.connect(make_url(arena.settings.votes_url).database)) as database:
+        database.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON votes BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+        try:
+            page.keyboard.press("1")
+            expect(page.get_by_text("Something went wrong").first).to_be_visible()
+        finally:
+            database.execute("DROP TRIGGER broken")
+    assert arena.store.counts().votes == before.votes
+    page.keyboard.press("1")
+    expect(page.get_by_role("button", name="Next pair")).to_be_focused()
+    assert arena.store.counts().votes == before.votes + 1
 
 
 def test_keys_are_text_while_a_question_is_written(visit, arena):
