@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -36,8 +37,10 @@ def _state(file: Path) -> str:
     return f"{file} {stat.st_size} {stat.st_mtime_ns}"
 
 
+# Only a memory: what cannot be read or written is worked out again.
+
+
 def _read(file: Path) -> dict[str, str]:
-    """Only a memory: whatever cannot be read is worked out again."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, str])
     except (OSError, msgspec.DecodeError):
@@ -45,8 +48,9 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _write(file: Path, content: dict[str, str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(msgspec.json.encode(content))
-    os.replace(name, file)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(msgspec.json.encode(content))
+        os.replace(name, file)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rostra.mesh.cli.models import app
 from rostra.mesh.errors import RostraError
+from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, ModelStore, SilentProgress, resolve, store
 from rostra.mesh.store.folder import MANIFEST_FILE, Manifest
 from rostra.mesh.store.names import DemoModel, GgufFile, HubModel, LocalFolder, parse_name
@@ -71,6 +72,12 @@ def test_equal_weights_have_equal_revisions(tiny_gguf, local, home):
     assert own.path == local
     (local / "tokenizer_config.json").write_text("{}")
     assert resolve(str(local), home).revision == converted.revision
+
+
+def test_a_local_folder_serves_where_its_revision_cannot_be_kept(local, tmp_path):
+    (tmp_path / "sealed").mkdir()
+    (tmp_path / "sealed" / "cache").write_text("no folder")
+    assert resolve(str(local), Home.locate(tmp_path / "sealed")).path == local
 
 
 def test_a_local_folder_is_hashed_again_only_when_it_changes(local, home, monkeypatch):
