@@ -370,8 +370,8 @@ class ChatRequest(_message.Message):
     priority: _builtins.int
     """Lower runs first. Default 0."""
     request_id: _builtins.str
-    """Names the request in Control.Abort and in logs. The worker makes one when unset; one that is
-    running already is refused with ALREADY_EXISTS.
+    """Names the request in Control.Abort and in logs: 1 to 256 characters. The worker makes one when
+    unset; one that is running already is refused with ALREADY_EXISTS.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:

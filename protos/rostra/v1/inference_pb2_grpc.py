@@ -38,7 +38,8 @@ class InferenceStub:
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+    Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.
@@ -89,7 +90,8 @@ class InferenceServicer:
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+    Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.
@@ -178,7 +180,8 @@ class Inference:
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+    Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.

@@ -39,7 +39,8 @@ class InferenceStub:
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+      Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.
@@ -73,7 +74,8 @@ class InferenceAsyncStub(InferenceStub):
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+      Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.
@@ -103,7 +105,8 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
     * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
-    * UNAVAILABLE: draining, starting, or the engine failed. Another worker may answer.
+    * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
+      Another worker may answer.
 
     Cancelling the RPC ends the request in the engine. Deadlines are honoured in the queue and while
     running. W3C `traceparent` in the metadata joins the caller's trace.

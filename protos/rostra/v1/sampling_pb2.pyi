@@ -69,9 +69,13 @@ class SamplingParams(_message.Message):
     Range 0 to 2. Default 1.
     """
     top_p: _builtins.float
-    """Keeps the smallest set of tokens whose probability reaches this. Range (0, 1]. Default 1."""
+    """Keeps the smallest set of tokens whose probability reaches this, and what is as likely as the
+    last of them. Range (0, 1]. Default 1.
+    """
     top_k: _builtins.int
-    """Keeps this many most likely tokens; 0 keeps all. Default 0."""
+    """Keeps this many most likely tokens, and what is as likely as the last of them; 0 keeps all.
+    Default 0.
+    """
     min_p: _builtins.float
     """Drops tokens less likely than this share of the most likely one. Range [0, 1]. Default 0."""
     presence_penalty: _builtins.float
@@ -89,9 +93,9 @@ class SamplingParams(_message.Message):
     ignore_eos: _builtins.bool
     """Goes on past the model's own end tokens. Default false."""
     max_tokens: _builtins.int
-    """Ends the output after this many tokens. Default: what is left of the context."""
+    """Ends the output after this many tokens. At least 1. Default: what is left of the context."""
     min_tokens: _builtins.int
-    """No end token and no stop string counts before this many tokens. Default 0."""
+    """No end token and no stop string counts before this many tokens. At most max_tokens. Default 0."""
     n: _builtins.int
     """Number of outputs, told apart by `index` in the responses. Range 1 to 128. Default 1."""
     logprobs: _builtins.int
@@ -107,7 +111,7 @@ class SamplingParams(_message.Message):
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ends the output when its text contains one of these; the match itself is not sent.
-        At most 16 strings.
+        At most 16 strings, none of them empty.
         """
 
     @_builtins.property
