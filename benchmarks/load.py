@@ -18,6 +18,8 @@ WORDS = (
     "shadow village question morning distance"
 ).split()
 
+Bodies = Iterator[dict[str, Any]]
+
 
 @dataclass
 class Outcome:
@@ -53,8 +55,12 @@ class Shape:
     temperature: float
     seed: int
 
-    def bodies(self) -> Iterator[dict[str, Any]]:
-        """Endless requests with different prompts, so that no prefix is shared."""
+    def bodies(self) -> Bodies:
+        """Endless requests with different prompts, so that no prefix is shared.
+
+        Take one iterator for all runs against a server: a second one repeats the prompts of the
+        first, which the server may still have cached.
+        """
         words = random.Random(self.seed)
         while True:
             body: dict[str, Any] = {
@@ -99,8 +105,8 @@ class Client:
                 else:
                     async for event in events(response):
                         self._record(event, outcome)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            outcome.error = f"{type(error).__name__}: {error}"
+        except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as error:
+            outcome.error = outcome.error or f"{type(error).__name__}: {error}"
         outcome.ended = time.perf_counter()
         if outcome.error is None and not outcome.events:
             outcome.error = "the stream ended with no content"
@@ -118,20 +124,23 @@ class Client:
 
 
 async def events(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """The JSON events of a server-sent event stream, up to `[DONE]`."""
+    """The JSON events of a server-sent event stream, up to `[DONE]`.
+
+    Raises ClientPayloadError when the stream ends without it.
+    """
     async for line in response.content:
         if line.startswith(b"data:"):
             data = line[5:].strip()
             if data == b"[DONE]":
                 return
             yield orjson.loads(data)
+    raise aiohttp.ClientPayloadError("the stream ended before [DONE]")
 
 
 async def closed_loop(
-    client: Client, shape: Shape, streams: int, requests: int, done: Callable[[], None]
+    client: Client, bodies: Bodies, streams: int, requests: int, done: Callable[[], None]
 ) -> list[Outcome]:
     """`streams` clients, each sending its next request when its last one has ended."""
-    bodies = shape.bodies()
     queue = [next(bodies) for _ in range(requests)]
     outcomes: list[Outcome] = []
 
@@ -145,10 +154,16 @@ async def closed_loop(
 
 
 async def open_loop(
-    client: Client, shape: Shape, rate: float, requests: int, done: Callable[[], None]
+    client: Client,
+    bodies: Bodies,
+    rate: float,
+    requests: int,
+    seed: int,
+    done: Callable[[], None],
 ) -> list[Outcome]:
-    """Requests arrive by a Poisson process of `rate` a second, however busy the server is."""
-    bodies, arrivals = shape.bodies(), random.Random(shape.seed + 1)
+    """Requests arrive by a Poisson process of `rate` a second, however busy the server is; their
+    times follow from `seed`."""
+    arrivals = random.Random(seed)
 
     async def one(body: dict[str, Any]) -> Outcome:
         outcome = await client.send(body)

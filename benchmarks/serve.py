@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,13 +70,23 @@ async def first_model(url: str) -> str:
     endpoint = url.rstrip("/").removesuffix("/v1") + "/v1/models"
     async with aiohttp.ClientSession() as session, session.get(endpoint) as response:
         response.raise_for_status()
-        return str((await response.json())["data"][0]["id"])
+        models = (await response.json())["data"]
+    if not models:
+        raise typer.BadParameter(f"{url} serves no model now; wait for one", param_hint="--url")
+    return str(models[0]["id"])
 
 
 async def measure(
     client: Client, shape: Shape, loads: Sequence[tuple[str, float]], requests: int, repeats: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Summaries of every load, `repeats` of each, interleaved."""
+    """Summaries of every load, `repeats` of each, interleaved, after one request to warm up.
+
+    Raises ClientError when that one fails.
+    """
+    bodies = shape.bodies()
+    warm = await client.send(next(bodies))
+    if warm.error:
+        raise aiohttp.ClientError(warm.error)
     runs: dict[str, list[dict[str, Any]]] = {f"{kind} {size:g}": [] for kind, size in loads}
     with Progress(transient=True, console=Console(stderr=True)) as progress:
         for repeat in range(repeats):
@@ -88,9 +99,9 @@ async def measure(
                     progress.advance(task)
 
                 if kind == "streams":
-                    outcomes = await closed_loop(client, shape, int(size), count, done)
+                    outcomes = await closed_loop(client, bodies, int(size), count, done)
                 else:
-                    outcomes = await open_loop(client, shape, size, count, done)
+                    outcomes = await open_loop(client, bodies, size, count, shape.seed, done)
                 runs[name].append(summarise(outcomes))
                 progress.remove_task(task)
     return runs
@@ -151,7 +162,7 @@ def main(
     loads = [("streams", float(n)) for n in streams or ()] + [("rate", r) for r in rate or ()]
     loads = loads or [("streams", 1.0), ("streams", 16.0)]
 
-    async def run() -> dict[str, list[dict[str, Any]]]:
+    async def run() -> tuple[Shape, dict[str, list[dict[str, Any]]]]:
         shape = Shape(
             model=model or await first_model(url),
             prompt_words=prompt_words,
@@ -161,24 +172,15 @@ def main(
             seed=seed,
         )
         async with Client(url, api_key, timeout) as client:
-            warm = await client.send(next(shape.bodies()))
-            if warm.error:
-                raise typer.BadParameter(f"{url}: {warm.error}", param_hint="--url")
-            return await measure(client, shape, loads, requests, repeats)
+            return shape, await measure(client, shape, loads, requests, repeats)
 
     try:
-        runs = asyncio.run(run())
+        shape, runs = asyncio.run(run())
     except aiohttp.ClientError as error:
         raise typer.BadParameter(f"{url}: {error}", param_hint="--url") from error
     show(runs)
     if json:
-        settings = {
-            "url": url,
-            "requests": requests,
-            "prompt_words": prompt_words,
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-        }
+        settings = {"url": url, "requests": requests, "repeats": repeats, **asdict(shape)}
         document = {"machine": describe(), "settings": settings, "runs": runs}
         json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
     if any(run["failed"] for repeats_ in runs.values() for run in repeats_):
