@@ -57,9 +57,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that $ROSTRA_CHROMIUM names."""
+    """Debian's Chromium, or the one that $ROSTRA_CHROMIUM names.
+
+    One for each module: while Playwright runs, its event loop counts as running in the main thread,
+    and no asynchronous test could follow.
+    """
     names = (os.environ.get("ROSTRA_CHROMIUM", ""), "chromium", "google-chrome")
     found = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if found is None:

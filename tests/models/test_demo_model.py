@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_harness import Harness, check_against
+from model_harness import Harness, check_against, expected_tokens
 from transformers import LlamaForCausalLM
 
 from rostra.mesh.text import Tokenizer
@@ -31,4 +31,6 @@ def test_answers_equal_transformers(demo_model, reference):
     harness = Harness(demo_model, max_num_batched_tokens=100)
     made = harness.generate(prompts, NUM_TOKENS)
     check_against(harness, reference, prompts, tolerance=1e-3)
+    for question, prompt in prompts.items():
+        assert made[question] == expected_tokens(reference, prompt, NUM_TOKENS)
     assert "Paris" in tokenizer.decode(made[QUESTIONS[0]])
