@@ -55,6 +55,7 @@ def up(
     file = RostraConfig.read(config)
     place = Home.locate(home)
     plan = Plan.of(file, config, place, port, arena_port, with_arena)
+    begin_logs(plan.group)
     fetch_models(file, place)
     asyncio.run(run(plan, console, ready_timeout))
 
@@ -155,25 +156,34 @@ def managed(
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         notices.append(f"{process} {how}; starting it again in {delay:.1f} s")
 
-    log_path = home.logs / f"{name}.log"
-    try:
-        home.logs.mkdir(parents=True, exist_ok=True)
-        if log_path.exists():
-            log_path.replace(log_path.with_suffix(".previous.log"))
-        log_path.touch()
-    except OSError as error:
-        raise RostraError(
-            f"{log_path} cannot be written ({error.strerror}): choose another folder with --home"
-        ) from error
     return ManagedProcess(
         name=name,
         # -P: the folder the user happens to stand in must not shadow packages.
         command=[sys.executable, "-P", "-m", "rostra.mesh.cli.main", *command],
-        log_path=log_path,
+        log_path=home.logs / f"{name}.log",
         on_exit=exited,
         environment={"PYTHONUNBUFFERED": "1"},
         stop_grace=grace,
     )
+
+
+def begin_logs(group: ProcessGroup) -> None:
+    """Sets the logs of the run before aside. Raises RostraError where none can be written.
+
+    To be called once the ports are claimed: a second start by mistake leaves the first's logs as
+    they are.
+    """
+    for process in group.members:
+        log = process.log_path
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            if log.exists():
+                log.replace(log.with_suffix(".previous.log"))
+            log.touch()
+        except OSError as error:
+            raise RostraError(
+                f"{log} cannot be written ({error.strerror}): choose another folder with --home"
+            ) from error
 
 
 def fetch_models(file: RostraConfig, home: Home) -> None:

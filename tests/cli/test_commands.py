@@ -86,6 +86,8 @@ def test_a_port_in_use(tmp_path, flag, what):
     assert port in line
     assert what in line
     assert flag in line
+    # Those of a run that goes on stay where they are.
+    assert not (tmp_path / "data").exists()
 
 
 def test_logs_that_cannot_be_written(tmp_path):
