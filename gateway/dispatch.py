@@ -131,6 +131,8 @@ class Call(Generic[RequestT, ResponseT]):
             )
         except grpc.aio.AioRpcError as error:
             raise self._api_error(error) from error
+        except asyncio.CancelledError:
+            raise self._reason_of_cancellation() from None
         return response.text
 
     def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:

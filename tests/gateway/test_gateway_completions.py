@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from gateway_harness import ScriptedWorker, finish, token, usage
+from gateway_harness import ScriptedWorker, finish, gateway_before, token, usage
 from test_gateway_chat import events, whole
 
+from rostra.gateway.keys import FLEET
 from rostra.v1 import inference_pb2
 
 ONCE = {"model": "tiny", "prompt": "Once upon"}
@@ -102,6 +104,28 @@ async def test_echo_with_logprobs(client: TestClient, worker: ScriptedWorker) ->
 async def test_echo_of_token_ids(client: TestClient) -> None:
     answer = await whole(client, {**ONCE, "prompt": [7, 8], "echo": True}, PATH)
     assert answer["choices"][0]["text"] == "<7><8>Hello world"
+
+
+class NeverDetokenizes(ScriptedWorker):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def Detokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked.set()
+        await asyncio.sleep(60)
+
+
+async def test_a_worker_that_is_let_go_while_it_reads_the_prompt() -> None:
+    body = {**ONCE, "prompt": [7], "echo": True}
+    async with NeverDetokenizes() as worker, gateway_before([worker.address]) as client:
+        answering = asyncio.create_task(client.post("/v1/completions", json=body))
+        await asyncio.wait_for(worker.asked.wait(), 10)
+        assert client.app is not None
+        for link in client.app[FLEET]:
+            await link.close(0)
+        response = await asyncio.wait_for(answering, 10)
+        assert response.status == 503
 
 
 async def test_tokens_that_are_no_text(client: TestClient, worker: ScriptedWorker) -> None:
