@@ -38,6 +38,12 @@ def test_every_setting_that_the_default_shows_commented_out_exists(tmp_path):
     assert config.gateway_settings().workers
 
 
+def test_the_default_shows_every_setting_of_a_worker():
+    # The number of blocks is the other way to say how much memory the cache may take.
+    for name in set(WorkerEntry.model_fields) - {"num_blocks"}:
+        assert re.search(rf"^(# )?{name} = ", default_text(), re.MULTILINE), name
+
+
 def test_flags_win_over_the_file():
     config = RostraConfig.read(None)
     assert config.gateway_settings(workers=WORKERS, port=9).port == 9
