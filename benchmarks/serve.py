@@ -143,8 +143,12 @@ def show(runs: dict[str, list[dict[str, Any]]]) -> None:
 def main(
     url: Annotated[str, typer.Option(help="Base URL of the server.")] = "http://127.0.0.1:8000",
     model: Annotated[str | None, typer.Option(help="Default: the first that it lists.")] = None,
-    streams: Annotated[list[int] | None, typer.Option(help="Closed loop: clients at once.")] = None,
-    rate: Annotated[list[float] | None, typer.Option(help="Open loop: requests a second.")] = None,
+    streams: Annotated[
+        list[int] | None, typer.Option(help="Closed loop: clients at once.", min=1)
+    ] = None,
+    rate: Annotated[
+        list[float] | None, typer.Option(help="Open loop: requests a second.", min=0.001)
+    ] = None,
     requests: Annotated[int, typer.Option(help="Requests of a run.", min=1)] = 32,
     repeats: Annotated[int, typer.Option(help="Runs of each load.", min=1)] = 1,
     prompt_words: Annotated[int, typer.Option(help="Random words in a prompt.", min=1)] = 100,
