@@ -102,6 +102,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         checks = Checks()
         form = request.WhichOneof("input")
         if form == "chat":
+            self._model.check_name(request.chat.model)
             if request.HasField("add_special_tokens"):
                 checks.invalid("add_special_tokens", "is for text only")
             return await encode_chat(request.chat, self._model, checks, prefix="chat.")

@@ -213,6 +213,7 @@ async def test_another_model_is_not_found(service: Service):
         service.inference.Generate(generate(model="huge")),
         service.inference.Chat(chat(model="huge")),
         service.inference.Tokenize(inference_pb2.TokenizeRequest(model="huge", text="x")),
+        service.inference.Tokenize(inference_pb2.TokenizeRequest(chat=chat(model="huge"))),
         service.inference.Detokenize(inference_pb2.DetokenizeRequest(model="huge")),
         service.control.GetModelInfo(control_pb2.GetModelInfoRequest(model="huge")),
     ]

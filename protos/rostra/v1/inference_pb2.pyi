@@ -334,7 +334,9 @@ class TokenizeRequest(_message.Message):
     """Text only. Default true."""
     @_builtins.property
     def chat(self) -> _chat_pb2.ChatRequest:
-        """A conversation, after its template; sampling is ignored."""
+        """A conversation, after its template. What does not make the prompt, such as sampling, is
+        ignored.
+        """
 
     def __init__(
         self,
