@@ -108,34 +108,23 @@ async def measure(
 
 
 def show(runs: dict[str, list[dict[str, Any]]]) -> None:
-    table = Table(title="medians; latencies in ms")
-    for heading in (
-        "load",
-        "tok/s",
-        "req/s",
-        "TTFT p50",
-        "p95",
-        "p99",
-        "ITL p50",
-        "p95",
-        "p99",
-        "failed",
-    ):
-        table.add_column(heading, justify="left" if heading == "load" else "right")
+    table = Table(title="medians; TTFT and ITL in ms, as p50 / p95 / p99")
+    for heading in ("load", "tok/s", "req/s", "TTFT", "ITL", "failed"):
+        table.add_column(heading, justify="left" if heading == "load" else "right", no_wrap=True)
     for name, repeats in runs.items():
         run = median_run(repeats)
         latencies = [
-            f"{run[what][f'p{percent}'] * 1000:.0f}" if run[what] else "-"
+            " / ".join(f"{run[what][f'p{percent}'] * 1000:.0f}" for percent in PERCENTILES)
+            if run[what]
+            else "-"
             for what in ("time_to_first_token", "inter_token_latency")
-            for percent in PERCENTILES
         ]
-        failed = str(sum(r["failed"] for r in repeats))
         table.add_row(
             name,
             f"{run['tokens_per_second']:.1f}",
             f"{run['requests_per_second']:.2f}",
             *latencies,
-            failed,
+            str(sum(each["failed"] for each in repeats)),
         )
     Console().print(table)
 
