@@ -55,7 +55,9 @@ async def run(scripted, load):
 @pytest.mark.parametrize("streams", [1, 4])
 async def test_closed_loop_keeps_so_many_at_once(streams):
     scripted = Scripted()
-    outcomes = await run(scripted, lambda c: closed_loop(c, SHAPE, streams, 8, lambda: None))
+    outcomes = await run(
+        scripted, lambda c: closed_loop(c, SHAPE.bodies(), streams, 8, lambda: None)
+    )
     assert len(outcomes) == 8
     assert scripted.most == streams
     summary = summarise(outcomes)
@@ -71,14 +73,18 @@ async def test_closed_loop_keeps_so_many_at_once(streams):
 
 async def test_open_loop_does_not_wait_for_answers():
     scripted = Scripted()
-    outcomes = await run(scripted, lambda c: open_loop(c, SHAPE, 2000.0, 8, lambda: None))
+    outcomes = await run(
+        scripted, lambda c: open_loop(c, SHAPE.bodies(), 2000.0, 8, 1, lambda: None)
+    )
     assert len(outcomes) == 8
     assert scripted.most > 1
 
 
 @pytest.mark.parametrize(("broken", "message"), [("status", "503"), ("event", "lost")])
 async def test_failures_are_counted_and_named(broken, message):
-    outcomes = await run(Scripted(broken), lambda c: closed_loop(c, SHAPE, 1, 2, lambda: None))
+    outcomes = await run(
+        Scripted(broken), lambda c: closed_loop(c, SHAPE.bodies(), 1, 2, lambda: None)
+    )
     summary = summarise(outcomes)
     assert summary["failed"] == 2
     assert message in summary["errors"][0]
