@@ -27,7 +27,7 @@ def worker(
         str | None,
         typer.Option(
             "--worker",
-            help="Which \\[[worker]] of the file, by name or number; default: the only one.",
+            help="Which [\\[worker]] of the file, by name or number; default: the only one.",
         ),
     ] = None,
     home: HomeFolder = None,
