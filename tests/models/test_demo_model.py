@@ -15,6 +15,9 @@ QUESTIONS = [
     "List three uses of a hammer. " * 12,
 ]
 NUM_TOKENS = 64
+TOLERANCE = 3e-4
+"""These logits reach 38. transformers' own, in float32, are 0.7e-4 away from those in float64, and
+ours 1.1e-4."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +33,7 @@ def test_answers_equal_transformers(demo_model, reference):
     }
     harness = Harness(demo_model, max_num_batched_tokens=100)
     made = harness.generate(prompts, NUM_TOKENS)
-    check_against(harness, reference, prompts, tolerance=1e-3)
+    check_against(harness, reference, prompts, tolerance=TOLERANCE)
     for question, prompt in prompts.items():
         assert made[question] == expected_tokens(reference, prompt, NUM_TOKENS)
     assert "Paris" in tokenizer.decode(made[QUESTIONS[0]])
