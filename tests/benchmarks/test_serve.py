@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from benchmarks.load import Client, Outcome, Shape, closed_loop, open_loop
-from benchmarks.serve import median_run, percentiles, summarise
+from benchmarks.serve import measure, median_run, percentiles, summarise
 
 SHAPE = Shape("m", prompt_words=5, max_tokens=3, ignore_eos=True, temperature=0.0, seed=1)
 
@@ -40,7 +40,8 @@ class Scripted:
             return response
         usage = {"prompt_tokens": 7, "completion_tokens": 3}
         await response.write(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        if self.broken != "cut":
+            await response.write(b"data: [DONE]\n\n")
         self.now -= 1
         return response
 
@@ -80,7 +81,9 @@ async def test_open_loop_does_not_wait_for_answers():
     assert scripted.most > 1
 
 
-@pytest.mark.parametrize(("broken", "message"), [("status", "503"), ("event", "lost")])
+@pytest.mark.parametrize(
+    ("broken", "message"), [("status", "503"), ("event", "lost"), ("cut", "[DONE]")]
+)
 async def test_failures_are_counted_and_named(broken, message):
     outcomes = await run(
         Scripted(broken), lambda c: closed_loop(c, SHAPE.bodies(), 1, 2, lambda: None)
@@ -89,6 +92,16 @@ async def test_failures_are_counted_and_named(broken, message):
     assert summary["failed"] == 2
     assert message in summary["errors"][0]
     assert summary["completion_tokens"] == 0
+
+
+async def test_no_prompt_is_sent_twice_whatever_is_measured_and_how_often():
+    scripted = Scripted()
+    loads = [("streams", 1.0), ("streams", 4.0), ("rate", 1000.0)]
+    runs = await run(scripted, lambda c: measure(c, SHAPE, loads, requests=5, repeats=2))
+    asked = [body["messages"][0]["content"] for body in scripted.bodies]
+    assert len(asked) == len(set(asked)) == 1 + 2 * 3 * 5
+    summaries = [summary for repeats in runs.values() for summary in repeats]
+    assert [(each["failed"], each["completion_tokens"]) for each in summaries] == [(0, 15)] * 6
 
 
 def test_latencies():
