@@ -76,4 +76,5 @@ def test_votes_become_a_leaderboard(up, home, page):
     page.goto(f"{up.arena}/leaderboard")
     rated_names = {row.left for row in stored} | {row.right for row in stored}
     expect(page.get_by_role("row")).to_have_count(len(rated_names) + 1)
-    expect(page.get_by_text("R-hat")).to_be_visible()
+    # On two votes the sampler may find no rest; the page then says so instead.
+    expect(page.get_by_text(re.compile("Sampled well: R-hat|Do not rely"))).to_be_visible()
