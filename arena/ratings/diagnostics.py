@@ -73,8 +73,9 @@ def diagnose(
             f"tails, {required:,} wanted; draw more."
         )
     if divergences:
+        transitions = "transition" if divergences == 1 else "transitions"
         findings.append(
-            f"{divergences:,} divergent transitions: part of the posterior was not reached; "
+            f"{divergences:,} divergent {transitions}: part of the posterior was not reached; "
             "tune more."
         )
     if len(counts.groups) > 1:
