@@ -52,6 +52,7 @@ def build_runner(
         dtype,
         on_progress,
         max_model_len=config.max_model_len,
+        quantization=config.quantization,
         ops=ops,
     )
     limits = RunnerLimits(

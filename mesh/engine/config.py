@@ -7,6 +7,9 @@ from typing import Literal
 import msgspec
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+KVCacheDType = Literal["auto", "fp8"]
+Quantization = Literal["none", "int8", "int4", "fp8"]
+Speculation = Literal["off", "ngram"]
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +23,13 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
     dtype: DType = "auto"
-    """Of weights and cache. `auto`: the fastest the device computes natively."""
+    """Of computing, of weights that are not quantised, and of the cache. `auto`: the fastest the
+    device computes natively."""
+    quantization: Quantization = "none"
+    """Of the weights of linear maps, quantised while they are loaded. `int8`, `int4` and `fp8`
+    (e4m3) keep a scale for each group or channel. A device that lacks one refuses it at start."""
+    kv_cache_dtype: KVCacheDType = "auto"
+    """`fp8` (e4m3) halves the memory of a key and a value. `auto`: `dtype`."""
     block_size: int = 16
     """Tokens in a block of the KV cache."""
     num_blocks: int | None = None
@@ -35,5 +44,14 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting_requests: int = 1024
     """Requests that may queue; one more is refused."""
     prefix_caching: bool = True
+    speculation: Speculation = "off"
+    """`ngram`: guess the next tokens from earlier places in the same request where its last tokens
+    occurred, and verify them in one step (prompt lookup)."""
+    num_draft_tokens: int = 4
+    """The most tokens guessed at once."""
+    cuda_graphs: bool = True
+    """Replay decode steps of a GPU as graphs instead of launching kernel by kernel."""
+    overlap: bool = True
+    """Prepare the next step while a GPU computes this one."""
     num_threads: int | None = None
     """Threads of a CPU engine. Default: as many as there are physical cores."""

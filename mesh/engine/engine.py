@@ -22,6 +22,14 @@ from rostra.mesh.engine.scheduler import Scheduler
 from rostra.mesh.errors import RostraError
 
 
+class PendingStep(Protocol):
+    """A step that was launched."""
+
+    def result(self) -> StepResult:
+        """Waits for the step. Called once."""
+        ...
+
+
 class StepRunner(Protocol):
     """What computes. It holds the tensors; the scheduler tells it of requests and blocks only."""
 
@@ -39,8 +47,16 @@ class StepRunner(Protocol):
     @property
     def vocab_size(self) -> int: ...
 
-    def run(self, plan: StepPlan) -> StepResult:
-        """Computes one step; see `StepPlan` for the contract. `plan.scheduled` is never empty."""
+    @property
+    def overlaps(self) -> bool:
+        """Whether `launch` returns before the step is done, so that it pays to plan the next."""
+        ...
+
+    def launch(self, plan: StepPlan) -> PendingStep:
+        """Starts one step; see `StepPlan` for the contract. `plan.scheduled` is never empty.
+
+        One step may be in flight when the next is launched; results are taken in order.
+        """
         ...
 
 
@@ -114,7 +130,7 @@ class Engine:
         self._scheduler.expire(self._clock())
         plan = self._scheduler.schedule()
         if plan.scheduled:
-            self._scheduler.apply(plan, self._runner.run(plan))
+            self._scheduler.apply(plan, self._runner.launch(plan).result())
         return self._scheduler.take_outputs()
 
     def load(self) -> EngineLoad:

@@ -25,6 +25,9 @@ class ScheduledRequest(msgspec.Struct, frozen=True):
 
     Tokens `num_computed_tokens : num_computed_tokens + num_new_tokens` are computed now. When that
     reaches the last token known, the runner samples the next one and appends it to its own state.
+
+    A token that a step still in flight samples counts as known: its value is not on the host yet,
+    but the runner has it on the device.
     """
 
     request_id: str
@@ -33,6 +36,11 @@ class ScheduledRequest(msgspec.Struct, frozen=True):
     new_block_ids: list[int]
     """Appended to the request's block table; block `i` of the table holds tokens
     `i * block_size : (i + 1) * block_size`. For a new request: the whole table so far."""
+    draft_token_ids: list[int] = []
+    """Guesses at what follows the last known token, computed in this step behind it; the blocks
+    have room for them. The runner samples after the last known token and after every draft, each draw
+    exactly as it would be without drafts, and keeps what it samples up to and including the first
+    token that differs from its draft. So 1 to `len(draft_token_ids) + 1` tokens come back."""
 
 
 class StepPlan(msgspec.Struct, frozen=True):
@@ -68,4 +76,5 @@ class PromptLogprobs(msgspec.Struct, frozen=True):
 
 class StepResult(msgspec.Struct, frozen=True):
     sampled: list[SampledToken]
+    """Those of one request in order of their positions; several only where drafts were right."""
     prompt_logprobs: list[PromptLogprobs]

@@ -37,6 +37,16 @@ class RunnerLimits:
     max_num_batched_tokens: int
 
 
+@dataclass(frozen=True)
+class FinishedStep:
+    """A step of a device that is the host itself: done when its launch returns."""
+
+    value: StepResult
+
+    def result(self) -> StepResult:
+        return self.value
+
+
 class Runner:
     """Knows tensors, and of requests their tokens and blocks only.
 
@@ -82,8 +92,12 @@ class Runner:
     def device_name(self) -> str:
         return device_name(self._device)
 
+    @property
+    def overlaps(self) -> bool:
+        return False
+
     @torch.inference_mode()
-    def run(self, plan: StepPlan) -> StepResult:
+    def launch(self, plan: StepPlan) -> FinishedStep:
         """Computes one step; see `StepPlan` for the contract."""
         for request_id in plan.finished:
             self._requests.remove(request_id)
@@ -94,9 +108,11 @@ class Runner:
             torch.from_numpy(token_ids).to(self._device), layout, self._cache.layers
         )
         starts = layout.query_start.tolist()
-        return StepResult(
-            sampled=self._sample(plan.scheduled, starts, hidden),
-            prompt_logprobs=self._prompt_logprobs(plan.scheduled, starts, hidden),
+        return FinishedStep(
+            StepResult(
+                sampled=self._sample(plan.scheduled, starts, hidden),
+                prompt_logprobs=self._prompt_logprobs(plan.scheduled, starts, hidden),
+            )
         )
 
     @torch.inference_mode()

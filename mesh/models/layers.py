@@ -15,23 +15,30 @@ class Projection(nn.Module):
     """One matrix product for several projections of the same input.
 
     `outputs` gives, for each projection, its name in the checkpoint and its number of features.
+    `sensitive` as in `Ops.linear`.
     """
 
     weight: Weight | None
     bias: Weight | None
 
     def __init__(
-        self, in_features: int, outputs: Sequence[tuple[str, int]], bias: bool = False
+        self,
+        in_features: int,
+        outputs: Sequence[tuple[str, int]],
+        bias: bool = False,
+        *,
+        sensitive: bool = False,
     ) -> None:
         super().__init__()
         self.weight = Weight(Piece.whole(f"{name}.weight", n, in_features) for name, n in outputs)
         self.bias = Weight(Piece.whole(f"{name}.bias", n) for name, n in outputs) if bias else None
+        self._sensitive = sensitive
         self._apply_linear: Linear | None = None
 
     def pack(self, ops: Ops) -> None:
         """Hands the loaded weights to `ops`, which may lay them out anew; they are let go here."""
         assert self.weight is not None
-        self._apply_linear = ops.linear(self.weight, self.bias)
+        self._apply_linear = ops.linear(self.weight, self.bias, sensitive=self._sensitive)
         self.weight = self.bias = None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ class LlamaForCausalLM(nn.Module):
         self.output = (
             None
             if config.tie_word_embeddings
-            else Projection(hidden_size, [("lm_head", vocab_size)])
+            else Projection(hidden_size, [("lm_head", vocab_size)], sensitive=True)
         )
         self._tied_output: Linear | None = None
 
@@ -109,7 +109,7 @@ class LlamaForCausalLM(nn.Module):
             if isinstance(module, Projection):
                 module.pack(self._ops)
         if self.output is None:
-            self._tied_output = self._ops.linear(self.embedding.weight, None)
+            self._tied_output = self._ops.linear(self.embedding.weight, None, sensitive=True)
         self._cos, self._sin = rotary_tables(
             self.config.rope, self.config.head_dim, max_model_len, device
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import ModelConfig
@@ -27,12 +28,14 @@ def load_model(
     progress: Progress | None = None,
     *,
     max_model_len: int | None = None,
+    quantization: Quantization = "none",
     ops: Ops | None = None,
 ) -> Model:
     """Reads a model folder: config.json and safetensors files.
 
     `max_model_len` bounds the positions that can be computed; default: the model's own limit.
-    `ops` takes the place of the device's own operations. `progress` is told of bytes read.
+    `quantization` is that of the linear maps' weights; `ops` takes the place of the device's own
+    operations. `progress` is told of bytes read.
 
     Raises RostraError for an architecture that is not supported, a `max_model_len` beyond the
     model's limit, and a checkpoint that is damaged or does not fit its config.
@@ -47,7 +50,7 @@ def load_model(
     limit = config.max_position_embeddings
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
-    model = family(config, ops or make_ops(device, dtype))
+    model = family(config, ops or make_ops(device, dtype, quantization))
     with Checkpoint(path) as checkpoint:
         load_parameters(model, checkpoint, device, dtype, model.ignores, progress)
     model.finish_loading(device, max_model_len or limit)

@@ -46,8 +46,12 @@ class Ops(Protocol):
     every layer; its result is passed back to `rope_and_cache` and `paged_attention` of that step.
     """
 
-    def linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
-        """x -> x @ weight.T + bias, laid out once for many calls. `weight` is [out, in]."""
+    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
+        """x -> x @ weight.T + bias, laid out once for many calls. `weight` is [out, in].
+
+        Where the implementation quantises weights, a `sensitive` one, such as the output head,
+        keeps at least eight bits.
+        """
         ...
 
     def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> Any:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rostra.mesh.engine.config import Quantization
+from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, StepLayout
 from rostra.mesh.ops.packed_linear import can_pack, pack
 
@@ -55,13 +57,15 @@ class CpuStep:
 class CpuOps:
     """Decoding sequences are attended to together, prefilling ones each on its own."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
+    def __init__(self, dtype: torch.dtype, quantization: Quantization = "none") -> None:
+        if quantization != "none":
+            raise RostraError(f"--quantization {quantization} is not supported on a CPU; use none")
         self._dtype = dtype
         self._causal = _CausalMask(dtype)
         self._keys = torch.empty(0, dtype=dtype)
         self._values = torch.empty(0, dtype=dtype)
 
-    def linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         if can_pack(weight):
             return pack(weight, bias)
         return lambda x: functional.linear(x, weight, bias)

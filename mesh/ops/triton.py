@@ -12,6 +12,8 @@ from rostra.kernels.paged_attention import paged_attention
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
 from rostra.kernels.silu_and_mul import silu_and_mul
+from rostra.mesh.engine.config import Quantization
+from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, StepLayout
 
 
@@ -33,10 +35,12 @@ class TritonStep:
 class TritonOps:
     """One launch for all sequences of a step, whatever they do."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, quantization: Quantization = "none") -> None:
+        if quantization != "none":
+            raise RostraError(f"--quantization {quantization} is not supported on a GPU; use none")
         self._device = device
 
-    def linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return lambda x: functional.linear(x, weight, bias)
 
     def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> TritonStep:

@@ -15,6 +15,7 @@ from rostra.mesh.engine.messages import (
     TokenLogprobs,
 )
 from rostra.mesh.engine.plan import PromptLogprobs, SampledToken, StepPlan, StepResult
+from rostra.mesh.engine.runner import FinishedStep
 
 ALPHABET = (0, 2**61 - 1, 1)
 """Python hashes the first two to the same number, so only a comparison tells them apart."""
@@ -79,7 +80,9 @@ class CheckingRunner:
         self.salts: dict[str, str] = {}
         self.plans: list[StepPlan] = []
 
-    def run(self, plan: StepPlan) -> StepResult:
+    overlaps = False
+
+    def launch(self, plan: StepPlan) -> FinishedStep:
         assert plan.scheduled
         self.plans.append(plan)
         for request_id in plan.finished:
@@ -94,7 +97,7 @@ class CheckingRunner:
         result = StepResult([], [])
         for part in plan.scheduled:
             self._answer(part, result)
-        return result
+        return FinishedStep(result)
 
     def _slot(self, state: RunnerState, position: int) -> int:
         block = state.block_ids[position // self.block_size]

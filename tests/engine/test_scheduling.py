@@ -222,7 +222,7 @@ def test_a_fault_of_the_runner_passes_through(monkeypatch: pytest.MonkeyPatch) -
     def fail(plan: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(harness.runner, "run", fail)
+    monkeypatch.setattr(harness.runner, "launch", fail)
     with pytest.raises(ZeroDivisionError):
         harness.step()
 

@@ -53,12 +53,12 @@ def next_token(model, tokens):
 def test_samples_only_when_caught_up(checkpoint):
     folder, model = checkpoint
     runner = make_runner(folder)
-    first = runner.run(plan(ScheduledRequest("a", 0, 12, [5]), new=[new_request("a")]))
+    first = runner.launch(plan(ScheduledRequest("a", 0, 12, [5]), new=[new_request("a")])).result()
     assert first.sampled == []
-    second = runner.run(plan(ScheduledRequest("a", 12, 8, [2])))
+    second = runner.launch(plan(ScheduledRequest("a", 12, 8, [2]))).result()
     (token,) = second.sampled
     assert (token.request_id, token.token_id) == ("a", next_token(model, PROMPT))
-    third = runner.run(plan(ScheduledRequest("a", 20, 1, [])))
+    third = runner.launch(plan(ScheduledRequest("a", 20, 1, []))).result()
     assert third.sampled[0].token_id == next_token(model, [*PROMPT, token.token_id])
 
 
@@ -66,16 +66,16 @@ def test_rows_are_freed_before_new_requests_come(checkpoint):
     folder, model = checkpoint
     runner = make_runner(folder)
     part = [ScheduledRequest(name, 0, 20, [2 * i, 2 * i + 1]) for i, name in enumerate("ab")]
-    runner.run(plan(*part, new=[new_request("a"), new_request("b")]))
+    runner.launch(plan(*part, new=[new_request("a"), new_request("b")])).result()
     other = [7, 8, 9]
-    result = runner.run(
+    result = runner.launch(
         plan(
             ScheduledRequest("c", 0, 3, [0]),
             ScheduledRequest("b", 20, 1, []),
             new=[new_request("c", other)],
             finished=["a", "never seen"],
         )
-    )
+    ).result()
     assert [token.request_id for token in result.sampled] == ["c", "b"]
     assert result.sampled[0].token_id == next_token(model, other)
 
@@ -93,19 +93,22 @@ def test_token_that_could_not_be_chosen_is_not_appended(checkpoint):
     folder, _ = checkpoint
     runner = make_runner(folder, Refusing())
     parts = [ScheduledRequest(name, 0, 20, [2 * i, 2 * i + 1]) for i, name in enumerate("ab")]
-    result = runner.run(plan(*parts, new=[new_request("a"), new_request("b")]))
+    result = runner.launch(plan(*parts, new=[new_request("a"), new_request("b")])).result()
     assert [token.error for token in result.sampled] == ["no", None]
     # Only b has a token 20 now; a has nothing that could be computed next.
-    assert len(runner.run(plan(ScheduledRequest("b", 20, 1, []))).sampled) == 1
-    assert runner.run(plan(ScheduledRequest("a", 19, 1, []))).sampled[0].request_id == "a"
+    assert len(runner.launch(plan(ScheduledRequest("b", 20, 1, []))).result().sampled) == 1
+    (token,) = runner.launch(plan(ScheduledRequest("a", 19, 1, []))).result().sampled
+    assert token.request_id == "a"
 
 
 def test_weights_that_are_not_finite_end_requests_with_an_error(tmp_path):
     model = save_checkpoint(tmp_path, SHAPES["multi-head"])
     model.lm_head.weight.data[5] = torch.nan
     model.save_pretrained(tmp_path)
-    result = make_runner(tmp_path).run(
-        plan(ScheduledRequest("a", 0, 20, [0, 1]), new=[new_request("a")])
+    result = (
+        make_runner(tmp_path)
+        .launch(plan(ScheduledRequest("a", 0, 20, [0, 1]), new=[new_request("a")]))
+        .result()
     )
     assert result.sampled[0].error
 
