@@ -38,9 +38,9 @@ class ScheduledRequest(msgspec.Struct, frozen=True):
     `i * block_size : (i + 1) * block_size`. For a new request: the whole table so far."""
     draft_token_ids: list[int] = []
     """Guesses at what follows the last known token, computed in this step behind it; the blocks
-    have room for them. The runner samples after the last known token and after every draft, each draw
-    exactly as it would be without drafts, and keeps what it samples up to and including the first
-    token that differs from its draft. So 1 to `len(draft_token_ids) + 1` tokens come back."""
+    have room for them. The runner samples after the last known token and after every draft, each
+    draw exactly as it would be without drafts, and keeps what it samples up to and including the
+    first token that differs from its draft. So 1 to `len(draft_token_ids) + 1` tokens come back."""
 
 
 class StepPlan(msgspec.Struct, frozen=True):
