@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rostra.mesh.engine.transfer import upload
+
 if TYPE_CHECKING:
     from rostra.mesh.engine.sampler import SamplingRow
 
@@ -52,7 +54,8 @@ def _must_go_on(row: SamplingRow) -> bool:
 
 
 def _penalise_repetition(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int]) -> None:
-    at = _entries(logits, affected, [np.asarray(rows[i].token_ids) for i in affected])
+    tokens = [np.asarray(rows[i].token_ids) for i in affected]
+    at = _with_those_in_flight(_entries(logits, affected, tokens), rows, affected)
     penalty = _per_row(logits, rows, affected, "repetition_penalty")[at[0]]
     value = logits[at]
     logits[at] = torch.where(value > 0, value / penalty, value * penalty)
@@ -60,7 +63,7 @@ def _penalise_repetition(logits: Tensor, rows: Sequence[SamplingRow], affected: 
 
 def _penalise_output(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int]) -> None:
     outputs = [np.asarray(rows[i].token_ids[rows[i].num_prompt_tokens :]) for i in affected]
-    at = _entries(logits, affected, outputs)
+    at = _with_those_in_flight(_entries(logits, affected, outputs), rows, affected)
     frequency = _per_row(logits, rows, affected, "frequency_penalty")[at[0]]
     logits.index_put_(at, -frequency, accumulate=True)
     logits[at] = logits[at] - _per_row(logits, rows, affected, "presence_penalty")[at[0]]
@@ -70,12 +73,12 @@ def _add_bias(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int]) 
     biases = [rows[i].params.logit_bias for i in affected]
     at = _entries(logits, affected, [np.fromiter(bias, np.int64) for bias in biases])
     values = [value for bias in biases for value in bias.values()]
-    logits[at] += torch.tensor(values, dtype=logits.dtype, device=logits.device)
+    logits[at] += upload(np.array(values, np.float32), logits.device)
 
 
 def _ban_end(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int]) -> None:
     ends = [np.fromiter(rows[i].params.stop_token_ids, np.int64) for i in affected]
-    logits[_entries(logits, affected, ends)] = -math.inf
+    logits.index_put_(_entries(logits, affected, ends), logits.new_full((), -math.inf))
 
 
 def _entries(
@@ -84,8 +87,21 @@ def _entries(
     """Row and column, int64 each, of every token of every affected row."""
     columns = np.concatenate(token_ids).astype(np.int64, copy=False)
     lines = np.repeat(np.asarray(affected, np.int64), [len(ids) for ids in token_ids])
-    index = torch.from_numpy(np.stack((lines, columns))).to(logits.device)
+    index = upload(np.stack((lines, columns)), logits.device)
     return index[0], index[1]
+
+
+def _with_those_in_flight(
+    at: tuple[Tensor, Tensor], rows: Sequence[SamplingRow], affected: list[int]
+) -> tuple[Tensor, Tensor]:
+    """`at`, and the entries of the tokens that steps in flight choose."""
+    tokens = {i: token for i in affected if (token := rows[i].in_flight) is not None}
+    if not tokens:
+        return at
+    lines = upload(np.fromiter(tokens, np.int64), at[0].device)
+    # A row without a token is nobody's, but its index must stay inside the row.
+    columns = torch.stack(list(tokens.values())).clamp(min=0)
+    return torch.cat((at[0], lines)), torch.cat((at[1], columns))
 
 
 def _per_row(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int], name: str) -> Tensor:
@@ -93,4 +109,4 @@ def _per_row(logits: Tensor, rows: Sequence[SamplingRow], affected: list[int], n
     values = [0.0] * len(rows)
     for i in affected:
         values[i] = getattr(rows[i].params, name)
-    return torch.tensor(values, dtype=logits.dtype, device=logits.device)
+    return upload(np.array(values, np.float32), logits.device)

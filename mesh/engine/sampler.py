@@ -14,10 +14,14 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.filters import drop_unlikely
+from rostra.mesh.engine.logprobs import PendingLogprobs, logprobs_of
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
 from rostra.mesh.engine.penalties import adjust_logits
 from rostra.mesh.engine.plan import SampledToken
 from rostra.mesh.engine.search import first_largest, invert
+from rostra.mesh.engine.transfer import Download, upload
+
+__all__ = ["NO_TOKEN", "PendingSample", "Sampler", "SamplingRow", "logprobs_of", "uniform"]
 
 NO_TOKEN = -1
 _LOWEST_TEMPERATURE = 1e-30
@@ -33,12 +37,57 @@ class SamplingRow:
     request_id: str
     params: SamplingParams
     token_ids: list[int] | npt.NDArray[np.int32] | npt.NDArray[np.int64]
-    """All tokens known so far, prompt first. An array spares penalties a conversion."""
+    """All tokens before the one to choose that the host knows, prompt first; drafts count. An array
+    spares penalties a conversion."""
     num_prompt_tokens: int
+    in_flight: Tensor | None = None
+    """The token behind `token_ids` where a step in flight chooses it: an int64 scalar on the device
+    of the logits. It counts towards the position and is penalised like any other."""
 
     @property
     def num_output_tokens(self) -> int:
-        return len(self.token_ids) - self.num_prompt_tokens
+        return len(self.token_ids) - self.num_prompt_tokens + (self.in_flight is not None)
+
+
+class PendingSample:
+    """Tokens whose choice was started."""
+
+    def __init__(
+        self,
+        token_ids: Tensor,
+        best: Tensor,
+        rows: Sequence[SamplingRow],
+        logprobs: PendingLogprobs | None,
+    ) -> None:
+        self.token_ids = token_ids
+        """int64 [n] on the device of the logits, usable on the stream at once; NO_TOKEN where none
+        could be chosen."""
+        # One copy for both, since each has its cost.
+        self._download = Download(torch.stack((token_ids.double(), best.double())))
+        self._rows = rows
+        self._logprobs = logprobs
+
+    def result(self) -> list[SampledToken]:
+        """Waits. One for each row, in order."""
+        (chosen,) = self._download.result()
+        ids, best = chosen.tolist()
+        logprobs = self._sampled_logprobs()
+        return [
+            SampledToken(row.request_id, int(token_id), logprobs.get(i))
+            if token_id != NO_TOKEN
+            else SampledToken(row.request_id, NO_TOKEN, error=_reason(best[i]))
+            for i, (row, token_id) in enumerate(zip(self._rows, ids, strict=True))
+        ]
+
+    def _sampled_logprobs(self) -> dict[int, TokenLogprobs]:
+        """By row, for those that asked."""
+        if self._logprobs is None:
+            return {}
+        counts = {i: self._rows[i].params.logprobs for i in _rows_with_logprobs(self._rows)}
+        return {
+            i: TokenLogprobs(entry.logprob, entry.candidates[:count])
+            for (i, count), entry in zip(counts.items(), self._logprobs.result(), strict=True)
+        }
 
 
 class Sampler:
@@ -48,51 +97,19 @@ class Sampler:
     """
 
     def sample(self, logits: Tensor, rows: Sequence[SamplingRow]) -> list[SampledToken]:
-        """One token for each row, in order.
+        """`launch`, waited for."""
+        return self.launch(logits, rows).result()
+
+    def launch(self, logits: Tensor, rows: Sequence[SamplingRow]) -> PendingSample:
+        """Starts choosing one token for each row; waits for nothing that the device computes.
 
         `logits` is float32 of shape [len(rows), vocab]; it is left as it is. A row whose logits are
         not finite gets an `error` instead of a token and leaves the others alone.
         """
         adjusted = adjust_logits(logits, rows)
         best = adjusted.amax(dim=-1)
-        token_ids = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
-        greedy = [i for i, row in enumerate(rows) if row.params.temperature == 0]
-        random = [i for i, row in enumerate(rows) if row.params.temperature != 0]
-        if greedy:
-            token_ids[greedy] = first_largest(adjusted[greedy] if random else adjusted)
-        if random:
-            token_ids[random] = _draw(adjusted[random], [rows[i] for i in random])
-        # One copy for both, since each is a wait for the device.
-        chosen = torch.stack((token_ids.double(), best.double()), dim=1).tolist()
-        ids = [int(token_id) if math.isfinite(value) else NO_TOKEN for (token_id, value) in chosen]
-        logprobs = _sampled_logprobs(logits, rows, ids)
-        return [
-            SampledToken(row.request_id, ids[i], logprobs.get(i))
-            if ids[i] != NO_TOKEN
-            else SampledToken(row.request_id, NO_TOKEN, error=_reason(chosen[i][1]))
-            for i, row in enumerate(rows)
-        ]
-
-
-def logprobs_of(
-    logits: Tensor, token_ids: Sequence[int], num_candidates: int
-) -> list[TokenLogprobs]:
-    """Natural log-probabilities of given tokens and of the most likely ones.
-
-    `logits` is float32 of shape [k, vocab], `token_ids` has k entries; row i says how likely
-    `token_ids[i]` was. Equal candidates stand in order of their ids.
-    """
-    if not token_ids:
-        return []
-    normaliser = logits.logsumexp(dim=-1, keepdim=True)
-    index = torch.tensor(token_ids, device=logits.device).unsqueeze(1)
-    own = (logits.gather(1, index) - normaliser).squeeze(1).tolist()
-    top = logits.topk(min(num_candidates, logits.shape[1]), dim=-1)
-    values, ids = (top.values - normaliser).tolist(), top.indices.tolist()
-    return [
-        TokenLogprobs(own[i], sorted(zip(ids[i], values[i], strict=True), key=_most_likely_first))
-        for i in range(len(own))
-    ]
+        token_ids = torch.where(best.isfinite(), _choose(adjusted, rows), NO_TOKEN)
+        return PendingSample(token_ids, best, rows, _launch_logprobs(logits, rows, token_ids))
 
 
 def uniform(seed: int, position: int) -> float:
@@ -104,40 +121,57 @@ def uniform(seed: int, position: int) -> float:
     return (int.from_bytes(digest, "little") >> 12) * 2.0**-52
 
 
+def _choose(logits: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
+    """Token ids, int64 [n]."""
+    greedy = [i for i, row in enumerate(rows) if row.params.temperature == 0]
+    random = [i for i, row in enumerate(rows) if row.params.temperature != 0]
+    if not random:
+        return first_largest(logits)
+    if not greedy:
+        return _draw(logits.clone(), rows)
+    token_ids = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
+    for members, choose in ((greedy, _take_largest), (random, _draw)):
+        index = upload(np.asarray(members, np.int64), logits.device)
+        token_ids[index] = choose(logits[index], [rows[i] for i in members])
+    return token_ids
+
+
+def _take_largest(logits: Tensor, _: Sequence[SamplingRow]) -> Tensor:
+    return first_largest(logits)
+
+
 def _draw(logits: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
     """Token ids, int64 [n]. Overwrites `logits`, of shape [n, vocab]."""
-    device = logits.device
-    temperatures = [max(row.params.temperature, _LOWEST_TEMPERATURE) for row in rows]
+    settings = np.array(
+        [
+            [max(row.params.temperature, _LOWEST_TEMPERATURE) for row in rows],
+            [uniform(row.params.seed, row.num_output_tokens) for row in rows],
+        ]
+    )
+    temperatures, draws = upload(settings, logits.device)
     # The largest becomes 0, so that no temperature makes it overflow.
     logits -= logits.amax(dim=-1, keepdim=True)
-    logits /= torch.tensor(temperatures, device=device).unsqueeze(1)
+    logits /= temperatures.float().unsqueeze(1)
     weights = logits.exp_()
     drop_unlikely(weights, [row.params for row in rows])
-    draws = [uniform(row.params.seed, row.num_output_tokens) for row in rows]
-    return invert(weights, torch.tensor(draws, dtype=torch.float64, device=device))
+    return invert(weights, draws)
 
 
-def _sampled_logprobs(
-    logits: Tensor, rows: Sequence[SamplingRow], ids: Sequence[int]
-) -> dict[int, TokenLogprobs]:
-    """By row, for those that asked and got a token."""
-    wanted = {
-        i: row.params.logprobs
-        for i, row in enumerate(rows)
-        if row.params.logprobs is not None and ids[i] != NO_TOKEN
-    }
+def _launch_logprobs(
+    logits: Tensor, rows: Sequence[SamplingRow], token_ids: Tensor
+) -> PendingLogprobs | None:
+    wanted = _rows_with_logprobs(rows)
     if not wanted:
-        return {}
-    found = logprobs_of(logits[list(wanted)], [ids[i] for i in wanted], max(wanted.values()))
-    return {
-        i: TokenLogprobs(entry.logprob, entry.candidates[:count])
-        for (i, count), entry in zip(wanted.items(), found, strict=True)
-    }
+        return None
+    if len(wanted) < len(rows):
+        index = upload(np.asarray(wanted, np.int64), logits.device)
+        logits, token_ids = logits[index], token_ids[index]
+    most = max(rows[i].params.logprobs or 0 for i in wanted)
+    return PendingLogprobs.launch(logits, token_ids, most)
 
 
-def _most_likely_first(candidate: tuple[int, float]) -> tuple[float, int]:
-    token_id, logprob = candidate
-    return -logprob, token_id
+def _rows_with_logprobs(rows: Sequence[SamplingRow]) -> list[int]:
+    return [i for i, row in enumerate(rows) if row.params.logprobs is not None]
 
 
 def _reason(best_logit: float) -> str:
