@@ -1,8 +1,12 @@
-"""The operations as Triton kernels, for GPUs."""
+"""The operations as Triton kernels, for GPUs.
+
+For CUDA graphs: make a step of the largest size with `TritonOps.buffers`, capture the model's
+forward pass with it, and before each replay `fill` it with the layout and the token ids (see
+`TritonStep`). `prepare` returns a `TritonStep` as it is, so a forward pass takes either a layout or
+a step. The eager path makes a step that just fits each layout and goes the same way.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,21 +19,7 @@ from rostra.kernels.silu_and_mul import silu_and_mul
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, StepLayout
-
-
-@dataclass(frozen=True)
-class TritonStep:
-    """The layout on the device, and on the host what chooses a launch."""
-
-    cos: Tensor
-    sin: Tensor
-    positions: Tensor
-    slot_mapping: Tensor
-    block_table: Tensor
-    query_start: Tensor
-    seq_lens: Tensor
-    max_query_len: int
-    max_seq_len: int
+from rostra.mesh.ops.triton_step import TritonStep
 
 
 class TritonOps:
@@ -43,21 +33,47 @@ class TritonOps:
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return lambda x: functional.linear(x, weight, bias)
 
-    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> TritonStep:
-        def on_device(array: object) -> Tensor:
-            return torch.as_tensor(array, device=self._device)
+    def buffers(
+        self,
+        cos: Tensor,
+        sin: Tensor,
+        *,
+        num_tokens: int,
+        num_seqs: int,
+        num_blocks: int,
+        max_query_len: int,
+        max_seq_len: int,
+    ) -> TritonStep:
+        """A step of these sizes, all padding.
 
+        `cos` and `sin` as for `prepare`. The rows of a layout have at most `num_blocks` blocks,
+        `max_query_len` new tokens and `max_seq_len` tokens in all.
+        """
         return TritonStep(
-            cos=cos,
-            sin=sin,
-            positions=on_device(layout.positions),
-            slot_mapping=on_device(layout.slot_mapping),
-            block_table=on_device(layout.block_table),
-            query_start=on_device(layout.query_start),
-            seq_lens=on_device(layout.seq_lens),
+            self._device,
+            cos,
+            sin,
+            num_tokens=num_tokens,
+            num_seqs=num_seqs,
+            num_blocks=num_blocks,
+            max_query_len=max_query_len,
+            max_seq_len=max_seq_len,
+        )
+
+    def prepare(self, layout: StepLayout | TritonStep, cos: Tensor, sin: Tensor) -> TritonStep:
+        if isinstance(layout, TritonStep):
+            return layout
+        num_seqs, num_blocks = layout.block_table.shape
+        step = self.buffers(
+            cos,
+            sin,
+            num_tokens=len(layout.positions),
+            num_seqs=num_seqs,
+            num_blocks=num_blocks,
             max_query_len=int(layout.query_lens.max()),
             max_seq_len=int(layout.seq_lens.max()),
         )
+        return step.fill(layout)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
