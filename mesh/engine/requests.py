@@ -12,6 +12,10 @@ from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest
 from rostra.mesh.ops import StepLayout
 
+PENDING = -1
+"""Stands for a token that a step in flight samples: the device has it, the host not yet."""
+_NO_ROW = -1
+
 
 @dataclass(slots=True)
 class RequestState:
@@ -19,10 +23,31 @@ class RequestState:
 
     request_id: str
     row: int
+    """Negative once the request was removed: the row may have another owner by then."""
     num_tokens: int
+    num_known_tokens: int
+    """Without those that steps in flight sample: they count as tokens, but the device has them."""
     num_prompt_tokens: int
     num_blocks: int
     sampling: SamplingParams
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether its last token is not on the host yet."""
+        return self.num_known_tokens < self.num_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """The tokens of a step: S requests, T tokens in all, drafts included."""
+
+    states: list[RequestState]
+    """[S]"""
+    rows: npt.NDArray[np.int64]
+    """[S], the requests' rows in the tables."""
+    token_ids: npt.NDArray[np.int64]
+    """[T], PENDING where only the device knows."""
+    layout: StepLayout
 
 
 class RequestTable:
@@ -46,11 +71,12 @@ class RequestTable:
     def add(self, request: NewRequest) -> None:
         state = RequestState(
             request.request_id,
-            self._free_rows.pop(),
-            len(request.token_ids),
-            request.num_prompt_tokens,
-            0,
-            request.sampling,
+            row=self._free_rows.pop(),
+            num_tokens=len(request.token_ids),
+            num_known_tokens=len(request.token_ids),
+            num_prompt_tokens=request.num_prompt_tokens,
+            num_blocks=0,
+            sampling=request.sampling,
         )
         self._token_ids[state.row, : state.num_tokens] = request.token_ids
         self._states[request.request_id] = state
@@ -60,34 +86,69 @@ class RequestTable:
         state = self._states.pop(request_id, None)
         if state is not None:
             self._free_rows.append(state.row)
+            state.row = _NO_ROW
 
-    def append(self, state: RequestState, token_id: int) -> None:
-        self._token_ids[state.row, state.num_tokens] = token_id
+    def expect(self, state: RequestState) -> None:
+        """Counts a token that the step being launched samples; `settle` tells which it is."""
+        self._token_ids[state.row, state.num_tokens] = PENDING
         state.num_tokens += 1
 
-    def token_ids(self, state: RequestState) -> npt.NDArray[np.int64]:
-        """A view of all tokens known."""
-        return self._token_ids[state.row, : state.num_tokens]
+    def settle(self, state: RequestState, position: int, token_ids: Sequence[int]) -> None:
+        """Enters what was sampled for `position` and those behind it.
 
-    def lay_out(
-        self, scheduled: Sequence[ScheduledRequest]
-    ) -> tuple[npt.NDArray[np.int64], StepLayout]:
-        """Takes in the new blocks; token ids [T] of the step, and where they belong."""
-        for part in scheduled:
+        Nothing, where no token could be chosen: the request then ends before `position`. Comes too
+        late, and changes nothing, where the request was removed or had ended before `position`.
+        """
+        if state.row == _NO_ROW or position > state.num_tokens:
+            return
+        end = position + len(token_ids)
+        self._token_ids[state.row, position:end] = token_ids
+        state.num_known_tokens = end
+        if not token_ids or end > state.num_tokens:
+            state.num_tokens = end
+
+    def known_token_ids(self, state: RequestState, num_drafts: int = 0) -> npt.NDArray[np.int64]:
+        """A view of the tokens on the host, and of the first of the drafts laid out behind them."""
+        return self._token_ids[state.row, : state.num_known_tokens + num_drafts]
+
+    def lay_out(self, scheduled: Sequence[ScheduledRequest]) -> StepInput:
+        """Takes in the new blocks and the drafts.
+
+        Raises ValueError where a request has fewer tokens than are to be computed, and for drafts
+        that do not follow its last token, or follow one that is not on the host yet.
+        """
+        states = [self._states[part.request_id] for part in scheduled]
+        num_drafts = 0
+        for part, state in zip(scheduled, states, strict=True):
             if part.new_block_ids:
-                state = self._states[part.request_id]
                 end = state.num_blocks + len(part.new_block_ids)
                 self._block_ids[state.row, state.num_blocks : end] = part.new_block_ids
                 state.num_blocks = end
-        rows = np.array([self._states[part.request_id].row for part in scheduled])
+            known = part.num_computed_tokens + part.num_new_tokens
+            drafts = part.draft_token_ids
+            if known > state.num_tokens or (drafts and known != state.num_known_tokens):
+                raise ValueError(
+                    f"{known} tokens and {len(drafts)} drafts of request {part.request_id} are "
+                    f"scheduled, which has {state.num_tokens} tokens, "
+                    f"{state.num_known_tokens} of them on the host"
+                )
+            if drafts:
+                num_drafts += len(drafts)
+                self._token_ids[state.row, known : known + len(drafts)] = drafts
+        rows = np.array([state.row for state in states], dtype=np.int64)
         computed = np.array([part.num_computed_tokens for part in scheduled], dtype=np.int64)
         query_lens = np.array([part.num_new_tokens for part in scheduled], dtype=np.int32)
+        if num_drafts:
+            query_lens += np.array([len(part.draft_token_ids) for part in scheduled], np.int32)
         query_start = np.zeros(len(scheduled) + 1, dtype=np.int32)
-        query_start[1:] = query_lens.cumsum()
+        query_lens.cumsum(out=query_start[1:])
         seq_lens = (computed + query_lens).astype(np.int32)
-        token_rows = rows.repeat(query_lens)
-        first_positions = (computed - query_start[:-1]).repeat(query_lens)
-        positions = np.arange(query_start[-1], dtype=np.int64) + first_positions
+        if query_start[-1] == len(scheduled):
+            token_rows, positions = rows, computed
+        else:
+            token_rows = rows.repeat(query_lens)
+            first_positions = (computed - query_start[:-1]).repeat(query_lens)
+            positions = np.arange(query_start[-1], dtype=np.int64) + first_positions
         blocks, offsets = np.divmod(positions, self._block_size)
         num_blocks = -(-int(seq_lens.max()) // self._block_size)
         layout = StepLayout(
@@ -99,4 +160,4 @@ class RequestTable:
             block_table=self._block_ids[rows, :num_blocks],
             block_size=self._block_size,
         )
-        return self._token_ids[token_rows, positions], layout
+        return StepInput(states, rows, self._token_ids[token_rows, positions], layout)

@@ -11,16 +11,12 @@ from torch import Tensor
 
 from rostra.mesh.engine.device import device_name
 from rostra.mesh.engine.kv_cache import KVCache
-from rostra.mesh.engine.messages import TokenLogprobs
-from rostra.mesh.engine.plan import (
-    PromptLogprobs,
-    SampledToken,
-    ScheduledRequest,
-    StepPlan,
-    StepResult,
-)
-from rostra.mesh.engine.requests import RequestTable
-from rostra.mesh.engine.sampler import Sampler, SamplingRow, logprobs_of
+from rostra.mesh.engine.launched import Awaited, LaunchedStep
+from rostra.mesh.engine.logprobs import PendingLogprobs
+from rostra.mesh.engine.plan import ScheduledRequest, StepPlan, StepResult
+from rostra.mesh.engine.requests import PENDING, RequestState, RequestTable, StepInput
+from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
+from rostra.mesh.engine.transfer import upload
 from rostra.mesh.models import Model
 from rostra.mesh.ops import StepLayout
 
@@ -67,6 +63,11 @@ class Runner:
         self._sampler = sampler or Sampler()
         self._device = cache.layers[0][0].device
         self._requests = RequestTable(limits.max_num_seqs, limits.max_model_len, cache.block_size)
+        self._last_sampled = torch.zeros(
+            limits.max_num_seqs, dtype=torch.int64, device=self._device
+        )
+        """By row of the table: what the next step computes where the host does not know it yet."""
+        self._in_flight = self._last_sampled.unbind()
 
     @property
     def num_blocks(self) -> int:
@@ -94,26 +95,25 @@ class Runner:
 
     @property
     def overlaps(self) -> bool:
-        return False
+        return self._device.type == "cuda"
 
     @torch.inference_mode()
-    def launch(self, plan: StepPlan) -> FinishedStep:
-        """Computes one step; see `StepPlan` for the contract."""
+    def launch(self, plan: StepPlan) -> LaunchedStep:
+        """Starts one step; see `StepPlan` for the contract. On a CPU it is done by then.
+
+        Raises ValueError for a plan that contradicts what the runner knows of a request.
+        """
         for request_id in plan.finished:
             self._requests.remove(request_id)
         for request in plan.new:
             self._requests.add(request)
-        token_ids, layout = self._requests.lay_out(plan.scheduled)
-        hidden = self._model(
-            torch.from_numpy(token_ids).to(self._device), layout, self._cache.layers
-        )
-        starts = layout.query_start.tolist()
-        return FinishedStep(
-            StepResult(
-                sampled=self._sample(plan.scheduled, starts, hidden),
-                prompt_logprobs=self._prompt_logprobs(plan.scheduled, starts, hidden),
-            )
-        )
+        step = self._requests.lay_out(plan.scheduled)
+        hidden = self._model(self._token_ids(step), step.layout, self._cache.layers)
+        starts = step.layout.query_start.tolist()
+        # Before the samples are expected, which count as tokens from then on.
+        prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, starts, hidden)
+        awaited, sample = self._launch_sample(plan.scheduled, step, starts, hidden)
+        return LaunchedStep(self._requests, awaited, sample, prompt_logprobs)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -137,54 +137,83 @@ class Runner:
             for seq_len in _doubling(block_size, limits.max_model_len):
                 yield dummy_layout(num_seqs, 1, seq_len, block_size)
 
-    def _sample(
-        self, scheduled: Sequence[ScheduledRequest], starts: list[int], hidden: Tensor
-    ) -> list[SampledToken]:
-        """The next token of each request that has caught up, appended to its own tokens."""
-        states, last_rows = [], []
-        for part, end in zip(scheduled, starts[1:], strict=True):
-            state = self._requests[part.request_id]
-            if part.num_computed_tokens + part.num_new_tokens == state.num_tokens:
-                states.append(state)
-                last_rows.append(end - 1)
-        if not states:
-            return []
-        logits = self._model.logits(hidden[last_rows])
-        rows = [
-            SamplingRow(
+    def _token_ids(self, step: StepInput) -> Tensor:
+        """[T] on the device, those among them that only the device knows."""
+        token_ids = upload(step.token_ids, self._device)
+        pending = np.flatnonzero(step.token_ids == PENDING)
+        if pending.size:
+            sequences = np.searchsorted(step.layout.query_start, pending, side="right") - 1
+            at, rows = upload(np.stack((pending, step.rows[sequences])), self._device)
+            # No token, where none could be chosen: the request ends, whatever is computed here.
+            token_ids[at] = self._last_sampled[rows].clamp_(min=0)
+        return token_ids
+
+    def _launch_sample(
+        self,
+        scheduled: Sequence[ScheduledRequest],
+        step: StepInput,
+        starts: list[int],
+        hidden: Tensor,
+    ) -> tuple[list[Awaited], PendingSample | None]:
+        """Starts choosing the next token of each request that has caught up."""
+        awaited: list[Awaited] = []
+        rows: list[SamplingRow] = []
+        places: list[tuple[int, int]] = []
+        for part, state, end in zip(scheduled, step.states, starts[1:], strict=True):
+            if part.num_computed_tokens + part.num_new_tokens < state.num_tokens:
+                continue
+            drafts = part.draft_token_ids
+            awaited.append(Awaited(state, state.num_tokens, drafts))
+            rows += self._sampling_rows(state, len(drafts))
+            places += [(at, state.row) for at in range(end - 1 - len(drafts), end)]
+        if not awaited:
+            return [], None
+        at, table_rows = upload(np.array(places, dtype=np.int64).T.copy(), self._device)
+        logits = self._model.logits(hidden if len(places) == len(hidden) else hidden[at])
+        sample = self._sampler.launch(logits, rows)
+        # Where drafts are verified, this is read by nobody: their number decides what comes next.
+        self._last_sampled.index_copy_(0, table_rows, sample.token_ids)
+        for one in awaited:
+            if not one.draft_token_ids:
+                self._requests.expect(one.state)
+        return awaited, sample
+
+    def _sampling_rows(self, state: RequestState, num_drafts: int) -> Iterator[SamplingRow]:
+        """One for the token behind the last one, and one for that behind each draft."""
+        in_flight = self._in_flight[state.row] if state.is_pending else None
+        for count in range(num_drafts + 1):
+            yield SamplingRow(
                 state.request_id,
                 state.sampling,
-                self._requests.token_ids(state),
+                self._requests.known_token_ids(state, count),
                 state.num_prompt_tokens,
+                in_flight,
             )
-            for state in states
-        ]
-        sampled = self._sampler.sample(logits, rows)
-        for state, token in zip(states, sampled, strict=True):
-            if token.error is None:
-                self._requests.append(state, token.token_id)
-        return sampled
 
-    def _prompt_logprobs(
-        self, scheduled: Sequence[ScheduledRequest], starts: list[int], hidden: Tensor
-    ) -> list[PromptLogprobs]:
+    def _launch_prompt_logprobs(
+        self,
+        scheduled: Sequence[ScheduledRequest],
+        step: StepInput,
+        starts: list[int],
+        hidden: Tensor,
+    ) -> list[tuple[str, list[PendingLogprobs]]]:
         found = []
-        for part, start in zip(scheduled, starts, strict=False):
-            state = self._requests[part.request_id]
+        for part, state, start in zip(scheduled, step.states, starts, strict=False):
             count = state.sampling.prompt_logprobs
             first = part.num_computed_tokens + 1
-            predicted = self._requests.token_ids(state)[
-                first : min(first + part.num_new_tokens, state.num_prompt_tokens)
-            ].tolist()
-            if count is None or not predicted:
+            if count is None or first >= state.num_prompt_tokens:
                 continue
-            tokens: list[TokenLogprobs] = []
+            predicted = self._requests.known_token_ids(state)[
+                first : min(first + part.num_new_tokens, state.num_prompt_tokens)
+            ]
+            pieces = []
             for offset in range(0, len(predicted), _LOGIT_ROWS):
-                chunk = predicted[offset : offset + _LOGIT_ROWS]
+                token_ids = predicted[offset : offset + _LOGIT_ROWS].copy()
                 begin = start + offset
-                logits = self._model.logits(hidden[begin : begin + len(chunk)])
-                tokens += logprobs_of(logits, chunk, count)
-            found.append(PromptLogprobs(part.request_id, tokens))
+                logits = self._model.logits(hidden[begin : begin + len(token_ids)])
+                token_ids_there = upload(token_ids, self._device)
+                pieces.append(PendingLogprobs.launch(logits, token_ids_there, count))
+            found.append((part.request_id, pieces))
         return found
 
 

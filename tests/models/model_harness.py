@@ -13,8 +13,7 @@ from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.engine import Engine
 from rostra.mesh.engine.messages import EngineRequest, RequestOutput, SamplingParams
-from rostra.mesh.engine.plan import SampledToken
-from rostra.mesh.engine.sampler import Sampler, SamplingRow
+from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.ops import Ops
 
 
@@ -24,10 +23,11 @@ class RecordingSampler(Sampler):
     def __init__(self) -> None:
         self.logits: dict[tuple[str, int], Tensor] = {}
 
-    def sample(self, logits: Tensor, rows: Sequence[SamplingRow]) -> list[SampledToken]:
+    def launch(self, logits: Tensor, rows: Sequence[SamplingRow]) -> PendingSample:
         for row, values in zip(rows, logits, strict=True):
-            self.logits[row.request_id, len(row.token_ids)] = values.clone()
-        return super().sample(logits, rows)
+            known = row.num_prompt_tokens + row.num_output_tokens
+            self.logits[row.request_id, known] = values.clone()
+        return super().launch(logits, rows)
 
 
 class Harness:

@@ -9,7 +9,7 @@ from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import SamplingParams
-from rostra.mesh.engine.plan import NewRequest, SampledToken, ScheduledRequest, StepPlan
+from rostra.mesh.engine.plan import NewRequest, ScheduledRequest, StepPlan
 from rostra.mesh.engine.runner import dummy_layout
 from rostra.mesh.engine.sampler import Sampler
 from rostra.mesh.models import load_model
@@ -82,19 +82,18 @@ def test_rows_are_freed_before_new_requests_come(checkpoint):
 
 def test_token_that_could_not_be_chosen_is_not_appended(checkpoint):
     class Refusing(Sampler):
-        def sample(self, logits, rows):
-            return [
-                SampledToken(row.request_id, -1, error="no")
-                if row.request_id == "a"
-                else SampledToken(row.request_id, 3)
-                for row in rows
-            ]
+        def launch(self, logits, rows):
+            logits = logits.clone()
+            for row, values in zip(rows, logits, strict=True):
+                if row.request_id == "a":
+                    values[0] = torch.nan
+            return super().launch(logits, rows)
 
     folder, _ = checkpoint
     runner = make_runner(folder, Refusing())
     parts = [ScheduledRequest(name, 0, 20, [2 * i, 2 * i + 1]) for i, name in enumerate("ab")]
     result = runner.launch(plan(*parts, new=[new_request("a"), new_request("b")])).result()
-    assert [token.error for token in result.sampled] == ["no", None]
+    assert [token.error is None for token in result.sampled] == [False, True]
     # Only b has a token 20 now; a has nothing that could be computed next.
     assert len(runner.launch(plan(ScheduledRequest("b", 20, 1, []))).result().sampled) == 1
     (token,) = runner.launch(plan(ScheduledRequest("a", 19, 1, []))).result().sampled

@@ -1,0 +1,71 @@
+"""A step that was launched, and what is kept of the tokens it samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from rostra.mesh.engine.logprobs import PendingLogprobs
+from rostra.mesh.engine.plan import PromptLogprobs, SampledToken, StepResult
+from rostra.mesh.engine.requests import RequestState, RequestTable
+from rostra.mesh.engine.sampler import PendingSample
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The tokens that a step samples for one request: after its last one and after each draft."""
+
+    state: RequestState
+    position: int
+    """Of the first of them in the request."""
+    draft_token_ids: Sequence[int]
+
+
+def accept(
+    sampled: Sequence[SampledToken], draft_token_ids: Sequence[int]
+) -> Sequence[SampledToken]:
+    """What decoding token by token would have made: all up to the first that is not its draft.
+
+    `sampled` has one token more than there are drafts. One that could not be chosen is the last.
+    """
+    for count, draft in enumerate(draft_token_ids, start=1):
+        if sampled[count - 1].token_id != draft:
+            return sampled[:count]
+    return sampled
+
+
+@dataclass(slots=True)
+class LaunchedStep:
+    """A step whose result the device may still be working on."""
+
+    requests: RequestTable
+    awaited: Sequence[Awaited]
+    sample: PendingSample | None
+    """One token for each row of logits: those of one request together, in order."""
+    prompt_logprobs: Sequence[tuple[str, Sequence[PendingLogprobs]]]
+    """Of some requests, in consecutive pieces."""
+    _result: StepResult | None = field(default=None, init=False)
+
+    def result(self) -> StepResult:
+        """Waits for the step, once; enters the sampled tokens into the table of requests."""
+        if self._result is None:
+            predicted = [
+                PromptLogprobs(request_id, [entry for piece in pieces for entry in piece.result()])
+                for request_id, pieces in self.prompt_logprobs
+            ]
+            self._result = StepResult(self._settle(), predicted)
+        return self._result
+
+    def _settle(self) -> list[SampledToken]:
+        if self.sample is None:
+            return []
+        tokens = iter(self.sample.result())
+        found: list[SampledToken] = []
+        for awaited in self.awaited:
+            drafts = awaited.draft_token_ids
+            kept = accept(list(islice(tokens, len(drafts) + 1)), drafts)
+            chosen = [token.token_id for token in kept if token.error is None]
+            self.requests.settle(awaited.state, awaited.position, chosen)
+            found += kept
+        return found
