@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from rostra.mesh.engine.messages import TokenLogprobs
+from rostra.mesh.engine.native_sampling import native_sampling
 from rostra.mesh.engine.transfer import Download, upload
 
 
@@ -24,10 +25,16 @@ class PendingLogprobs:
         `logits` is float32 of shape [k, vocab], `token_ids` int64 of shape [k] on the same device;
         row i says how likely `token_ids[i]` was. An id of -1 is no token: its row means nothing.
         """
-        normaliser = logits.logsumexp(dim=-1, keepdim=True)
+        count = min(num_candidates, logits.shape[1])
+        native = native_sampling() if logits.device.type == "cpu" else None
+        if native is not None:
+            values, ids, normaliser = native.likeliest(logits, count)
+        else:
+            values, ids = logits.topk(count, dim=-1)
+            normaliser = logits.logsumexp(dim=-1)
+        normaliser = normaliser.unsqueeze(1)
         own = logits.gather(1, token_ids.clamp(min=0).unsqueeze(1)) - normaliser
-        top = logits.topk(min(num_candidates, logits.shape[1]), dim=-1)
-        return cls(Download(own, top.values - normaliser, top.indices))
+        return cls(Download(own, values - normaliser, ids))
 
     def result(self) -> list[TokenLogprobs]:
         """Waits. Equal candidates stand in order of their ids."""

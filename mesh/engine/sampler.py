@@ -16,6 +16,7 @@ from torch import Tensor
 from rostra.mesh.engine.filters import drop_unlikely
 from rostra.mesh.engine.logprobs import PendingLogprobs, logprobs_of
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
+from rostra.mesh.engine.native_sampling import native_sampling
 from rostra.mesh.engine.penalties import adjust_logits
 from rostra.mesh.engine.plan import SampledToken
 from rostra.mesh.engine.search import first_largest, invert
@@ -26,6 +27,7 @@ __all__ = ["NO_TOKEN", "PendingSample", "Sampler", "SamplingRow", "logprobs_of",
 NO_TOKEN = -1
 _LOWEST_TEMPERATURE = 1e-30
 """What single precision can still divide by."""
+_GREEDY = (0.0, 0.0, 0, 1.0, 0.0)
 _NOT_FINITE = "the model computed logits that are not finite numbers"
 _ALL_EXCLUDED = "no token is left to choose: min_tokens excludes every token of the vocabulary"
 
@@ -107,8 +109,11 @@ class Sampler:
         not finite gets an `error` instead of a token and leaves the others alone.
         """
         adjusted = adjust_logits(logits, rows)
-        best = adjusted.amax(dim=-1)
-        token_ids = torch.where(best.isfinite(), _choose(adjusted, rows), NO_TOKEN)
+        native = native_sampling() if logits.device.type == "cpu" else None
+        if native is not None:
+            token_ids, best = native.choose(adjusted, _settings(rows))
+        else:
+            token_ids, best = choose(adjusted, rows)
         return PendingSample(token_ids, best, rows, _launch_logprobs(logits, rows, token_ids))
 
 
@@ -121,40 +126,49 @@ def uniform(seed: int, position: int) -> float:
     return (int.from_bytes(digest, "little") >> 12) * 2.0**-52
 
 
-def _choose(logits: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
-    """Token ids, int64 [n]."""
+def choose(logits: Tensor, rows: Sequence[SamplingRow]) -> tuple[Tensor, Tensor]:
+    """The token and the largest logit of each row, int64 [n] and float32 [n], in PyTorch alone."""
+    best = logits.amax(dim=-1)
     greedy = [i for i, row in enumerate(rows) if row.params.temperature == 0]
     random = [i for i, row in enumerate(rows) if row.params.temperature != 0]
     if not random:
-        return first_largest(logits)
-    if not greedy:
-        return _draw(logits.clone(), rows)
-    token_ids = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
-    for members, choose in ((greedy, _take_largest), (random, _draw)):
-        index = upload(np.asarray(members, np.int64), logits.device)
-        token_ids[index] = choose(logits[index], [rows[i] for i in members])
-    return token_ids
+        token_ids = first_largest(logits)
+    elif not greedy:
+        token_ids = _draw(logits.clone(), rows)
+    else:
+        token_ids = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
+        index = upload(np.asarray(greedy, np.int64), logits.device)
+        token_ids[index] = first_largest(logits[index])
+        index = upload(np.asarray(random, np.int64), logits.device)
+        token_ids[index] = _draw(logits[index], [rows[i] for i in random])
+    return torch.where(best.isfinite(), token_ids, NO_TOKEN), best
 
 
-def _take_largest(logits: Tensor, _: Sequence[SamplingRow]) -> Tensor:
-    return first_largest(logits)
+def _settings(rows: Sequence[SamplingRow]) -> npt.NDArray[np.float64]:
+    """[n, 5]: temperature, draw, top_k, top_p, min_p."""
+    return np.array(
+        [
+            (_temperature(p), uniform(p.seed, row.num_output_tokens), p.top_k, p.top_p, p.min_p)
+            if (p := row.params).temperature
+            else _GREEDY
+            for row in rows
+        ]
+    )
 
 
 def _draw(logits: Tensor, rows: Sequence[SamplingRow]) -> Tensor:
     """Token ids, int64 [n]. Overwrites `logits`, of shape [n, vocab]."""
-    settings = np.array(
-        [
-            [max(row.params.temperature, _LOWEST_TEMPERATURE) for row in rows],
-            [uniform(row.params.seed, row.num_output_tokens) for row in rows],
-        ]
-    )
-    temperatures, draws = upload(settings, logits.device)
+    temperatures, draws = upload(_settings(rows)[:, :2].T.copy(), logits.device)
     # The largest becomes 0, so that no temperature makes it overflow.
     logits -= logits.amax(dim=-1, keepdim=True)
     logits /= temperatures.float().unsqueeze(1)
     weights = logits.exp_()
     drop_unlikely(weights, [row.params for row in rows])
     return invert(weights, draws)
+
+
+def _temperature(params: SamplingParams) -> float:
+    return max(params.temperature, _LOWEST_TEMPERATURE)
 
 
 def _launch_logprobs(
