@@ -11,11 +11,19 @@ __all__ = ["Linear", "Ops", "StepLayout", "make_ops"]
 
 
 def make_ops(device: torch.device, dtype: torch.dtype, quantization: Quantization = "none") -> Ops:
-    """The implementation for a device. Triton is imported only where it is used."""
-    if device.type == "cpu":
-        from rostra.mesh.ops.cpu import CpuOps
+    """The implementation for a device; what it needs is imported only where it is used.
 
-        return CpuOps(dtype, quantization)
+    For a CPU that is the compiled kernels, or PyTorch's own operations where they cannot be had.
+    """
+    if device.type == "cpu":
+        from rostra.mesh.ops.native import library
+        from rostra.mesh.ops.native_cpu import NativeCpuOps
+        from rostra.mesh.ops.torch_cpu import TorchCpuOps
+
+        kernels = library()
+        if kernels is None:
+            return TorchCpuOps(dtype, quantization)
+        return NativeCpuOps(kernels, dtype, quantization)
     from rostra.mesh.ops.triton import TritonOps
 
     return TritonOps(device, quantization)

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 FLAGS = (
     "-std=c++17 -O3 -march=native -fopenmp -fPIC -fvisibility=hidden -fno-exceptions "
-    "-fno-math-errno -fno-trapping-math -fno-semantic-interposition -Wno-psabi"
+    "-fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-semantic-interposition -Wno-psabi"
 ).split()
 """NaN and infinity keep their meaning: no -ffast-math."""
 _COMPILERS = ("g++", "c++", "clang++")
@@ -86,22 +86,22 @@ def _run(commands: Sequence[Sequence[str]]) -> None:
     environment = os.environ | {"LC_ALL": "C"}
     processes: list[subprocess.Popen[str]] = []
     try:
-        for command in commands:
-            processes.append(
-                subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    errors="replace",
-                )
+        processes += [
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
             )
-        for process in processes:
+            for command in commands
+        ]
+        for command, process in zip(commands, processes, strict=True):
             _, output = process.communicate(timeout=_TIMEOUT)
             if process.returncode:
-                raise BuildError(f"{process.args[0]} failed: {_first_error(output)}")  # type: ignore[index]
+                raise BuildError(f"{command[0]} failed: {_first_error(output)}")
     except subprocess.TimeoutExpired:
         raise BuildError(f"the compiler took longer than {_TIMEOUT:.0f} s") from None
     finally:

@@ -6,8 +6,10 @@ import ctypes
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from rostra.mesh.home import Home
 from rostra.mesh.ops.native.build import BuildError, build
@@ -18,6 +20,28 @@ SWITCH = "ROSTRA_NATIVE"
 """Environment variable: 0 keeps to PyTorch's own operations, as where there is no compiler."""
 _OPENMP_NAMES = ("libgomp", "libiomp5", "libomp")
 _lock = threading.Lock()
+
+_address = ctypes.c_void_p
+_int = ctypes.c_int64
+_SIGNATURES: dict[str, Sequence[Any]] = {
+    "rostra_rms_norm": (_int, _address, _address, _address, _address, _int, _int, ctypes.c_float),
+    "rostra_silu_and_mul": (_int, _address, _address, _int, _int),
+    "rostra_rope_and_cache": (
+        *(_int, _address, _int),
+        *(_address, _int, _int, _int),
+        *(_address, _int, _int, _int),
+        *(_address, _int, _int),
+        *(_address, _address),
+    ),
+    "rostra_paged_attention": (
+        *(_int, _address, _int),
+        *(_address, _int, _int, _int),
+        *(_address, _address, _int),
+        *(_address, ctypes.c_float),
+    ),
+    "rostra_exp": (_address, _address, _int, _int),
+}
+"""Arguments in the order of the C functions, which return nothing."""
 
 
 def library() -> ctypes.CDLL | None:
@@ -36,7 +60,7 @@ def _library() -> ctypes.CDLL | None:
         return None
     try:
         path = build(Path(__file__).parent, Home.locate().cache / "native", openmp_runtime())
-        return ctypes.CDLL(str(path))
+        kernels = ctypes.CDLL(str(path))
     except (BuildError, OSError) as error:
         log.warning(
             "computing on the CPU is slower than it could be, without compiled kernels: %s; "
@@ -44,6 +68,10 @@ def _library() -> ctypes.CDLL | None:
             error,
         )
         return None
+    for name, arguments in _SIGNATURES.items():
+        function = getattr(kernels, name)
+        function.argtypes, function.restype = arguments, None
+    return kernels
 
 
 def openmp_runtime() -> Path:

@@ -1,4 +1,4 @@
-"""The operations in PyTorch, arranged for CPUs."""
+"""The operations in PyTorch, arranged for CPUs: what runs where there is no C++ compiler."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ class _DecodeGroup:
     """int64 [s * m], of the longest's m blocks."""
     mask: Tensor | None
     """[s, 1, 1, m * block_size], added to the scores; None where nothing is padding."""
+    padding: Tensor | None
+    """int64, slots of the gathered blocks that are beyond their sequence: never written, or by a
+    sequence that is gone, so that they may hold a NaN, which no mask would hide."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class _Prefill:
 
 
 @dataclass(frozen=True)
-class CpuStep:
+class TorchStep:
     cos: Tensor
     """float32 [T, 1, D], both halves."""
     sin: Tensor
@@ -54,7 +57,7 @@ class CpuStep:
     prefill: Sequence[_Prefill]
 
 
-class CpuOps:
+class TorchCpuOps:
     """Decoding sequences are attended to together, prefilling ones each on its own."""
 
     def __init__(self, dtype: torch.dtype, quantization: Quantization = "none") -> None:
@@ -70,12 +73,12 @@ class CpuOps:
             return pack(weight, bias)
         return lambda x: functional.linear(x, weight, bias)
 
-    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> CpuStep:
+    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> TorchStep:
         positions = torch.from_numpy(layout.positions)
         cos, sin = cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)
         decoding = np.flatnonzero(layout.query_lens == 1)
         prefilling = np.flatnonzero(layout.query_lens > 1)
-        return CpuStep(
+        return TorchStep(
             cos=torch.cat((cos, cos), -1),
             sin=torch.cat((-sin, sin), -1),
             slot_mapping=torch.from_numpy(layout.slot_mapping),
@@ -101,7 +104,7 @@ class CpuOps:
         value: Tensor,
         key_cache: Tensor,
         value_cache: Tensor,
-        step: CpuStep,
+        step: TorchStep,
     ) -> None:
         _rotate(query, step.cos, step.sin)
         _rotate(key, step.cos, step.sin)
@@ -109,7 +112,7 @@ class CpuOps:
         value_cache.flatten(0, 1).index_copy_(0, step.slot_mapping, value)
 
     def paged_attention(
-        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: CpuStep
+        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: TorchStep
     ) -> Tensor:
         out = torch.empty(query.shape, dtype=query.dtype)
         num_kv_heads, head_dim = key_cache.shape[2:]
@@ -117,9 +120,12 @@ class CpuOps:
         grouped = query.view(query.shape[0], num_kv_heads, -1, head_dim)
         for group in step.decode:
             size = group.rows.shape[0]
+            gathered = self._gather(key_cache, value_cache, group.block_ids)
+            if group.padding is not None:
+                for part in gathered:
+                    part.view(-1, num_kv_heads * head_dim).index_fill_(0, group.padding, 0)
             keys, values = (
-                part.view(size, -1, num_kv_heads, head_dim).transpose(1, 2)
-                for part in self._gather(key_cache, value_cache, group.block_ids)
+                part.view(size, -1, num_kv_heads, head_dim).transpose(1, 2) for part in gathered
             )
             # The group takes the place of the queries, so that keys are read once for all of it.
             attended = functional.scaled_dot_product_attention(
@@ -184,16 +190,18 @@ class CpuOps:
         lengths = layout.seq_lens[members]
         num_blocks = -(-int(lengths.max()) // layout.block_size)
         columns = np.arange(num_blocks * layout.block_size)
-        mask = None
+        mask = padding = None
         if (lengths < columns.shape[0]).any():
             hidden = torch.from_numpy(columns >= lengths[:, None])
             mask = torch.zeros(hidden.shape, dtype=self._dtype).masked_fill_(hidden, -torch.inf)
             mask = mask[:, None, None]
+            padding = torch.from_numpy(np.flatnonzero(hidden.numpy()))
         block_ids = layout.block_table[members, :num_blocks].ravel().astype(np.int64)
         return _DecodeGroup(
             rows=torch.from_numpy(layout.query_start[members].astype(np.int64)),
             block_ids=torch.from_numpy(block_ids),
             mask=mask,
+            padding=padding,
         )
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from rostra.kernels import reference
 from rostra.mesh.ops import StepLayout
-from rostra.mesh.ops.cpu import CpuOps
+from rostra.mesh.ops.torch_cpu import TorchCpuOps
 
 TOLERANCE = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-5},
@@ -83,7 +83,7 @@ def test_attention(name, heads, dtype):
         max_query_len=int(layout.query_lens.max()),
         max_seq_len=int(layout.seq_lens.max()),
     )
-    ops = CpuOps(dtype)
+    ops = TorchCpuOps(dtype)
     step = ops.prepare(layout, *tables(head_dim))
     for _ in range(2):  # the second time in buffers that hold the first
         found = ops.paged_attention(query, keys, values, 0.2, step)
@@ -107,7 +107,7 @@ def test_rotation_and_cache(name, dtype):
             positions, slots = map(torch.from_numpy, (layout.positions, layout.slot_mapping))
             reference.rope_and_cache(query, key, value, cos, sin, positions, *caches, slots)
         else:
-            ops = CpuOps(dtype)
+            ops = TorchCpuOps(dtype)
             ops.rope_and_cache(query, key, value, *caches, ops.prepare(layout, cos, sin))
         outcomes.append((query, key, value, *caches))
     torch.testing.assert_close(outcomes[1], outcomes[0], **TOLERANCE[dtype])
@@ -121,7 +121,7 @@ def test_rms_norm(dtype, with_residual):
     weight = torch.rand(72, generator=generator).to(dtype)
     sums = [residual.clone(), residual.clone()] if with_residual else [None, None]
     expected = reference.rms_norm(x.clone(), weight, 1e-5, sums[0])
-    found = CpuOps(dtype).rms_norm(x.clone(), weight, 1e-5, sums[1])
+    found = TorchCpuOps(dtype).rms_norm(x.clone(), weight, 1e-5, sums[1])
     torch.testing.assert_close(found, expected, **TOLERANCE[dtype])
     if with_residual:
         assert torch.equal(sums[0], sums[1])
@@ -131,7 +131,7 @@ def test_rms_norm(dtype, with_residual):
 def test_silu_and_mul(dtype):
     gate_up = torch.randn(5, 2 * 33, generator=torch.Generator().manual_seed(0)).to(dtype)
     torch.testing.assert_close(
-        CpuOps(dtype).silu_and_mul(gate_up.clone()),
+        TorchCpuOps(dtype).silu_and_mul(gate_up.clone()),
         reference.silu_and_mul(gate_up),
         **TOLERANCE[dtype],
     )
@@ -145,5 +145,5 @@ def test_linear(dtype, biased, num_tokens):
     x = torch.randn(num_tokens, 72, generator=generator).to(dtype)
     weight = torch.randn(50, 72, generator=generator).div(9).to(dtype)
     bias = torch.randn(50, generator=generator).to(dtype) if biased else None
-    found = CpuOps(dtype).linear(weight, bias)(x)
+    found = TorchCpuOps(dtype).linear(weight, bias)(x)
     torch.testing.assert_close(found, functional.linear(x, weight, bias), **TOLERANCE[dtype])

@@ -1,0 +1,127 @@
+// Attention of one token's heads: keys and values are used where they lie, each read once for all
+// heads that share it, since reading them is what takes the time.
+#pragma once
+
+#include "attention.h"
+
+namespace rostra {
+
+constexpr int ROWS_AT_ONCE = W == 16 ? 4 : 3;
+
+// out[i] = sum of v[i]'s lanes, for four vectors.
+inline void four_sums(const vf* v, float* out) {
+#if defined(__AVX__)
+    __m256 x[4];
+    for (int i = 0; i < 4; i++) {
+#if defined(__AVX512F__)
+        const __m512d wide = bitcast<__m512d>(v[i]);
+        x[i] = _mm256_add_ps(_mm256_castpd_ps(_mm512_castpd512_pd256(wide)),
+                             _mm256_castpd_ps(_mm512_extractf64x4_pd(wide, 1)));
+#else
+        x[i] = bitcast<__m256>(v[i]);
+#endif
+    }
+    const __m256 pairs =
+        _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
+#else
+    for (int i = 0; i < 4; i++) out[i] = sum(v[i]);
+#endif
+}
+
+// scores[r * TILE_KEYS + j] = query row r times key j, for `count` keys rounded up to four.
+template <int R, class T>
+void score(const T* const* keys, int64_t count, const float* query, int64_t depth, float* scores) {
+    constexpr int KEYS = R == 1 ? 8 : 4;
+    for (int64_t j = 0; j < count; j += KEYS) {
+        vf products[R][KEYS] = {};
+        for (int64_t d = 0; d < depth; d += W) {
+            vf q[R];
+            for (int r = 0; r < R; r++) q[r] = load(query + r * depth + d);
+            for (int i = 0; i < KEYS; i++) {
+                const vf key = load(keys[j + i] + d);
+                for (int r = 0; r < R; r++) products[r][i] += key * q[r];
+            }
+        }
+        for (int r = 0; r < R; r++)
+            for (int i = 0; i < KEYS; i += 4)
+                four_sums(products[r] + i, scores + r * TILE_KEYS + j + i);
+    }
+}
+
+// sums[r, d : d + V * W] += weights[r, j] * values[j, d : d + V * W] for all j.
+template <int R, int V, class T>
+inline void weigh_columns(const T* const* values, int64_t count, const float* weights, int64_t d,
+                          int64_t depth, float* sums) {
+    vf total[R][V];
+    for (int r = 0; r < R; r++)
+        for (int v = 0; v < V; v++) total[r][v] = load(sums + r * depth + d + v * W);
+    for (int64_t j = 0; j < count; j++) {
+        vf value[V];
+        for (int v = 0; v < V; v++) value[v] = load(values[j] + d + v * W);
+        for (int r = 0; r < R; r++)
+            for (int v = 0; v < V; v++) total[r][v] += weights[r * TILE_KEYS + j] * value[v];
+    }
+    for (int r = 0; r < R; r++)
+        for (int v = 0; v < V; v++) store(sums + r * depth + d + v * W, total[r][v]);
+}
+
+template <int R, class T>
+void weigh(const T* const* values, int64_t count, const float* weights, int64_t depth,
+           float* sums) {
+    constexpr int V = R == 1 ? 8 : 4;
+    int64_t d = 0;
+    for (; d + V * W <= depth; d += V * W)
+        weigh_columns<R, V>(values, count, weights, d, depth, sums);
+    for (; d < depth; d += W) weigh_columns<R, 1>(values, count, weights, d, depth, sums);
+}
+
+template <int R, class T>
+void attend_keys(const Slots<T>& slots, int64_t count, const float* query, int64_t depth,
+                 float* scores, Softmax* states, float* sums) {
+    score<R>(slots.keys, count, query, depth, scores);
+    for (int r = 0; r < R; r++)
+        soften(scores + r * TILE_KEYS, count, (count + W - 1) / W * W, states[r],
+               sums + r * depth, depth);
+    weigh<R>(slots.values, count, scores, depth, sums);
+}
+
+// For heads whose size W divides.
+template <class T>
+void attend_row(const Attention<T>& a, const Step& step, const Task& task, Buffer& buffer) {
+    const int64_t depth = a.head_dim, rows = a.group;
+    float* scores = buffer.floats(ROWS_AT_ONCE * TILE_KEYS + rows * (2 * depth + SOFTMAX_FLOATS));
+    float* query = scores + ROWS_AT_ONCE * TILE_KEYS;  // [rows, depth]
+    float* sums = query + rows * depth;                // [rows, depth]
+    Softmax* states = new (sums + rows * depth) Softmax[rows];
+    Slots<T> slots;
+    for (int64_t row = 0; row < rows; row++) {
+        const T* from = a.query.at(task.first_token, task.kv_head * a.group + row);
+        for (int64_t d = 0; d < depth; d += W)
+            store(query + row * depth + d, load(from + d) * (a.scale * LOG2_E));
+    }
+    std::memset(sums, 0, rows * depth * sizeof(float));
+    for (int64_t first = task.key_begin; first < task.key_end; first += TILE_KEYS) {
+        const int64_t count = std::min(TILE_KEYS, task.key_end - first);
+        slots.locate(a, step, task, first, count);
+        for (int64_t row = 0; row < rows;) {
+            const float* q = query + row * depth;
+            float* s = sums + row * depth;
+            const int64_t rest = rows - row;
+            // Four rows are two and two rather than three and one.
+            if (rest >= ROWS_AT_ONCE && rest != ROWS_AT_ONCE + 1) {
+                attend_keys<ROWS_AT_ONCE>(slots, count, q, depth, scores, states + row, s);
+                row += ROWS_AT_ONCE;
+            } else if (rest >= 2) {
+                attend_keys<2>(slots, count, q, depth, scores, states + row, s);
+                row += 2;
+            } else {
+                attend_keys<1>(slots, count, q, depth, scores, states + row, s);
+                row += 1;
+            }
+        }
+    }
+    for (int64_t row = 0; row < rows; row++) finish(a, task, row, states[row], sums + row * depth);
+}
+
+}  // namespace rostra

@@ -1,0 +1,148 @@
+"""The operations as compiled kernels, for CPUs."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from rostra.mesh.engine.config import Quantization
+from rostra.mesh.ops.base import Linear, StepLayout
+from rostra.mesh.ops.torch_cpu import TorchCpuOps
+
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+"""The kernels' numbers for them."""
+
+
+@dataclass(frozen=True)
+class NativeStep:
+    address: int
+    """Of the C structure that `fields` holds."""
+    fields: npt.NDArray[np.int64]
+    kept: tuple[object, ...]
+    """What the structure points to."""
+
+
+class NativeCpuOps:
+    """One call of a C function for each operation. It trusts its arguments: all tensors are of the
+    given dtype, caches contiguous, and the others contiguous in their last dimension."""
+
+    def __init__(
+        self, kernels: ctypes.CDLL, dtype: torch.dtype, quantization: Quantization = "none"
+    ) -> None:
+        self._linears = TorchCpuOps(dtype, quantization)
+        self._dtype = _DTYPES[dtype]
+        self._rms_norm = kernels.rostra_rms_norm
+        self._silu_and_mul = kernels.rostra_silu_and_mul
+        self._rope_and_cache = kernels.rostra_rope_and_cache
+        self._paged_attention = kernels.rostra_paged_attention
+
+    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
+        return self._linears.linear(weight, bias, sensitive=sensitive)
+
+    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> NativeStep:
+        # Also makes torch tell OpenMP, in this thread, how many threads it may use.
+        torch.get_num_threads()
+        longs = [
+            np.ascontiguousarray(array, np.int64)
+            for array in (layout.positions, layout.slot_mapping)
+        ]
+        ints = [
+            np.ascontiguousarray(array, np.int32)
+            for array in (layout.query_start, layout.seq_lens, layout.block_table)
+        ]
+        fields = np.array(
+            [
+                cos.data_ptr(),
+                sin.data_ptr(),
+                *(array.__array_interface__["data"][0] for array in (*longs, *ints)),
+                layout.block_table.shape[1],
+                len(layout.positions),
+                len(layout.seq_lens),
+                layout.block_size,
+            ],
+            np.int64,
+        )
+        address = fields.__array_interface__["data"][0]
+        return NativeStep(address, fields, (cos, sin, *longs, *ints))
+
+    def rms_norm(
+        self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
+    ) -> Tensor:
+        out = torch.empty_like(x)
+        rows, width = x.shape
+        self._rms_norm(
+            self._dtype,
+            x.data_ptr(),
+            None if residual is None else residual.data_ptr(),
+            weight.data_ptr(),
+            out.data_ptr(),
+            rows,
+            width,
+            eps,
+        )
+        return out
+
+    def rope_and_cache(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        step: NativeStep,
+    ) -> None:
+        _, num_heads, head_dim = query.shape
+        query_token, query_head, _ = query.stride()
+        key_token, key_head, _ = key.stride()
+        value_token, value_head, _ = value.stride()
+        self._rope_and_cache(
+            self._dtype,
+            step.address,
+            head_dim,
+            query.data_ptr(),
+            num_heads,
+            query_token,
+            query_head,
+            key.data_ptr(),
+            key.shape[1],
+            key_token,
+            key_head,
+            value.data_ptr(),
+            value_token,
+            value_head,
+            key_cache.data_ptr(),
+            value_cache.data_ptr(),
+        )
+
+    def paged_attention(
+        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: NativeStep
+    ) -> Tensor:
+        num_tokens, num_heads, head_dim = query.shape
+        token_stride, head_stride, _ = query.stride()
+        out = query.new_empty((num_tokens, num_heads, head_dim))
+        self._paged_attention(
+            self._dtype,
+            step.address,
+            head_dim,
+            query.data_ptr(),
+            num_heads,
+            token_stride,
+            head_stride,
+            key_cache.data_ptr(),
+            value_cache.data_ptr(),
+            key_cache.shape[2],
+            out.data_ptr(),
+            scale,
+        )
+        return out
+
+    def silu_and_mul(self, gate_up: Tensor) -> Tensor:
+        num_tokens, width = gate_up.shape
+        out = gate_up.new_empty((num_tokens, width // 2))
+        self._silu_and_mul(self._dtype, gate_up.data_ptr(), out.data_ptr(), num_tokens, width // 2)
+        return out
