@@ -74,6 +74,9 @@ class BlockManager:
         With `reuse`, it starts with the longest prefix that is cached under the same salt. That
         never covers the last token, which has to be computed to say what comes next.
         """
+        if self.num_free <= reserve:
+            # The last token needs a block of its own, so no prefix can make this fit.
+            return None
         prefix = self._find_prefix(token_ids, salt) if reuse and self._prefix_caching else []
         num_new = self._num_blocks_for(len(token_ids)) - len(prefix)
         num_revived = sum(block.num_references == 0 for block in prefix)
@@ -92,15 +95,24 @@ class BlockManager:
 
         All or nothing: a table that cannot grow far enough does not grow.
         """
-        count = self._num_blocks_for(num_tokens) - len(table.blocks)
-        if count > self.num_free:
+        count = self.num_lacking(table, num_tokens)
+        if count == 0:
+            return []
+        if count > len(self._free):
             return None
         taken = [self._take() for _ in range(count)]
         table.blocks += taken
         return [block.id for block in taken]
 
+    def num_lacking(self, table: BlockTable, num_tokens: int) -> int:
+        """Blocks that the table has too few to hold `num_tokens`."""
+        return max(-(-num_tokens // self.block_size) - len(table.blocks), 0)
+
     def remember(self, table: BlockTable, token_ids: Sequence[int], num_tokens: int) -> None:
         """Enters the blocks that the first `num_tokens` tokens fill into the prefix cache.
+
+        They may still be computed by a step that was launched, since a later one that finds them
+        runs after it; but the values of these tokens must be known.
 
         Of equal blocks, filled by requests that ran at the same time, the first one is found.
         """

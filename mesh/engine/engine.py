@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+import msgspec
 
 from rostra.mesh.engine.admission import (
     DuplicateRequestError,
@@ -15,10 +16,13 @@ from rostra.mesh.engine.admission import (
 )
 from rostra.mesh.engine.blocks import BlockManager
 from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.drafter import ROW_COST, Speculator
 from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
+from rostra.mesh.engine.ngram import NGramDrafter
 from rostra.mesh.engine.plan import StepPlan, StepResult
 from rostra.mesh.engine.request import Request
 from rostra.mesh.engine.scheduler import Scheduler
+from rostra.mesh.engine.step import Step
 from rostra.mesh.errors import RostraError
 
 
@@ -55,9 +59,21 @@ class StepRunner(Protocol):
     def launch(self, plan: StepPlan) -> PendingStep:
         """Starts one step; see `StepPlan` for the contract. `plan.scheduled` is never empty.
 
-        One step may be in flight when the next is launched; results are taken in order.
+        One step may be in flight when the next is launched; results are taken in order. Steps read
+        and write the cache in the order of their launches, as on one stream. The plans rely on it:
+        a block that a step in flight still writes to may belong to another request in the next.
+
+        What a step in flight sampled is not known when the next is planned. So the next plan may
+        finish its requests, and give their ids to new ones, before its result is taken; and it may
+        compute a token after one that ended its request or could not be chosen (`error`). What
+        comes of that is dropped, but it must not fail the step.
         """
         ...
+
+
+class _InFlight(NamedTuple):
+    step: Step
+    pending: PendingStep
 
 
 class Engine:
@@ -72,9 +88,16 @@ class Engine:
         runner: StepRunner,
         config: EngineConfig,
         clock: Callable[[], float] = time.monotonic,
+        speculator: Speculator | None = None,
     ) -> None:
-        """`clock` tells the time that deadlines are in. Raises RostraError for a useless limit."""
-        lowest = {"max_num_seqs": 1, "max_num_batched_tokens": 1, "max_waiting_requests": 0}
+        """`clock` tells the time that deadlines are in. `speculator` overrides `speculation` of
+        `config`. Raises RostraError for a useless limit."""
+        lowest = {
+            "max_num_seqs": 1,
+            "max_num_batched_tokens": 1,
+            "max_waiting_requests": 0,
+            "num_draft_tokens": 1,
+        }
         for name, least in lowest.items():
             if getattr(config, name) < least:
                 raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
@@ -87,14 +110,22 @@ class Engine:
             self._blocks,
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
-            max_model_len=runner.max_model_len,
+            speculator=speculator or _speculator(config, runner.vocab_size),
         )
+        # The most tokens of a request: what the model takes, or what a smaller cache holds.
+        self._max_model_len = min(runner.max_model_len, runner.num_blocks * runner.block_size)
+        self._advance = (
+            self._advance_overlapped
+            if runner.overlaps and config.overlap
+            else self._advance_plainly
+        )
+        self._in_flight: _InFlight | None = None
         self._num_arrived = 0
 
     @property
     def has_work(self) -> bool:
         """Whether `step` would do anything."""
-        return self._scheduler.has_work
+        return self._scheduler.has_work or self._in_flight is not None
 
     def add_request(self, request: EngineRequest) -> None:
         """Queues the request.
@@ -102,17 +133,17 @@ class Engine:
         Raises a RequestRefusedError, each with one line for the caller: InvalidRequestError,
         PromptTooLongError, DuplicateRequestError, QueueFullError.
         """
-        if request.request_id in self._scheduler:
+        queues = self._scheduler.queues
+        if request.request_id in queues:
             raise DuplicateRequestError(f"a request with the id {request.request_id} is running")
         check_request(request, self._runner.vocab_size)
         self._check_length(len(request.prompt_token_ids))
-        free_seats = self._max_num_seqs - len(self._scheduler.running)
-        if len(self._scheduler.waiting) >= self._max_waiting_requests + free_seats:
+        free_seats = self._max_num_seqs - len(queues.running)
+        if len(queues.waiting) >= self._max_waiting_requests + free_seats:
             raise QueueFullError(
-                f"{len(self._scheduler.waiting)} requests are waiting, which is the limit; "
-                "try again later"
+                f"{len(queues.waiting)} requests are waiting, which is the limit; try again later"
             )
-        self._scheduler.add(Request.of(request, arrival=self._num_arrived))
+        queues.add(Request.of(request, self._num_arrived, self._max_model_len))
         self._num_arrived += 1
 
     def abort(self, request_id: str) -> bool:
@@ -123,30 +154,49 @@ class Engine:
         return self._scheduler.abort(request_id)
 
     def step(self) -> list[RequestOutput]:
-        """Schedules, runs and takes in the results; what ended since the last step is told too.
+        """Schedules, runs and takes in results; what ended since the last step is told too.
 
-        An exception of the runner passes through: the engine is not usable after it.
+        With a runner that overlaps, the results are those of the step that an earlier call
+        launched, and another one is in flight when this call returns. An exception of the runner
+        passes through: the engine is not usable after it.
         """
         self._scheduler.expire(self._clock())
-        plan = self._scheduler.schedule()
-        if plan.scheduled:
-            self._scheduler.apply(plan, self._runner.launch(plan).result())
+        self._advance()
         return self._scheduler.take_outputs()
 
+    def _advance_plainly(self) -> None:
+        step = self._scheduler.schedule()
+        if step.parts:
+            self._scheduler.apply(step, self._runner.launch(step.plan).result())
+
+    def _advance_overlapped(self) -> None:
+        # The same in another order: the next step is planned and launched before the result of the
+        # one in flight is taken, so that the device has work while the host reads and plans.
+        before, self._in_flight = self._in_flight, None
+        if before is not None and self._scheduler.must_wait(before.step):
+            self._scheduler.apply(before.step, before.pending.result())
+            before = None
+        step = self._scheduler.schedule()
+        if step.parts:
+            self._in_flight = _InFlight(step, self._runner.launch(step.plan))
+        if before is not None:
+            self._scheduler.apply(before.step, before.pending.result())
+
     def load(self) -> EngineLoad:
-        waiting, running = self._scheduler.waiting, self._scheduler.running
+        queues = self._scheduler.queues
+        missing = sum([request.num_missing_tokens for request in queues.running])
         return EngineLoad(
-            running_requests=len(running),
-            waiting_requests=len(waiting),
-            queued_tokens=sum(request.num_missing_tokens for request in (*running, *waiting)),
+            running_requests=len(queues.running),
+            waiting_requests=len(queues.waiting),
+            queued_tokens=missing + queues.num_waiting_tokens,
             kv_blocks_total=self._blocks.num_blocks,
             kv_blocks_used=self._blocks.num_used,
-            **dataclasses.asdict(self._scheduler.counters),
+            **msgspec.structs.asdict(self._scheduler.counters),
         )
 
     def check_integrity(self) -> None:
         """Raises IntegrityError where the books of the engine contradict each other."""
-        self._scheduler.check_integrity()
+        self._scheduler.check_integrity(self._in_flight and self._in_flight.step)
 
     def _check_length(self, num_prompt_tokens: int) -> None:
         capacity = self._blocks.num_blocks * self._blocks.block_size
@@ -160,3 +210,14 @@ class Engine:
                 f"the prompt has {num_prompt_tokens} tokens and the KV cache of this engine holds "
                 f"{capacity}; give the engine more KV cache or shorten the prompt"
             )
+
+
+def _speculator(config: EngineConfig, vocab_size: int) -> Speculator | None:
+    if config.speculation == "off":
+        return None
+    return Speculator(
+        NGramDrafter(),
+        vocab_size=vocab_size,
+        num_draft_tokens=config.num_draft_tokens,
+        row_cost=ROW_COST[config.device.partition(":")[0]],
+    )

@@ -91,7 +91,7 @@ class RequestOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading of the engine's state; the fields of `rostra.v1.GetLoadResponse`."""
+    """A reading of the engine's state; `rostra.v1.GetLoadResponse` has fields of the same names."""
 
     running_requests: int = 0
     waiting_requests: int = 0
@@ -104,3 +104,7 @@ class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     generated_tokens: int = 0
     finished_requests: int = 0
+    draft_tokens: int = 0
+    """Guessed and verified."""
+    accepted_draft_tokens: int = 0
+    """Those of `draft_tokens` that were right: tokens that cost no step of their own."""

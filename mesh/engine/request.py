@@ -9,6 +9,8 @@ from rostra.mesh.engine.blocks import BlockTable
 from rostra.mesh.engine.messages import (
     EngineRequest,
     FinishReason,
+    OutputToken,
+    RequestOutput,
     SamplingParams,
     TokenLogprobs,
 )
@@ -28,17 +30,25 @@ class Request:
     id: str
     sampling: SamplingParams
     token_ids: list[int]
-    """The prompt, and what was generated after it."""
+    """The prompt, and what was generated after it, as far as its values are on the host."""
     num_prompt_tokens: int
-    arrival: int
-    """Counts up over all requests of an engine."""
-    priority: int = 0
+    rank: tuple[int, int]
+    """Priority and arrival, which counts up over all requests of an engine. Lower goes first, and
+    is preempted last."""
+    max_num_tokens: int
+    """Prompt and output together, where the request ends with LENGTH."""
+    needs_history: bool
+    """Whether sampling reads the values of all earlier tokens on the host."""
     deadline: float | None = None
     cache_salt: str = ""
     status: Status = Status.WAITING
     table: BlockTable = field(default_factory=BlockTable)
     num_computed_tokens: int = 0
-    """Leading tokens whose keys and values are in the blocks."""
+    """Leading tokens whose keys and values are in the blocks, or will be when the steps launched
+    so far are done."""
+    num_pending_tokens: int = 0
+    """Tokens that steps in flight sample, at least one in each: they count, but their values are
+    not known yet."""
     num_cached_tokens: int | None = None
     """Prompt tokens found in the prefix cache when it first ran."""
     prompt_logprobs: list[TokenLogprobs | None] = field(default_factory=lambda: [None])
@@ -47,35 +57,38 @@ class Request:
     """Whether an output has left the engine."""
 
     @classmethod
-    def of(cls, request: EngineRequest, arrival: int) -> Request:
+    def of(cls, request: EngineRequest, arrival: int, max_model_len: int) -> Request:
+        num_prompt_tokens = len(request.prompt_token_ids)
+        sampling = request.sampling
         return cls(
             id=request.request_id,
-            sampling=request.sampling,
+            sampling=sampling,
             token_ids=list(request.prompt_token_ids),
-            num_prompt_tokens=len(request.prompt_token_ids),
-            arrival=arrival,
-            priority=request.priority,
+            num_prompt_tokens=num_prompt_tokens,
+            rank=(request.priority, arrival),
+            max_num_tokens=min(num_prompt_tokens + sampling.max_tokens, max_model_len),
+            needs_history=(
+                sampling.repetition_penalty != 1
+                or sampling.frequency_penalty != 0
+                or sampling.presence_penalty != 0
+            ),
             deadline=request.deadline,
             cache_salt=request.cache_salt,
         )
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Lower goes first, and is preempted last."""
-        return self.priority, self.arrival
-
-    @property
     def num_tokens(self) -> int:
-        return len(self.token_ids)
-
-    @property
-    def num_output_tokens(self) -> int:
-        return len(self.token_ids) - self.num_prompt_tokens
+        return len(self.token_ids) + self.num_pending_tokens
 
     @property
     def num_missing_tokens(self) -> int:
-        """Tokens known but not computed yet."""
-        return len(self.token_ids) - self.num_computed_tokens
+        """Tokens, known or pending, that no step computes yet."""
+        return len(self.token_ids) + self.num_pending_tokens - self.num_computed_tokens
+
+    @property
+    def ends_with_pending(self) -> bool:
+        """Whether a token in flight is the last one by length, whatever its value."""
+        return len(self.token_ids) + self.num_pending_tokens >= self.max_num_tokens
 
     @property
     def lacks_prompt_logprobs(self) -> bool:
@@ -88,10 +101,32 @@ class Request:
         """Takes in what a chunk from token `start` on predicted, less what is known already."""
         self.prompt_logprobs += tokens[len(self.prompt_logprobs) - (start + 1) :]
 
-    def finish_reason(self, max_model_len: int) -> FinishReason | None:
-        """Whether the newest token is the last one."""
+    def finish_reason(self) -> FinishReason | None:
+        """Whether the newest known token is the last one."""
         if self.token_ids[-1] in self.sampling.stop_token_ids:
             return FinishReason.STOP
-        if self.num_output_tokens >= self.sampling.max_tokens or self.num_tokens >= max_model_len:
+        if len(self.token_ids) >= self.max_num_tokens:
             return FinishReason.LENGTH
         return None
+
+    def output(
+        self,
+        tokens: list[OutputToken],
+        finish: FinishReason | None = None,
+        error: str | None = None,
+    ) -> RequestOutput:
+        """What to tell of the newest tokens; the first one tells of the prompt too."""
+        if self.answered and finish is None:
+            return RequestOutput(request_id=self.id, tokens=tokens)
+        first, self.answered = not self.answered, True
+        asked = self.sampling.prompt_logprobs is not None
+        complete = asked and not self.lacks_prompt_logprobs
+        return RequestOutput(
+            request_id=self.id,
+            tokens=tokens,
+            finish=finish,
+            stop_token_id=tokens[-1].id if finish is FinishReason.STOP else None,
+            error=error,
+            num_cached_tokens=(self.num_cached_tokens or 0) if first else None,
+            prompt_logprobs=self.prompt_logprobs if first and complete else None,
+        )

@@ -71,7 +71,11 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         self, request: control_pb2.GetLoadRequest, context: Context
     ) -> control_pb2.GetLoadResponse:
         reading = msgspec.structs.asdict(self._engine.load)
-        return control_pb2.GetLoadResponse(**reading, draining=self._running.draining)
+        known = control_pb2.GetLoadResponse.DESCRIPTOR.fields_by_name
+        return control_pb2.GetLoadResponse(
+            **{name: value for name, value in reading.items() if name in known},
+            draining=self._running.draining,
+        )
 
     @with_status
     async def Abort(

@@ -40,6 +40,8 @@ COUNTERS = (
     "prompt_tokens",
     "generated_tokens",
     "finished_requests",
+    "draft_tokens",
+    "accepted_draft_tokens",
 )
 
 REFUSALS: dict[wire.Refusal, type[Exception]] = {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
-from engine_harness import ALPHABET, END, FAULT, Harness
+from engine_harness import ALPHABET, END, FAULT, Harness, SometimesRight
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,13 +19,36 @@ from hypothesis.stateful import (
 )
 
 from rostra.mesh.engine.admission import PromptTooLongError, QueueFullError
+from rostra.mesh.engine.drafter import Drafter
+from rostra.mesh.engine.ngram import NGramDrafter
 
-HISTORIES = 3000
-SHARDS = 6
+HISTORIES = 1500
+SHARDS = 3
 
 
-def random_harness(rng: random.Random) -> Harness:
+@dataclass(frozen=True)
+class Mode:
+    """A loop of the engine, and what guesses for it."""
+
+    overlaps: bool
+    drafter: Callable[[int], Drafter] | None = None
+
+
+MODES = {
+    "plain": Mode(False),
+    "overlapped": Mode(True),
+    "plain-ngram": Mode(False, lambda seed: NGramDrafter()),
+    "overlapped-ngram": Mode(True, lambda seed: NGramDrafter()),
+    "plain-guesses": Mode(False, SometimesRight),
+    "overlapped-guesses": Mode(True, SometimesRight),
+}
+
+
+def random_harness(rng: random.Random, mode: Mode) -> Harness:
     return Harness(
+        overlaps=mode.overlaps,
+        drafter=mode.drafter and mode.drafter(rng.randint(0, 1000)),
+        num_draft_tokens=rng.randint(1, 4),
         num_blocks=rng.randint(1, 12),
         block_size=rng.randint(1, 4),
         max_model_len=rng.randint(4, 40),
@@ -51,6 +76,7 @@ def add_random(harness: Harness, rng: random.Random, request_id: str) -> bool:
             stop_token_ids=frozenset({END} if rng.random() < 0.3 else ()),
             prompt_logprobs=0 if rng.random() < 0.15 else None,
             temperature=FAULT if rng.random() < 0.05 else 1.0,
+            repetition_penalty=2.0 if rng.random() < 0.1 else 1.0,
         )
     except (PromptTooLongError, QueueFullError):
         return False
@@ -58,11 +84,12 @@ def add_random(harness: Harness, rng: random.Random, request_id: str) -> bool:
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_random_histories(shard: int) -> None:
-    preemptions = hits = 0
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_random_histories(mode: Mode, shard: int) -> None:
+    preemptions = hits = accepted = 0
     for seed in range(shard, HISTORIES, SHARDS):
         rng = random.Random(seed)
-        harness = random_harness(rng)
+        harness = random_harness(rng, mode)
         for number in range(rng.randint(5, 40)):
             event = rng.random()
             if event < 0.4:
@@ -78,12 +105,16 @@ def test_random_histories(shard: int) -> None:
         load = harness.engine.load()
         preemptions += load.preemptions
         hits += load.prefix_cache_hit_tokens
+        accepted += load.accepted_draft_tokens
     assert preemptions > HISTORIES / SHARDS / 10, "the histories preempt too little to prove much"
     assert hits > HISTORIES / SHARDS / 10, "the histories share too little to prove much"
+    assert (accepted > HISTORIES / SHARDS / 10) == (mode.drafter is not None)
 
 
 class EngineMachine(RuleBasedStateMachine):
     """The same events, but chosen so that a failure shrinks to a short history."""
+
+    mode = Mode(False)
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,6 +133,8 @@ class EngineMachine(RuleBasedStateMachine):
             max_model_len=30,
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=budget,
+            overlaps=self.mode.overlaps,
+            drafter=self.mode.drafter and self.mode.drafter(0),
         )
 
     @rule(
@@ -153,8 +186,9 @@ class EngineMachine(RuleBasedStateMachine):
         self.harness.check_answers()
 
 
-def test_chosen_histories() -> None:
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_chosen_histories(mode: Mode) -> None:
     run_state_machine_as_test(
-        EngineMachine,
-        settings=settings(max_examples=150, stateful_step_count=30, deadline=None),
+        type("Machine", (EngineMachine,), {"mode": mode}),
+        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
     )
