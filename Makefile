@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint stubs bench clean
+.PHONY: install install-dev up test lint stubs bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -48,8 +48,12 @@ stubs: install-dev
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
 
+# A few minutes. ARGS='--label before' keeps the results for the page that bench-report makes.
 bench: install-dev
-	$(BIN)/python -m benchmarks.short
+	$(BIN)/python -m benchmarks.short $(ARGS)
+
+bench-report: install-dev
+	$(BIN)/python -m benchmarks.report
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

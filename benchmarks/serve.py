@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import aiohttp
 import numpy as np
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.load import Client, Outcome, Shape, closed_loop, open_loop
-from benchmarks.machine import describe
+from benchmarks.results import Result, Row
 
 PERCENTILES = (50, 95, 99)
 
@@ -64,6 +63,30 @@ def median_run(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The run whose throughput is the median of the repeats (the lower of two middles)."""
     ordered = sorted(runs, key=lambda run: run["tokens_per_second"])
     return ordered[(len(ordered) - 1) // 2]
+
+
+def rows_of(runs: Mapping[str, Sequence[dict[str, Any]]]) -> list[Row]:
+    """The median run of each load, with all its runs; latencies in milliseconds."""
+    rows = []
+    for name, repeats in runs.items():
+        run = median_run(repeats)
+        speeds = [each["tokens_per_second"] for each in repeats]
+        row: Row = {
+            "load": name,
+            "tok_per_s": run["tokens_per_second"],
+            "req_per_s": run["requests_per_second"],
+        }
+        for what, short in (("time_to_first_token", "first"), ("inter_token_latency", "gap")):
+            for point in ("p50", "p95"):
+                if run[what]:
+                    row[f"{short}_ms_{point}"] = run[what][point] * 1000
+        row["failed"] = sum(each["failed"] for each in repeats)
+        row["repeats"] = len(repeats)
+        row["spread"] = (
+            (max(speeds) - min(speeds)) / run["tokens_per_second"] if min(speeds) else 0.0
+        )
+        rows.append(row | {"runs": list(repeats)})
+    return rows
 
 
 async def first_model(url: str) -> str:
@@ -150,6 +173,7 @@ def main(
     api_key: Annotated[str | None, typer.Option(envvar="OPENAI_API_KEY")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds a request may take.")] = 600.0,
     json: Annotated[Path | None, typer.Option(help="Write everything measured here.")] = None,
+    label: Annotated[str, typer.Option(help="Tells this run from others, as in: before.")] = "",
 ) -> None:
     """Measure throughput and latency of an OpenAI-compatible server."""
     loads = [("streams", float(n)) for n in streams or ()] + [("rate", r) for r in rate or ()]
@@ -173,9 +197,9 @@ def main(
         raise typer.BadParameter(f"{url}: {error}", param_hint="--url") from error
     show(runs)
     if json:
-        settings = {"url": url, "requests": requests, "repeats": repeats, **asdict(shape)}
-        document = {"machine": describe(), "settings": settings, "runs": runs}
-        json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        settings = {"url": url, "streams": streams, "rate": rate, "requests": requests}
+        settings |= {"repeats": repeats, **asdict(shape)}
+        Result("serve", settings, rows_of(runs), label).write(json)
     if any(run["failed"] for repeats_ in runs.values() for run in repeats_):
         raise typer.Exit(1)
 
