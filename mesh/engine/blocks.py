@@ -96,9 +96,9 @@ class BlockManager:
         All or nothing: a table that cannot grow far enough does not grow.
         """
         count = self.num_lacking(table, num_tokens)
-        if count == 0:
+        if not count:
             return []
-        if count > len(self._free):
+        if count > self.num_free:
             return None
         taken = [self._take() for _ in range(count)]
         table.blocks += taken
@@ -106,7 +106,10 @@ class BlockManager:
 
     def num_lacking(self, table: BlockTable, num_tokens: int) -> int:
         """Blocks that the table has too few to hold `num_tokens`."""
-        return max(-(-num_tokens // self.block_size) - len(table.blocks), 0)
+        held = len(table.blocks)
+        if num_tokens <= held * self.block_size:
+            return 0
+        return self._num_blocks_for(num_tokens) - held
 
     def remember(self, table: BlockTable, token_ids: Sequence[int], num_tokens: int) -> None:
         """Enters the blocks that the first `num_tokens` tokens fill into the prefix cache.
@@ -116,7 +119,7 @@ class BlockManager:
 
         Of equal blocks, filled by requests that ran at the same time, the first one is found.
         """
-        if not self._prefix_caching:
+        if num_tokens < (table.num_known + 1) * self.block_size or not self._prefix_caching:
             return
         for index in range(table.num_known, num_tokens // self.block_size):
             key = self._key(table.parent, token_ids, index)
@@ -172,6 +175,9 @@ class BlockManager:
                 _expect(
                     self._cached.get(block.key) is block,
                     f"block {block.id} cannot be found by its key",
+                )
+                _expect(
+                    len(block.key[1]) == self.block_size, f"block {block.id} is cached half full"
                 )
         cached = [block for block in self._blocks if block.key is not None]
         _expect(

@@ -53,3 +53,8 @@ def _check_running(request: Request, blocks: BlockManager) -> None:
     known = min(request.num_computed_tokens, len(request.token_ids))
     if request.table.num_known * blocks.block_size > known:
         raise IntegrityError(f"request {request.id} shares tokens that are not known")
+    for index, block in enumerate(request.table.blocks):
+        start = index * blocks.block_size
+        tokens = tuple(request.token_ids[start : start + blocks.block_size])
+        if block.key is not None and block.key[1] != tokens:
+            raise IntegrityError(f"block {block.id} is cached as what it does not hold")

@@ -135,11 +135,12 @@ class Scheduler:
             index += 1
             if request.ends_with_pending:
                 continue
-            count = min(request.num_missing_tokens, budget)
+            missing = request.num_missing_tokens
+            count = min(missing, budget)
             new_block_ids = self._make_room(request, request.num_computed_tokens + count)
             if new_block_ids is None:
                 break
-            self._schedule(step, request, count, new_block_ids)
+            self._schedule(step, request, count, count == missing, new_block_ids)
             budget -= count
         return budget
 
@@ -181,21 +182,24 @@ class Scheduler:
                     request.sampling,
                 )
             )
-            count = min(request.num_missing_tokens, budget)
-            self._schedule(step, request, count, [block.id for block in table.blocks])
+            missing = request.num_missing_tokens
+            count = min(missing, budget)
+            block_ids = [block.id for block in table.blocks]
+            self._schedule(step, request, count, count == missing, block_ids)
             budget -= count
         return budget
 
-    def _schedule(self, step: Step, request: Request, count: int, new_block_ids: list[int]) -> None:
-        samples = count == request.num_missing_tokens
-        step.plan.scheduled.append(
-            ScheduledRequest(request.id, request.num_computed_tokens, count, new_block_ids)
-        )
+    def _schedule(
+        self, step: Step, request: Request, count: int, samples: bool, new_block_ids: list[int]
+    ) -> None:
+        start = request.num_computed_tokens
+        step.plan.scheduled.append(ScheduledRequest(request.id, start, count, new_block_ids))
         step.parts.append((request, samples))
-        request.num_computed_tokens += count
-        request.num_pending_tokens += samples
+        request.num_computed_tokens = start + count
         # Now, not after the step, so that requests that arrive together share a prompt too.
         self._remember(request)
+        if samples:
+            request.num_pending_tokens += 1
 
     def _add_drafts(self, step: Step, speculator: Speculator, budget: int) -> None:
         """Gives drafts what the step has left, where that takes nothing from anybody."""
@@ -263,7 +267,6 @@ class Scheduler:
             request.num_computed_tokens += num_accepted
             self._count_drafts(request, num_drafts, num_accepted)
         if reason is None:
-            self._remember(request)
             self._outputs.append(request.output(tokens))
         else:
             self._finish(request, reason, tokens, error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from engine_harness import VOCAB_SIZE, Harness
+from checking_runner import VOCAB_SIZE
+from engine_harness import Harness
 
 from rostra.mesh.engine.admission import (
     DuplicateRequestError,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from engine_harness import ALPHABET, END, FAULT, Harness, SometimesRight
+from checking_runner import ALPHABET, END, FAULT
+from engine_harness import Harness, SometimesRight
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,7 +23,7 @@ from rostra.mesh.engine.admission import PromptTooLongError, QueueFullError
 from rostra.mesh.engine.drafter import Drafter
 from rostra.mesh.engine.ngram import NGramDrafter
 
-HISTORIES = 1500
+HISTORIES = 900
 SHARDS = 3
 
 
@@ -52,7 +53,7 @@ def random_harness(rng: random.Random, mode: Mode) -> Harness:
         num_blocks=rng.randint(1, 12),
         block_size=rng.randint(1, 4),
         max_model_len=rng.randint(4, 40),
-        max_num_seqs=rng.randint(1, 6),
+        max_num_seqs=rng.randint(1, 8),
         max_num_batched_tokens=rng.randint(1, 16),
         max_waiting_requests=rng.randint(0, 8),
         prefix_caching=rng.random() < 0.8,
@@ -190,5 +191,5 @@ class EngineMachine(RuleBasedStateMachine):
 def test_chosen_histories(mode: Mode) -> None:
     run_state_machine_as_test(
         type("Machine", (EngineMachine,), {"mode": mode}),
-        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=40, stateful_step_count=30, deadline=None),
     )

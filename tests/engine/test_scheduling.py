@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from engine_harness import FAULT, Harness
+from checking_runner import FAULT
+from engine_harness import Harness
 
 from rostra.mesh.engine.messages import FinishReason
 
