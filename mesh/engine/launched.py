@@ -20,6 +20,12 @@ class Awaited:
     position: int
     """Of the first of them in the request."""
     draft_token_ids: Sequence[int]
+    end: int
+    """Behind the last of the request's tokens among those of the step."""
+
+    @property
+    def num_sampled(self) -> int:
+        return len(self.draft_token_ids) + 1
 
 
 def accept(
@@ -63,8 +69,7 @@ class LaunchedStep:
         tokens = iter(self.sample.result())
         found: list[SampledToken] = []
         for awaited in self.awaited:
-            drafts = awaited.draft_token_ids
-            kept = accept(list(islice(tokens, len(drafts) + 1)), drafts)
+            kept = accept(list(islice(tokens, awaited.num_sampled)), awaited.draft_token_ids)
             chosen = [token.token_id for token in kept if token.error is None]
             self.requests.settle(awaited.state, awaited.position, chosen)
             found += kept

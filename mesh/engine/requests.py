@@ -17,6 +17,17 @@ PENDING = -1
 _NO_ROW = -1
 
 
+@dataclass(frozen=True)
+class RunnerLimits:
+    """The largest step that can come."""
+
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    num_draft_tokens: int = 0
+    """The most behind one token; 0 where nothing is guessed."""
+
+
 @dataclass(slots=True)
 class RequestState:
     """Where a request stands in the tables, and how much of its row is filled."""
@@ -48,6 +59,8 @@ class StepInput:
     token_ids: npt.NDArray[np.int64]
     """[T], PENDING where only the device knows."""
     layout: StepLayout
+    is_decode: bool
+    """Whether each request computes its last token, and drafts, and nothing else."""
 
 
 class RequestTable:
@@ -57,12 +70,12 @@ class RequestTable:
     number of its tokens.
     """
 
-    def __init__(self, max_num_seqs: int, max_model_len: int, block_size: int) -> None:
+    def __init__(self, limits: RunnerLimits, block_size: int) -> None:
         self._block_size = block_size
-        max_blocks = -(-max_model_len // block_size)
-        self._token_ids = np.zeros((max_num_seqs, max_model_len), dtype=np.int64)
-        self._block_ids = np.zeros((max_num_seqs, max_blocks), dtype=np.int32)
-        self._free_rows = list(reversed(range(max_num_seqs)))
+        num_rows, max_blocks = limits.max_num_seqs, -(-limits.max_model_len // block_size)
+        self._token_ids = np.zeros((num_rows, limits.max_model_len), dtype=np.int64)
+        self._block_ids = np.zeros((num_rows, max_blocks), dtype=np.int32)
+        self._free_rows = list(reversed(range(num_rows)))
         self._states: dict[str, RequestState] = {}
 
     def __getitem__(self, request_id: str) -> RequestState:
@@ -118,7 +131,7 @@ class RequestTable:
         that do not follow its last token, or follow one that is not on the host yet.
         """
         states = [self._states[part.request_id] for part in scheduled]
-        num_drafts = 0
+        num_drafts, is_decode = 0, True
         for part, state in zip(scheduled, states, strict=True):
             if part.new_block_ids:
                 end = state.num_blocks + len(part.new_block_ids)
@@ -126,6 +139,7 @@ class RequestTable:
                 state.num_blocks = end
             known = part.num_computed_tokens + part.num_new_tokens
             drafts = part.draft_token_ids
+            is_decode &= part.num_new_tokens == 1 and known == state.num_tokens
             if known > state.num_tokens or (drafts and known != state.num_known_tokens):
                 raise ValueError(
                     f"{known} tokens and {len(drafts)} drafts of request {part.request_id} are "
@@ -160,4 +174,5 @@ class RequestTable:
             block_table=self._block_ids[rows, :num_blocks],
             block_size=self._block_size,
         )
-        return StepInput(states, rows, self._token_ids[token_rows, positions], layout)
+        token_ids = self._token_ids[token_rows, positions]
+        return StepInput(states, rows, token_ids, layout, is_decode)

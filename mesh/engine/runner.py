@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,27 +12,22 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.device import device_name
+from rostra.mesh.engine.graphs import Capture, DecodeGraphs
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
 from rostra.mesh.engine.plan import ScheduledRequest, StepPlan, StepResult
-from rostra.mesh.engine.requests import PENDING, RequestState, RequestTable, StepInput
+from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.engine.transfer import upload
+from rostra.mesh.engine.warm_up import graph_plans, warm_up_plans
 from rostra.mesh.models import Model
 from rostra.mesh.ops import StepLayout
 
+log = logging.getLogger(__name__)
+
 _LOGIT_ROWS = 256
 """Prompt positions whose logits are held at once."""
-
-
-@dataclass(frozen=True)
-class RunnerLimits:
-    """The largest step that can come."""
-
-    max_model_len: int
-    max_num_seqs: int
-    max_num_batched_tokens: int
 
 
 @dataclass(frozen=True)
@@ -56,13 +53,17 @@ class Runner:
         cache: KVCache,
         limits: RunnerLimits,
         sampler: Sampler | None = None,
+        capture: Capture | None = None,
     ) -> None:
+        """`capture` records the decode steps in `warm_up`; without it nothing is recorded."""
         self._model = model
         self._cache = cache
         self._limits = limits
         self._sampler = sampler or Sampler()
         self._device = cache.layers[0][0].device
-        self._requests = RequestTable(limits.max_num_seqs, limits.max_model_len, cache.block_size)
+        self._capture = capture
+        self._graphs: DecodeGraphs | None = None
+        self._requests = RequestTable(limits, cache.block_size)
         self._last_sampled = torch.zeros(
             limits.max_num_seqs, dtype=torch.int64, device=self._device
         )
@@ -108,34 +109,64 @@ class Runner:
         for request in plan.new:
             self._requests.add(request)
         step = self._requests.lay_out(plan.scheduled)
-        hidden = self._model(self._token_ids(step), step.layout, self._cache.layers)
-        starts = step.layout.query_start.tolist()
-        # Before the samples are expected, which count as tokens from then on.
-        prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, starts, hidden)
-        awaited, sample = self._launch_sample(plan.scheduled, step, starts, hidden)
+        awaited = [
+            Awaited(state, state.num_tokens, part.draft_token_ids, end)
+            for part, state, end in zip(
+                plan.scheduled, step.states, step.layout.query_start[1:].tolist(), strict=True
+            )
+            if part.num_computed_tokens + part.num_new_tokens == state.num_tokens
+        ]
+        logits = self._graphs.replay(step) if self._graphs is not None else None
+        prompt_logprobs: list[tuple[str, list[PendingLogprobs]]] = []
+        if logits is None:
+            hidden = self._model(self._token_ids(step), step.layout, self._cache.layers)
+            prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, hidden)
+            logits = self._logits(step, hidden, awaited)
+        sample = self._launch_sample(logits, awaited) if logits is not None else None
         return LaunchedStep(self._requests, awaited, sample, prompt_logprobs)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
-        """Computes steps of every size that can come, so that no kernel is compiled while serving.
+        """Computes steps of every kind that can come, and records the graphs.
 
-        Nothing is compiled for a CPU, so there it returns at once. Overwrites the first block.
+        Nothing is compiled for a CPU, so there it computes nothing. Overwrites the first block.
         """
-        if self._device.type == "cpu":
-            return
-        for layout in self._warm_up_layouts():
-            token_ids = torch.zeros(len(layout.positions), dtype=torch.int64, device=self._device)
-            hidden = self._model(token_ids, layout, self._cache.layers)
-            self._model.logits(hidden[: len(layout.seq_lens)])
+        started = time.monotonic()
+        if self._device.type != "cpu":
+            self._run_and_drop(warm_up_plans(self._limits, self.block_size))
+        taken = 0
+        if self._capture is not None:
+            before = self._free_bytes()
+            self._graphs = DecodeGraphs(
+                self._model,
+                self._cache.layers,
+                self._last_sampled,
+                self._limits,
+                self.block_size,
+                self._capture,
+            )
+            sizes = self._graphs.sizes
+            self._run_and_drop(graph_plans(self._limits, sizes.plain, self.block_size))
+            taken = before - self._free_bytes()
+        if self._device.type != "cpu":
+            log.info(
+                "warmed up in %.1f s; %d graphs of decode steps take %.0f MiB",
+                time.monotonic() - started,
+                len(self._graphs.sizes) if self._graphs is not None else 0,
+                taken / 2**20,
+            )
 
-    def _warm_up_layouts(self) -> Iterator[StepLayout]:
-        limits, block_size = self._limits, self.block_size
-        longest = min(limits.max_num_batched_tokens, limits.max_model_len)
-        for num_tokens in _doubling(2, longest):
-            yield dummy_layout(1, num_tokens, num_tokens, block_size)
-        for num_seqs in _doubling(1, min(limits.max_num_seqs, limits.max_num_batched_tokens)):
-            for seq_len in _doubling(block_size, limits.max_model_len):
-                yield dummy_layout(num_seqs, 1, seq_len, block_size)
+    def _run_and_drop(self, plans: Iterator[StepPlan]) -> None:
+        for plan in plans:
+            self.launch(plan).result()
+            for request in plan.new:
+                self._requests.remove(request.request_id)
+
+    def _free_bytes(self) -> int:
+        if self._device.type != "cuda":
+            return 0
+        torch.cuda.empty_cache()
+        return torch.cuda.mem_get_info(self._device)[0]
 
     def _token_ids(self, step: StepInput) -> Tensor:
         """[T] on the device, those among them that only the device knows."""
@@ -148,40 +179,32 @@ class Runner:
             token_ids[at] = self._last_sampled[rows].clamp_(min=0)
         return token_ids
 
-    def _launch_sample(
-        self,
-        scheduled: Sequence[ScheduledRequest],
-        step: StepInput,
-        starts: list[int],
-        hidden: Tensor,
-    ) -> tuple[list[Awaited], PendingSample | None]:
-        """Starts choosing the next token of each request that has caught up."""
-        awaited: list[Awaited] = []
-        rows: list[SamplingRow] = []
-        places: list[tuple[int, int]] = []
-        for part, state, end in zip(scheduled, step.states, starts[1:], strict=True):
-            if part.num_computed_tokens + part.num_new_tokens < state.num_tokens:
-                continue
-            drafts = part.draft_token_ids
-            awaited.append(Awaited(state, state.num_tokens, drafts))
-            rows += self._sampling_rows(state, len(drafts))
-            places += [(at, state.row) for at in range(end - 1 - len(drafts), end)]
+    def _logits(self, step: StepInput, hidden: Tensor, awaited: Sequence[Awaited]) -> Tensor | None:
+        """Of the tokens behind which one is sampled: last ones and drafts. None where none is."""
+        if step.is_decode:
+            return self._model.logits(hidden)
         if not awaited:
-            return [], None
-        at, table_rows = upload(np.array(places, dtype=np.int64).T.copy(), self._device)
-        logits = self._model.logits(hidden if len(places) == len(hidden) else hidden[at])
+            return None
+        places = [at for one in awaited for at in range(one.end - one.num_sampled, one.end)]
+        return self._model.logits(hidden[upload(np.array(places, np.int64), self._device)])
+
+    def _launch_sample(self, logits: Tensor, awaited: Sequence[Awaited]) -> PendingSample:
+        rows = [row for one in awaited for row in self._sampling_rows(one)]
         sample = self._sampler.launch(logits, rows)
-        # Where drafts are verified, this is read by nobody: their number decides what comes next.
-        self._last_sampled.index_copy_(0, table_rows, sample.token_ids)
+        # Behind drafts this is read by nobody: how many are right decides what comes next.
+        table_rows = [one.state.row for one in awaited for _ in range(one.num_sampled)]
+        index = upload(np.array(table_rows, np.int64), self._device)
+        self._last_sampled.index_copy_(0, index, sample.token_ids)
         for one in awaited:
             if not one.draft_token_ids:
                 self._requests.expect(one.state)
-        return awaited, sample
+        return sample
 
-    def _sampling_rows(self, state: RequestState, num_drafts: int) -> Iterator[SamplingRow]:
+    def _sampling_rows(self, awaited: Awaited) -> Iterator[SamplingRow]:
         """One for the token behind the last one, and one for that behind each draft."""
+        state = awaited.state
         in_flight = self._in_flight[state.row] if state.is_pending else None
-        for count in range(num_drafts + 1):
+        for count in range(awaited.num_sampled):
             yield SamplingRow(
                 state.request_id,
                 state.sampling,
@@ -194,11 +217,12 @@ class Runner:
         self,
         scheduled: Sequence[ScheduledRequest],
         step: StepInput,
-        starts: list[int],
         hidden: Tensor,
     ) -> list[tuple[str, list[PendingLogprobs]]]:
         found = []
-        for part, state, start in zip(scheduled, step.states, starts, strict=False):
+        for part, state, start in zip(
+            scheduled, step.states, step.layout.query_start, strict=False
+        ):
             count = state.sampling.prompt_logprobs
             first = part.num_computed_tokens + 1
             if count is None or first >= state.num_prompt_tokens:
@@ -209,7 +233,7 @@ class Runner:
             pieces = []
             for offset in range(0, len(predicted), _LOGIT_ROWS):
                 token_ids = predicted[offset : offset + _LOGIT_ROWS].copy()
-                begin = start + offset
+                begin = int(start) + offset
                 logits = self._model.logits(hidden[begin : begin + len(token_ids)])
                 token_ids_there = upload(token_ids, self._device)
                 pieces.append(PendingLogprobs.launch(logits, token_ids_there, count))
@@ -229,11 +253,3 @@ def dummy_layout(num_seqs: int, query_len: int, seq_len: int, block_size: int) -
         block_table=np.zeros((num_seqs, -(-seq_len // block_size)), dtype=np.int32),
         block_size=block_size,
     )
-
-
-def _doubling(first: int, last: int) -> Iterator[int]:
-    """first, 2 * first, ... and last."""
-    while first < last:
-        yield first
-        first *= 2
-    yield last

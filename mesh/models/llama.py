@@ -110,16 +110,24 @@ class LlamaForCausalLM(nn.Module):
                 module.pack(self._ops)
         if self.output is None:
             self._tied_output = self._ops.linear(self.embedding.weight, None, sensitive=True)
+        self.embedding.compact()
         self._cos, self._sin = rotary_tables(
             self.config.rope, self.config.head_dim, max_model_len, device
         )
 
+    def step_buffers(self, **sizes: int) -> Any:
+        """The inputs of a step of these sizes at addresses that a graph can keep; `forward` takes
+        them in place of a layout. Where the operations have such: see `TritonOps.buffers`."""
+        ops: Any = self._ops
+        return ops.buffers(self._cos, self._sin, **sizes)
+
     def forward(
-        self, token_ids: Tensor, layout: StepLayout, caches: Sequence[LayerCache]
+        self, token_ids: Tensor, layout: StepLayout | Any, caches: Sequence[LayerCache]
     ) -> Tensor:
         """Last hidden states [T, hidden_size] of `token_ids`, int64 [T], laid out by `layout`.
 
-        Writes their keys and values to `caches`, one for each layer.
+        Writes their keys and values to `caches`, one for each layer. `layout` may be what
+        `step_buffers` made.
         """
         step = self._ops.prepare(layout, self._cos, self._sin)
         x = self.embedding(token_ids)
@@ -128,8 +136,9 @@ class LlamaForCausalLM(nn.Module):
             x = layer(x, residual, cache, step)
         return self.norm(x, residual)
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """float32 [n, vocab_size] of hidden states [n, hidden_size]."""
+    def logits(self, hidden: Tensor, out: Tensor | None = None) -> Tensor:
+        """float32 [n, vocab_size] of hidden states [n, hidden_size]; in `out` where it is given."""
         output = self._tied_output if self.output is None else self.output
         assert output is not None
-        return output(hidden).float()
+        logits = output(hidden)
+        return logits.float() if out is None else out.copy_(logits)

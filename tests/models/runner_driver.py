@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.graphs import Capture
+from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import (
     NewRequest,
@@ -17,7 +21,9 @@ from rostra.mesh.engine.plan import (
     StepPlan,
     StepResult,
 )
+from rostra.mesh.engine.requests import RunnerLimits
 from rostra.mesh.engine.runner import Runner
+from rostra.mesh.models import load_model
 
 MAX_MODEL_LEN = 64
 BLOCK_SIZE = 16
@@ -39,6 +45,18 @@ def make_runner(folder: Path, sampler: Any = None, ops: Any = None, **settings: 
     }
     config = EngineConfig(model_path=str(folder), **(defaults | settings))
     return build_runner(config, sampler=sampler, ops=ops)
+
+
+def make_graph_runner(
+    folder: Path, ops: Any, sampler: Any, capture: Capture | None, device: str = "cpu"
+) -> Runner:
+    """With room for a draft, and `capture` in place of the device's own."""
+    where = torch.device(device)
+    limits = RunnerLimits(MAX_MODEL_LEN, 4, 128, num_draft_tokens=1)
+    model = load_model(folder, where, torch.float32, max_model_len=MAX_MODEL_LEN, ops=ops)
+    shape = KVCacheShape.of(model.config, BLOCK_SIZE, torch.float32)
+    cache = KVCache.allocate(shape, 4 * BLOCKS_EACH, where)
+    return Runner(model, cache, limits, sampler, capture)
 
 
 def no_drafts(_name: str, _tokens: Sequence[int]) -> Sequence[int]:

@@ -128,10 +128,3 @@ def test_dummy_steps_can_be_computed(checkpoint, num_seqs, query_len, seq_len):
         hidden = model(torch.zeros(num_tokens, dtype=torch.int64), layout, caches)
     assert model.logits(hidden[:num_seqs]).shape == (num_seqs, VOCAB_SIZE)
     assert hidden.isfinite().all()
-
-
-def test_warm_up_covers_the_largest_steps(checkpoint):
-    folder, _ = checkpoint
-    layouts = list(make_runner(folder)._warm_up_layouts())
-    seen = {(len(x.seq_lens), int(x.query_lens.max()), int(x.seq_lens.max())) for x in layouts}
-    assert {(1, 32, 32), (1, 2, 2), (1, 1, 64), (2, 1, 16), (2, 1, 64)} <= seen
