@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rostra.mesh.engine.config import DType, EngineConfig
+from rostra.mesh.engine.config import (
+    DType,
+    EngineConfig,
+    KVCacheDType,
+    Quantization,
+    Speculation,
+)
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
@@ -36,9 +42,12 @@ class WorkerEntry(BaseModel):
     aliases: tuple[str, ...] = ()
     listen: str = DEFAULT_LISTEN
     drain_grace: float = Field(default=30.0, ge=0)
+    stall_timeout: float = Field(default=60.0, gt=0)
 
     device: str | None = None
     dtype: DType | None = None
+    quantization: Quantization | None = None
+    kv_cache_dtype: KVCacheDType | None = None
     block_size: int | None = Field(default=None, ge=1)
     num_blocks: int | None = Field(default=None, ge=1)
     kv_cache_bytes: int | None = Field(default=None, ge=1)
@@ -47,6 +56,10 @@ class WorkerEntry(BaseModel):
     max_num_batched_tokens: int | None = Field(default=None, ge=1)
     max_waiting_requests: int | None = Field(default=None, ge=0)
     prefix_caching: bool | None = None
+    speculation: Speculation | None = None
+    num_draft_tokens: int | None = Field(default=None, ge=1)
+    cuda_graphs: bool | None = None
+    overlap: bool | None = None
     num_threads: int | None = Field(default=None, ge=1)
 
     @property
@@ -56,7 +69,7 @@ class WorkerEntry(BaseModel):
         return self.name or os.path.basename(os.path.abspath(self.model)).removesuffix(".gguf")
 
     def engine_config(self, model_path: Path) -> EngineConfig:
-        own = {"model", "name", "aliases", "listen", "drain_grace"}
+        own = {"model", "name", "aliases", "listen", "drain_grace", "stall_timeout"}
         given = self.model_dump(exclude=own, exclude_none=True)
         return EngineConfig(model_path=str(model_path), **given)
 

@@ -40,7 +40,15 @@ def worker(
     ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"] | None,
-        typer.Option(help="Of weights and KV cache.", rich_help_panel=ENGINE),
+        typer.Option(help="Of computing, weights and KV cache.", rich_help_panel=ENGINE),
+    ] = None,
+    quantization: Annotated[
+        Literal["none", "int8", "int4", "fp8"] | None,
+        typer.Option(help="Of the weights: none, int8, int4 or fp8.", rich_help_panel=ENGINE),
+    ] = None,
+    kv_cache_dtype: Annotated[
+        Literal["auto", "fp8"] | None,
+        typer.Option(help="Of the KV cache. auto: --dtype.", rich_help_panel=ENGINE),
     ] = None,
     max_model_len: Annotated[
         int | None,
@@ -62,6 +70,33 @@ def worker(
         bool | None,
         typer.Option(help="Reuse the cache of shared prefixes.", rich_help_panel=ENGINE),
     ] = None,
+    speculation: Annotated[
+        Literal["off", "ngram"] | None,
+        typer.Option(
+            help="ngram: guess tokens from earlier places in the same request, and verify them.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    num_draft_tokens: Annotated[
+        int | None,
+        typer.Option(help="The most tokens guessed at once.", rich_help_panel=ENGINE),
+    ] = None,
+    cuda_graphs: Annotated[
+        bool | None,
+        typer.Option(help="GPU: replay decode steps as graphs.", rich_help_panel=ENGINE),
+    ] = None,
+    overlap: Annotated[
+        bool | None,
+        typer.Option(help="GPU: prepare a step during the one before.", rich_help_panel=ENGINE),
+    ] = None,
+    stall_timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds one step may take before the worker is NOT_SERVING; after twice that the "
+            "engine is started again.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
 ) -> None:
     """Run one gRPC worker: a model, its engine, and the Inference and Control services."""
     from rostra.mesh.cli.config import RostraConfig, WorkerEntry, checked
@@ -72,12 +107,19 @@ def worker(
         "listen": listen,
         "device": device,
         "dtype": dtype,
+        "quantization": quantization,
+        "kv_cache_dtype": kv_cache_dtype,
         "max_model_len": max_model_len,
         "kv_cache_bytes": kv_cache_bytes,
         "max_num_seqs": max_num_seqs,
         "max_num_batched_tokens": max_num_batched_tokens,
         "num_threads": num_threads,
         "prefix_caching": prefix_caching,
+        "speculation": speculation,
+        "num_draft_tokens": num_draft_tokens,
+        "cuda_graphs": cuda_graphs,
+        "overlap": overlap,
+        "stall_timeout": stall_timeout,
     }
     given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     base: dict[str, Any] = {}
@@ -114,6 +156,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         revision=folder.revision,
         engine=entry.engine_config(folder.path),
         drain_grace=entry.drain_grace,
+        stall_timeout=entry.stall_timeout,
     )
     loading = ExitStack()
     bar: ProgressTask | None = None

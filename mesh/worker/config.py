@@ -22,4 +22,5 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     drain_grace: float = 30.0
     """Seconds that running work may go on after the first signal."""
     stall_timeout: float = 60.0
-    """Seconds one step may take before the worker is NOT_SERVING."""
+    """Seconds one step may take before the worker is NOT_SERVING. After twice that the engine's
+    process is ended and started again."""

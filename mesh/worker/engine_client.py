@@ -31,6 +31,8 @@ MAX_BACKOFF = 30.0
 STEADY_AFTER = 60.0
 """An engine that was ready for this long (seconds) restarts with the first backoff again."""
 HEALTH_INTERVAL = 0.25
+END_AFTER = 2.0
+"""An engine that has stalled for this many times `stall_timeout` is ended and started again."""
 
 # The part of a reading that counts since the start of the worker, whatever died in between.
 COUNTERS = (
@@ -64,8 +66,9 @@ class EngineClient:
         command: Sequence[str] = ENGINE_COMMAND,
     ) -> None:
         """`stall_timeout`: seconds without a sign of life, or with one step, after which the
-        engine counts as unable. `on_progress(done, total)` is called while weights load, in bytes;
-        `on_health` whenever the engine became able or unable."""
+        engine counts as unable; after twice that its process is ended.
+        `on_progress(done, total)` is called while weights load, in bytes; `on_health` whenever the
+        engine became able or unable."""
         self.info: wire.EngineInfo | None = None
         """Of the engine that runs or ran last; None until the first was ready."""
         self._config = config
@@ -155,14 +158,17 @@ class EngineClient:
             return EngineUnavailableError(
                 "engine_failed", "the engine failed and is being started again"
             )
-        now = time.monotonic()
-        quiet = now - self._last_heard
-        busy = now - (self._busy_since or now)
-        if max(quiet, busy) < self._stall_timeout:
+        stalled = self._stalled_for()
+        if stalled < self._stall_timeout:
             return None
         return EngineUnavailableError(
-            "engine_stalled", f"the engine has not finished a step for {max(quiet, busy):.0f} s"
+            "engine_stalled", f"the engine has not finished a step for {stalled:.0f} s"
         )
+
+    def _stalled_for(self) -> float:
+        """Seconds since the last sign of life, or since the step began that is going on."""
+        now = time.monotonic()
+        return max(now - self._last_heard, now - (self._busy_since or now))
 
     def _forget(self, request_ids: Sequence[str]) -> None:
         for name in request_ids:
@@ -254,8 +260,23 @@ class EngineClient:
     async def _watch_health(self) -> None:
         """A stall is an absence of events, so nothing but the clock tells of it."""
         while True:
+            slept_at = time.monotonic()
             await asyncio.sleep(HEALTH_INTERVAL)
             self._report_health()
+            # Where this process was held up itself, signs of life are still to be read.
+            punctual = time.monotonic() - slept_at < 4 * HEALTH_INTERVAL
+            if self._ready and punctual and self._stalled_for() >= END_AFTER * self._stall_timeout:
+                self._end_stalled()
+
+    def _end_stalled(self) -> None:
+        self._ready = False
+        self._failure = wire.Failed(
+            f"it had not finished a step for {self._stalled_for():.0f} s: raise --stall-timeout, "
+            "or lower --max-num-batched-tokens, if its steps may take that long",
+            mendable=False,
+        )
+        if self._connection is not None:
+            self._connection.kill()
 
     def _report_health(self) -> None:
         trouble = self._trouble()

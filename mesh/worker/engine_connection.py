@@ -70,6 +70,11 @@ class EngineConnection:
                 (length,) = header.unpack(await self._reader.readexactly(header.size))
                 yield wire.decode_event(await self._reader.readexactly(length))
 
+    def kill(self) -> None:
+        """Ends a process that does not end by itself; `events` ends with it."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def close(self) -> int:
         """Ends the process. Returns its exit code, the negative number of a signal."""
         self._writer.close()

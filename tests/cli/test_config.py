@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from rostra.mesh.cli.config import RostraConfig, WorkerEntry, default_text
+from rostra.mesh.cli.config import RostraConfig, WorkerEntry, checked, default_text
+from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.errors import RostraError
 
 WORKERS = ["127.0.0.1:50051"]
@@ -42,6 +43,40 @@ def test_the_default_shows_every_setting_of_a_worker():
     # The number of blocks is the other way to say how much memory the cache may take.
     for name in set(WorkerEntry.model_fields) - {"num_blocks"}:
         assert re.search(rf"^(# )?{name} = ", default_text(), re.MULTILINE), name
+
+
+def test_settings_of_the_engine_reach_it(tmp_path):
+    settings = {
+        "quantization": "int8",
+        "kv_cache_dtype": "fp8",
+        "speculation": "ngram",
+        "num_draft_tokens": 7,
+        "cuda_graphs": False,
+        "overlap": False,
+    }
+    entry = WorkerEntry(model="a", stall_timeout=5, **settings)
+    config = entry.engine_config(tmp_path)
+    assert {name: getattr(config, name) for name in settings} == settings
+    unset = WorkerEntry(model="a").engine_config(tmp_path)
+    assert unset == EngineConfig(model_path=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"quantization": "int3"}, "quantization.*'none', 'int8', 'int4' or 'fp8'"),
+        ({"kv_cache_dtype": "int8"}, "kv_cache_dtype.*'auto' or 'fp8'"),
+        ({"speculation": "medusa"}, "speculation.*'off' or 'ngram'"),
+        ({"num_draft_tokens": 0}, "num_draft_tokens.*greater than or equal to 1"),
+        ({"stall_timeout": 0}, "stall_timeout.*greater than 0"),
+        ({"cuda_graphs": "maybe"}, "cuda_graphs.*boolean"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_one_line_with_the_choices(setting, message):
+    with pytest.raises(RostraError, match=f"^worker: {message}") as caught:
+        checked(WorkerEntry, {"model": "a"} | setting, "worker")
+    assert "\n" not in str(caught.value)
 
 
 def test_flags_win_over_the_file():

@@ -147,7 +147,9 @@ async def taken_or_failed(engine: EngineClient) -> Exception | None:
     return None
 
 
-async def test_a_step_that_never_ends_is_a_stall(tmp_path: Path):
+async def test_a_step_that_never_ends_is_a_stall_and_its_process_is_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     engine = client(
         tmp_path,
         "import time\n"
@@ -165,10 +167,18 @@ async def test_a_step_that_never_ends_is_a_stall(tmp_path: Path):
                 await asyncio.sleep(0.02)
         with pytest.raises(EngineUnavailableError, match="has not finished a step"):
             await engine.generate(REQUEST)
+        stalled = engine.pid
+        with pytest.raises(EngineUnavailableError, match="engine process died"):
+            await waiting
+        async with asyncio.timeout(30):
+            while not engine.able:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert engine.pid != stalled
+        assert "had not finished a step for" in caplog.text
+        assert "--stall-timeout" in caplog.text
     finally:
         await engine.close()
-    with pytest.raises(EngineUnavailableError, match="shutting down"):
-        await waiting
+    assert not psutil.pid_exists(stalled)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""The flags of `rostra worker`."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from rostra.mesh.cli import worker
+from rostra.mesh.cli.config import WorkerEntry
+from rostra.mesh.cli.main import app
+
+FLAGS = {
+    "--quantization": ("int4", "quantization", "int4"),
+    "--kv-cache-dtype": ("fp8", "kv_cache_dtype", "fp8"),
+    "--speculation": ("ngram", "speculation", "ngram"),
+    "--num-draft-tokens": ("6", "num_draft_tokens", 6),
+    "--no-cuda-graphs": (None, "cuda_graphs", False),
+    "--no-overlap": (None, "overlap", False),
+    "--stall-timeout": ("7.5", "stall_timeout", 7.5),
+}
+
+
+@pytest.fixture
+def entries(monkeypatch) -> list[WorkerEntry]:
+    """What would have been served."""
+    found: list[WorkerEntry] = []
+    monkeypatch.setattr(worker, "run", lambda entry, home: found.append(entry))
+    return found
+
+
+def test_flags_become_settings(entries):
+    arguments = [part for flag, (value, *_) in FLAGS.items() for part in (flag, value) if part]
+    result = CliRunner().invoke(app, ["worker", "--model", "x", *arguments])
+    assert result.exit_code == 0, result.output
+    expected = {name: value for _, name, value in FLAGS.values()}
+    assert entries[0].model_dump(include=set(expected)) == expected
+
+
+def test_a_flag_wins_over_the_file(entries, tmp_path):
+    path = tmp_path / "rostra.toml"
+    path.write_text('[[worker]]\nmodel = "x"\nquantization = "int4"\nspeculation = "ngram"\n')
+    result = CliRunner().invoke(app, ["worker", "-c", str(path), "--quantization", "int8"])
+    assert result.exit_code == 0, result.output
+    assert (entries[0].quantization, entries[0].speculation) == ("int8", "ngram")
+
+
+def test_a_choice_that_does_not_exist_lists_those_that_do(entries):
+    result = CliRunner().invoke(app, ["worker", "--model", "x", "--quantization", "int3"])
+    assert result.exit_code == 2
+    for choice in ("none", "int8", "int4", "fp8"):
+        assert choice in result.output
+    assert not entries
