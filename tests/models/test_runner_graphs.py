@@ -1,0 +1,89 @@
+"""Decode steps that are recorded once and replayed on inputs that were filled anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from model_checkpoints import SHAPES, save_checkpoint
+
+from rostra.mesh.engine.graphs import GraphSizes
+from rostra.mesh.engine.messages import SamplingParams
+from rostra.mesh.engine.plan import NewRequest, ScheduledRequest
+from rostra.mesh.engine.requests import RequestTable, RunnerLimits
+
+SCRIPT = Path(__file__).with_name("graph_wiring.py")
+LIMITS = RunnerLimits(
+    max_model_len=64, max_num_seqs=6, max_num_batched_tokens=128, num_draft_tokens=2
+)
+
+
+def step(*parts):
+    """(known tokens, new tokens, drafts) of each request."""
+    table = RequestTable(LIMITS, 16)
+    scheduled = []
+    for index, (known, new, drafts) in enumerate(parts):
+        table.add(NewRequest(f"{index}", [1] * known, 1, SamplingParams()))
+        scheduled.append(ScheduledRequest(f"{index}", known - new, new, [0] * 4, [1] * drafts))
+    return table.lay_out(scheduled)
+
+
+def test_sizes_end_with_the_largest_step():
+    sizes = GraphSizes.of(LIMITS)
+    assert sizes.plain == [1, 2, 4, 6]
+    assert sizes.drafted == [1, 2, 4, 8, 16, 18]
+    assert sizes.largest == 18
+    assert list(sizes.descending())[:3] == [(18, True), (16, True), (8, True)]
+    assert GraphSizes.of(RunnerLimits(64, 300, 128)).plain[-4:] == [104, 112, 120, 128]
+    assert GraphSizes.of(RunnerLimits(64, 200, 2048)).plain[-4:] == [128, 160, 192, 200]
+    assert not GraphSizes.of(RunnerLimits(64, 8, 128)).drafted
+
+
+@pytest.mark.parametrize(
+    ("parts", "size"),
+    [
+        ([(5, 1, 0)], (1, False)),
+        ([(5, 1, 0)] * 3, (4, False)),
+        ([(5, 1, 0)] * 6, (6, False)),
+        ([(5, 1, 2), (9, 1, 0)], (4, True)),
+        ([(5, 1, 2)] * 6, (18, True)),
+        ([(5, 1, 3)], None),
+        ([(5, 2, 0)], None),
+        ([(5, 1, 0), (9, 9, 0)], None),
+    ],
+    ids=str,
+)
+def test_graph_that_fits_a_step(parts, size):
+    assert GraphSizes.of(LIMITS).fitting(step(*parts)) == size
+
+
+def test_one_token_of_a_prompt_that_is_not_its_last_is_no_decode_step():
+    table = RequestTable(LIMITS, 16)
+    table.add(NewRequest("a", [1] * 9, 9, SamplingParams()))
+    assert not table.lay_out([ScheduledRequest("a", 4, 1, [0])]).is_decode
+
+
+def test_replayed_steps_equal_the_plain_ones(tmp_path):
+    """In Triton's interpreter, where replaying is computing again on the same inputs."""
+    pytest.importorskip("triton")
+    save_checkpoint(tmp_path, SHAPES["multi-query, biased"] | {"num_hidden_layers": 1})
+    child = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tmp_path)],
+        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+    found = json.loads(child.stdout)
+    assert all(found["plain"].values())
+    for way in ("replayed", "late", "drafted"):
+        assert found[way] == found["plain"], way
+    assert found["num_replayed"] == [5, 5, 5]
+    assert found["largest_difference"] < 1e-4
