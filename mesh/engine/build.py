@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.device import choose_dtype, choose_num_threads, open_device
+from rostra.mesh.engine.device import choose_num_threads, device_name, open_device
 from rostra.mesh.engine.engine import Engine
-from rostra.mesh.engine.kv_cache import (
-    KVCache,
-    KVCacheShape,
-    choose_num_blocks,
-    free_device_bytes,
-    free_host_bytes,
-)
-from rostra.mesh.engine.runner import Runner, RunnerLimits, dummy_layout
-from rostra.mesh.engine.sampler import Sampler
+from rostra.mesh.engine.graphs import CudaCapture, graph_bytes_estimate
+from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape, choose_num_blocks
+from rostra.mesh.engine.memory import free_bytes, in_gib, shortage, told_when_short
+from rostra.mesh.engine.messages import SamplingParams
+from rostra.mesh.engine.requests import RunnerLimits
+from rostra.mesh.engine.runner import Runner, dummy_layout
+from rostra.mesh.engine.sampler import Sampler, SamplingRow
+from rostra.mesh.engine.support import cache_dtype, check_support
+from rostra.mesh.errors import RostraError
 from rostra.mesh.models import Model, load_model
+from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.ops import Ops
+from rostra.mesh.ops.native import library
+
+log = logging.getLogger(__name__)
+
+_HOST_SHARE = 0.25
+"""Of the memory available on a host: others live there too."""
+_DEVICE_RESERVE = 0.05
+"""Of a GPU's memory, kept free for what measuring one step does not see."""
+_BYTES_PER_WEIGHT = {"int8": 1.0, "fp8": 1.0, "int4": 0.5}
+_COSTLIEST_SAMPLING = SamplingParams(
+    top_k=50, top_p=0.9, min_p=0.05, repetition_penalty=1.1, frequency_penalty=0.1, logprobs=5
+)
+_SMALLER_WEIGHTS = "choose a smaller model, or quantise the weights with --quantization"
+_SMALLER_STEP = "lower --max-num-batched-tokens or --max-num-seqs"
 
 
 def build_engine(
@@ -29,7 +46,8 @@ def build_engine(
     """Loads the model, takes the memory, compiles the kernels.
 
     `on_progress` is told the bytes of weights read so far and in all. Raises RostraError for what
-    the user can mend: a device that is not there, a model that cannot be loaded, too little memory.
+    the user can mend: a device that is not there, or cannot do what the settings ask for, a model
+    that cannot be loaded, too little memory.
     """
     return Engine(build_runner(config, on_progress), config)
 
@@ -43,43 +61,72 @@ def build_runner(
 ) -> Runner:
     """The part of `build_engine` that computes; `ops` and `sampler` can be replaced by others."""
     device = open_device(config.device)
+    dtype = check_support(config, device)
     if device.type == "cpu":
         torch.set_num_threads(choose_num_threads(config.num_threads))
-    dtype = choose_dtype(config.dtype, device)
-    model = load_model(
-        Path(config.model_path),
-        device,
-        dtype,
-        on_progress,
-        max_model_len=config.max_model_len,
-        quantization=config.quantization,
-        ops=ops,
-    )
+    model = _load(config, device, dtype, on_progress, ops)
     limits = RunnerLimits(
         max_model_len=config.max_model_len or model.config.max_position_embeddings,
         max_num_seqs=config.max_num_seqs,
         max_num_batched_tokens=config.max_num_batched_tokens,
+        num_draft_tokens=config.num_draft_tokens if config.speculation != "off" else 0,
     )
-    shape = KVCacheShape.of(model.config, config.block_size, dtype)
+    graphs = config.cuda_graphs and device.type == "cuda"
+    shape = KVCacheShape.of(model.config, config.block_size, cache_dtype(config, dtype))
+    free = free_bytes(device)
+    if device.type == "cuda":
+        free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
+        free -= _largest_step_bytes(model, shape, limits, device)
+        if graphs:
+            free -= graph_bytes_estimate(model.config, dtype, limits, config.block_size)
     num_blocks = choose_num_blocks(
         shape,
         num_blocks=config.num_blocks,
         kv_cache_bytes=config.kv_cache_bytes,
-        free_bytes=_free_bytes(model, shape, limits, device),
+        free_bytes=free,
+        share=_HOST_SHARE if device.type == "cpu" else 1.0,
         max_model_len=limits.max_model_len,
         max_num_seqs=limits.max_num_seqs,
     )
-    runner = Runner(model, KVCache.allocate(shape, num_blocks, device), limits, sampler)
+    num_bytes = num_blocks * shape.bytes_per_block
+    with told_when_short("the KV cache", num_bytes, device, "lower --kv-cache-bytes"):
+        cache = KVCache.allocate(shape, num_blocks, device)
+    runner = Runner(model, cache, limits, sampler, CudaCapture(device) if graphs else None)
     runner.warm_up()
+    log.info("%s", _describe(config, device, dtype, shape, num_blocks))
     return runner
 
 
-def _free_bytes(
-    model: Model, shape: KVCacheShape, limits: RunnerLimits, device: torch.device
-) -> int:
-    if device.type == "cpu":
-        return free_host_bytes()
-    return free_device_bytes(device, _largest_step_bytes(model, shape, limits, device))
+def _load(
+    config: EngineConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    on_progress: Callable[[int, int], None] | None,
+    ops: Ops | None,
+) -> Model:
+    path = Path(config.model_path)
+    least = _least_weight_bytes(path, config, dtype)
+    free = free_bytes(device)
+    weights = f"the weights of {path}"
+    # A host promises memory that it does not have, and kills the process that uses it.
+    if least > free:
+        raise RostraError(shortage(weights, least, free, device, _SMALLER_WEIGHTS))
+    with told_when_short(weights, least, device, _SMALLER_WEIGHTS):
+        return load_model(
+            path,
+            device,
+            dtype,
+            on_progress,
+            max_model_len=config.max_model_len,
+            quantization=config.quantization,
+            ops=ops,
+        )
+
+
+def _least_weight_bytes(path: Path, config: EngineConfig, dtype: torch.dtype) -> int:
+    per_weight = _BYTES_PER_WEIGHT.get(config.quantization, dtype.itemsize)
+    with Checkpoint(path) as checkpoint:
+        return int(per_weight * sum(math.prod(checkpoint.shape(name)) for name in checkpoint.names))
 
 
 @torch.inference_mode()
@@ -92,9 +139,39 @@ def _largest_step_bytes(
     num_seqs = min(limits.max_num_seqs, limits.max_num_batched_tokens)
     query_len = min(limits.max_num_batched_tokens // num_seqs, limits.max_model_len)
     layout = dummy_layout(num_seqs, query_len, query_len, shape.block_size)
-    cache = KVCache.allocate(shape, 1, device)
-    token_ids = torch.zeros(len(layout.positions), dtype=torch.int64, device=device)
-    hidden = model(token_ids, layout, cache.layers)
-    model.logits(hidden[:num_seqs]).softmax(-1)
-    torch.cuda.synchronize(device)
+    num_rows = min(num_seqs * (1 + limits.num_draft_tokens), len(layout.positions))
+    rows = [SamplingRow("", _COSTLIEST_SAMPLING, [0, 0], 1)] * num_rows
+    logits_bytes = 4 * num_rows * model.config.vocab_size
+    with told_when_short("the largest step", logits_bytes, device, _SMALLER_STEP):
+        cache = KVCache.allocate(shape, 1, device)
+        token_ids = torch.zeros(len(layout.positions), dtype=torch.int64, device=device)
+        hidden = model(token_ids, layout, cache.layers)
+        Sampler().launch(model.logits(hidden[:num_rows]), rows).result()
     return torch.cuda.max_memory_allocated(device) - before
+
+
+def _describe(
+    config: EngineConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    shape: KVCacheShape,
+    num_blocks: int,
+) -> str:
+    """What the settings came to, in one line."""
+    parts = [
+        f"device {device} ({device_name(device)})",
+        f"dtype {_name(dtype)}",
+        f"quantization {config.quantization}",
+        f"KV cache {num_blocks * shape.block_size} tokens "
+        f"({in_gib(num_blocks * shape.bytes_per_block)}, {_name(shape.dtype)})",
+    ]
+    if device.type == "cpu":
+        parts.append(f"{torch.get_num_threads()} threads")
+        parts.append(f"compiled kernels: {'yes' if library() is not None else 'no'}")
+    else:
+        parts.append(f"CUDA graphs: {'yes' if config.cuda_graphs else 'no'}")
+    return ", ".join(parts)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

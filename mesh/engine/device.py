@@ -1,4 +1,4 @@
-"""Which device computes, in which precision, and how much memory it has left."""
+"""Which device computes, in which precision, and with how many threads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_device(name: str) -> torch.device:
 def choose_dtype(dtype: DType, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 where the device computes it natively, else float32 on a CPU and float16
     on a GPU."""
-    if dtype != "auto":
+    if dtype in _DTYPES:
         return _DTYPES[dtype]
     if device.type == "cpu":
         return torch.bfloat16 if _cpu_computes_bfloat16() else torch.float32
@@ -75,19 +75,6 @@ def device_name(device: torch.device) -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def available_host_memory() -> int:
-    """Bytes this process can still take: what the host has, or what its container has left."""
-    available = psutil.virtual_memory().available
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_CGROUP / "memory.current").read_text(encoding="ascii").strip()
-        if limit != "max":
-            available = min(available, max(0, int(limit) - int(used)))
-    except (OSError, ValueError):
-        pass
-    return available
 
 
 def _container_cpus() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from dataclasses import dataclass
 
@@ -10,14 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rostra.mesh.engine.device import available_host_memory
+from rostra.mesh.engine.memory import in_gib
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import ModelConfig
-
-_HOST_SHARE = 0.25
-"""Of the memory available on the host: others live there too."""
-_DEVICE_RESERVE = 0.05
-"""Of a GPU's memory, kept free for what measuring one step does not see."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,10 @@ class KVCacheShape:
         """Keys and values of all layers."""
         elements = self.num_layers * self.block_size * self.num_kv_heads * self.head_dim
         return 2 * elements * self.dtype.itemsize
+
+    def describe(self, num_blocks: int) -> str:
+        num_bytes = in_gib(num_blocks * self.bytes_per_block)
+        return f"{num_blocks} blocks ({num_blocks * self.block_size} tokens, {num_bytes})"
 
     def blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.block_size)
@@ -86,35 +84,39 @@ def choose_num_blocks(
     num_blocks: int | None,
     kv_cache_bytes: int | None,
     free_bytes: int,
+    share: float,
     max_model_len: int,
     max_num_seqs: int,
 ) -> int:
-    """`num_blocks` or what `kv_cache_bytes` hold; else what `free_bytes` hold, as far as it can be
-    used. Raises RostraError when not even one sequence of `max_model_len` fits."""
+    """`num_blocks` or what `kv_cache_bytes` hold; else what a `share` of `free_bytes` holds, as far
+    as it can be used.
+
+    Raises RostraError, with what would fit and the flag to change, when not even one sequence of
+    `max_model_len` fits, and when more was asked for than `free_bytes` hold.
+    """
     if num_blocks is not None and kv_cache_bytes is not None:
         raise RostraError("give the number of KV cache blocks or --kv-cache-bytes, not both")
     needed = shape.blocks_for(max_model_len)
-    if num_blocks is None:
-        given = free_bytes if kv_cache_bytes is None else kv_cache_bytes
-        num_blocks = given // shape.bytes_per_block
-        if kv_cache_bytes is None:
-            num_blocks = min(num_blocks, max_num_seqs * needed)
-    if num_blocks < needed:
+    most = max(0, free_bytes) // shape.bytes_per_block
+    if kv_cache_bytes is not None:
+        num_blocks = kv_cache_bytes // shape.bytes_per_block
+    elif num_blocks is None:
+        num_blocks = min(int(share * most), max_num_seqs * needed)
+    if num_blocks > most:
         raise RostraError(
-            f"the KV cache has room for {num_blocks * shape.block_size} tokens, too few for one "
-            f"sequence of {max_model_len}: raise --kv-cache-bytes to at least "
-            f"{needed * shape.bytes_per_block}, or lower --max-model-len"
+            f"a KV cache of {shape.describe(num_blocks)} was asked for, and beside the weights "
+            f"there is room for {shape.describe(most)}: lower "
+            + (
+                f"--kv-cache-bytes to at most {most * shape.bytes_per_block}"
+                if kv_cache_bytes is not None
+                else f"num_blocks to at most {most}"
+            )
+        )
+    if num_blocks < needed:
+        shorter = f", or lower --max-model-len to {num_blocks * shape.block_size}"
+        raise RostraError(
+            f"the KV cache has room for {shape.describe(num_blocks)}, too few for one sequence of "
+            f"{max_model_len}: raise --kv-cache-bytes to at least {needed * shape.bytes_per_block}"
+            + (shorter if num_blocks else ", or lower --max-model-len")
         )
     return num_blocks
-
-
-def free_host_bytes() -> int:
-    return int(_HOST_SHARE * available_host_memory())
-
-
-def free_device_bytes(device: torch.device, step_bytes: int) -> int:
-    """What a GPU has left beside the `step_bytes` that computing takes."""
-    gc.collect()
-    torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info(device)
-    return max(0, int(free - step_bytes - _DEVICE_RESERVE * total))

@@ -172,13 +172,15 @@ def build(
     # Here and not above: importing torch takes seconds, in which the server's death must already
     # end this process.
     from rostra.mesh.engine.build import build_runner
+    from rostra.mesh.engine.device import choose_dtype, open_device
     from rostra.mesh.engine.engine import Engine
 
     runner = build_runner(config, on_progress)
     info = wire.EngineInfo(
         device=config.device,
         device_name=runner.device_name,
-        dtype=str(runner.dtype).removeprefix("torch."),
+        # Not the cache's, which may be of one byte.
+        dtype=str(choose_dtype(config.dtype, open_device(config.device))).removeprefix("torch."),
         max_model_len=runner.max_model_len,
         vocab_size=runner.vocab_size,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +12,7 @@ from model_checkpoints import SHAPES, save_checkpoint
 
 from rostra.mesh.engine.build import build_engine, build_runner
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.device import available_host_memory, choose_dtype, open_device
+from rostra.mesh.engine.device import open_device
 from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape, choose_num_blocks
 from rostra.mesh.errors import RostraError
 
@@ -22,6 +24,7 @@ def choose(**changes):
         "num_blocks": None,
         "kv_cache_bytes": None,
         "free_bytes": 10**9,
+        "share": 1.0,
         "max_model_len": 100,
         "max_num_seqs": 4,
     }
@@ -36,6 +39,23 @@ def test_bytes_of_a_block_are_those_of_the_tensors():
 
 def test_cache_is_no_larger_than_can_be_used():
     assert choose() == 4 * 7
+
+
+def test_cache_takes_its_share_of_what_is_free():
+    assert choose(free_bytes=40 * SHAPE.bytes_per_block, share=0.25) == 10
+    assert choose(free_bytes=10 * SHAPE.bytes_per_block, share=0.25, num_blocks=10) == 10
+
+
+def test_one_byte_keys_take_half_the_memory_of_bfloat16():
+    halves = [
+        dataclasses.replace(SHAPE, dtype=dtype).bytes_per_block
+        for dtype in (torch.float8_e4m3fn, torch.bfloat16)
+    ]
+    assert halves[1] == 2 * halves[0]
+    shape = dataclasses.replace(SHAPE, dtype=torch.float8_e4m3fn)
+    cache = KVCache.allocate(shape, 5, torch.device("cpu"))
+    assert cache.layers[0][0].dtype == torch.float8_e4m3fn
+    assert sum(x.nbytes for layer in cache.layers for x in layer) == 5 * shape.bytes_per_block
 
 
 @given(st.integers(7, 1000), st.integers(0, 10_000))
@@ -54,8 +74,24 @@ def test_bytes_given_are_used_and_not_exceeded(blocks, rest):
     ids=str,
 )
 def test_cache_too_small_for_one_sequence_names_the_flags(setting):
-    with pytest.raises(RostraError, match=r"--kv-cache-bytes to at least 43008.*--max-model-len"):
+    with pytest.raises(
+        RostraError,
+        match=r"6 blocks \(96 tokens.*--kv-cache-bytes to at least 43008.*--max-model-len to 96",
+    ):
         choose(**setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "remedy"),
+    [
+        ({"num_blocks": 21}, "num_blocks to at most 20"),
+        ({"kv_cache_bytes": 21 * 6144}, "--kv-cache-bytes to at most 122880"),
+    ],
+    ids=str,
+)
+def test_cache_larger_than_what_is_free_says_what_would_fit(setting, remedy):
+    with pytest.raises(RostraError, match=rf"21 blocks.*20 blocks \(320 tokens.*{remedy}"):
+        choose(free_bytes=21 * SHAPE.bytes_per_block - 1, **setting)
 
 
 def test_two_sizes_are_refused():
@@ -68,17 +104,6 @@ def test_device_that_is_not_here_is_refused(name):
     with pytest.raises(RostraError, match=f"--device {name}") as caught:
         open_device(name)
     assert "\n" not in str(caught.value)
-
-
-def test_dtype_on_a_cpu():
-    cpu = open_device("cpu")
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    assert choose_dtype("auto", cpu) == (torch.bfloat16 if native else torch.float32)
-    assert choose_dtype("float16", cpu) == torch.float16
-
-
-def test_host_memory_is_no_more_than_the_host_has():
-    assert 0 < available_host_memory() < 2**50
 
 
 def test_runner_tells_what_it_is(tmp_path):
