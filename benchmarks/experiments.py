@@ -86,7 +86,7 @@ def prefix(args: argparse.Namespace, model: ChosenModel) -> list[Row]:
         True: open_engine(config, model),
         False: open_engine(msgspec.structs.replace(config, prefix_caching=False), model),
     }
-    tokens = random.Random(0)
+    tokens = random.Random("prefixes")  # not the tokens of any load
     vocab = range(3, model.config.vocab_size)
     hits, misses = [], []
     for repeat in range(args.repeats):
