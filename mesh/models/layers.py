@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rostra.mesh.models.parameters import Piece, Weight
 from rostra.mesh.ops import Linear, Ops
+from rostra.mesh.ops.lossless import in_16_bits
 
 
 class Projection(nn.Module):
@@ -50,15 +52,21 @@ class Projection(nn.Module):
 class Embedding(nn.Module):
     """A vector for each token id."""
 
-    weight: Weight
+    weight: nn.Parameter
 
     def __init__(self, name: str, vocab_size: int, hidden_size: int) -> None:
         super().__init__()
         self.weight = Weight([Piece.whole(name, vocab_size, hidden_size)])
+        self._dtype: torch.dtype | None = None
+
+    def compact(self) -> None:
+        """Keeps the loaded table in 16 bits where that loses nothing."""
+        self._dtype = self.weight.dtype
+        self.weight = nn.Parameter(in_16_bits(self.weight.data), requires_grad=False)
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """int64 [T] -> [T, hidden_size]."""
-        return functional.embedding(token_ids, self.weight)
+        """int64 [T] -> [T, hidden_size], in the dtype that the table was loaded in."""
+        return functional.embedding(token_ids, self.weight).to(self._dtype)
 
 
 class RMSNorm(nn.Module):
