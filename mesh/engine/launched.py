@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from typing import NamedTuple
 
 from rostra.mesh.engine.logprobs import PendingLogprobs
 from rostra.mesh.engine.plan import PromptLogprobs, SampledToken, StepResult
@@ -12,20 +12,17 @@ from rostra.mesh.engine.requests import RequestState, RequestTable
 from rostra.mesh.engine.sampler import PendingSample
 
 
-@dataclass(frozen=True, slots=True)
-class Awaited:
+class Awaited(NamedTuple):
     """The tokens that a step samples for one request: after its last one and after each draft."""
 
     state: RequestState
     position: int
     """Of the first of them in the request."""
     draft_token_ids: Sequence[int]
+    num_sampled: int
+    """One more than there are drafts."""
     end: int
     """Behind the last of the request's tokens among those of the step."""
-
-    @property
-    def num_sampled(self) -> int:
-        return len(self.draft_token_ids) + 1
 
 
 def accept(
@@ -66,11 +63,14 @@ class LaunchedStep:
     def _settle(self) -> list[SampledToken]:
         if self.sample is None:
             return []
-        tokens = iter(self.sample.result())
+        tokens = self.sample.result()
         found: list[SampledToken] = []
+        start = 0
         for awaited in self.awaited:
-            kept = accept(list(islice(tokens, awaited.num_sampled)), awaited.draft_token_ids)
+            end = start + awaited.num_sampled
+            kept = accept(tokens[start:end], awaited.draft_token_ids)
             chosen = [token.token_id for token in kept if token.error is None]
             self.requests.settle(awaited.state, awaited.position, chosen)
             found += kept
+            start = end
         return found

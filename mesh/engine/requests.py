@@ -37,15 +37,10 @@ class RequestState:
     """Negative once the request was removed: the row may have another owner by then."""
     num_tokens: int
     num_known_tokens: int
-    """Without those that steps in flight sample: they count as tokens, but the device has them."""
+    """Without what steps in flight sample: that counts as a token, but the device alone has it."""
     num_prompt_tokens: int
     num_blocks: int
     sampling: SamplingParams
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether its last token is not on the host yet."""
-        return self.num_known_tokens < self.num_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +51,8 @@ class StepInput:
     """[S]"""
     rows: npt.NDArray[np.int64]
     """[S], the requests' rows in the tables."""
+    ends: list[int]
+    """[S], behind the last token of each among those of the step."""
     token_ids: npt.NDArray[np.int64]
     """[T], PENDING where only the device knows."""
     layout: StepLayout
@@ -101,10 +98,12 @@ class RequestTable:
             self._free_rows.append(state.row)
             state.row = _NO_ROW
 
-    def expect(self, state: RequestState) -> None:
-        """Counts a token that the step being launched samples; `settle` tells which it is."""
-        self._token_ids[state.row, state.num_tokens] = PENDING
-        state.num_tokens += 1
+    def expect(self, states: Sequence[RequestState]) -> None:
+        """Counts a token of each that the step being launched samples; `settle` tells which."""
+        rows = [state.row for state in states]
+        self._token_ids[rows, [state.num_tokens for state in states]] = PENDING
+        for state in states:
+            state.num_tokens += 1
 
     def settle(self, state: RequestState, position: int, token_ids: Sequence[int]) -> None:
         """Enters what was sampled for `position` and those behind it.
@@ -114,8 +113,10 @@ class RequestTable:
         """
         if state.row == _NO_ROW or position > state.num_tokens:
             return
-        end = position + len(token_ids)
-        self._token_ids[state.row, position:end] = token_ids
+        end = position
+        for token_id in token_ids:
+            self._token_ids[state.row, end] = token_id
+            end += 1
         state.num_known_tokens = end
         if not token_ids or end > state.num_tokens:
             state.num_tokens = end
@@ -130,34 +131,40 @@ class RequestTable:
         Raises ValueError where a request has fewer tokens than are to be computed, and for drafts
         that do not follow its last token, or follow one that is not on the host yet.
         """
-        states = [self._states[part.request_id] for part in scheduled]
-        num_drafts, is_decode = 0, True
-        for part, state in zip(scheduled, states, strict=True):
-            if part.new_block_ids:
-                end = state.num_blocks + len(part.new_block_ids)
-                self._block_ids[state.row, state.num_blocks : end] = part.new_block_ids
-                state.num_blocks = end
-            known = part.num_computed_tokens + part.num_new_tokens
-            drafts = part.draft_token_ids
-            is_decode &= part.num_new_tokens == 1 and known == state.num_tokens
+        states: list[RequestState] = []
+        table_rows: list[int] = []
+        starts: list[int] = []
+        lengths: list[int] = []
+        is_decode = True
+        for part in scheduled:
+            state = self._states[part.request_id]
+            start, drafts = part.num_computed_tokens, part.draft_token_ids
+            known = start + part.num_new_tokens
             if known > state.num_tokens or (drafts and known != state.num_known_tokens):
                 raise ValueError(
                     f"{known} tokens and {len(drafts)} drafts of request {part.request_id} are "
                     f"scheduled, which has {state.num_tokens} tokens, "
                     f"{state.num_known_tokens} of them on the host"
                 )
+            if known < state.num_tokens or part.num_new_tokens > 1:
+                is_decode = False
+            if part.new_block_ids:
+                end = state.num_blocks + len(part.new_block_ids)
+                self._block_ids[state.row, state.num_blocks : end] = part.new_block_ids
+                state.num_blocks = end
             if drafts:
-                num_drafts += len(drafts)
                 self._token_ids[state.row, known : known + len(drafts)] = drafts
-        rows = np.array([state.row for state in states], dtype=np.int64)
-        computed = np.array([part.num_computed_tokens for part in scheduled], dtype=np.int64)
-        query_lens = np.array([part.num_new_tokens for part in scheduled], dtype=np.int32)
-        if num_drafts:
-            query_lens += np.array([len(part.draft_token_ids) for part in scheduled], np.int32)
-        query_start = np.zeros(len(scheduled) + 1, dtype=np.int32)
+            states.append(state)
+            table_rows.append(state.row)
+            starts.append(start)
+            lengths.append(part.num_new_tokens + len(drafts))
+        rows = np.array(table_rows, dtype=np.int64)
+        computed = np.array(starts, dtype=np.int64)
+        query_lens = np.array(lengths, dtype=np.int32)
+        query_start = np.zeros(len(rows) + 1, dtype=np.int32)
         query_lens.cumsum(out=query_start[1:])
         seq_lens = (computed + query_lens).astype(np.int32)
-        if query_start[-1] == len(scheduled):
+        if query_start[-1] == len(rows):
             token_rows, positions = rows, computed
         else:
             token_rows = rows.repeat(query_lens)
@@ -175,4 +182,4 @@ class RequestTable:
             block_size=self._block_size,
         )
         token_ids = self._token_ids[token_rows, positions]
-        return StepInput(states, rows, token_ids, layout, is_decode)
+        return StepInput(states, rows, query_start[1:].tolist(), token_ids, layout, is_decode)

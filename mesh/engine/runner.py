@@ -69,6 +69,8 @@ class Runner:
         )
         """By row of the table: what the next step computes where the host does not know it yet."""
         self._in_flight = self._last_sampled.unbind()
+        self._uploaded_rows: list[int] = []
+        self._rows = torch.zeros(0, dtype=torch.int64, device=self._device)
 
     @property
     def num_blocks(self) -> int:
@@ -110,17 +112,16 @@ class Runner:
             self._requests.add(request)
         step = self._requests.lay_out(plan.scheduled)
         awaited = [
-            Awaited(state, state.num_tokens, part.draft_token_ids, end)
-            for part, state, end in zip(
-                plan.scheduled, step.states, step.layout.query_start[1:].tolist(), strict=True
-            )
+            Awaited(state, state.num_tokens, drafts := part.draft_token_ids, len(drafts) + 1, end)
+            for part, state, end in zip(plan.scheduled, step.states, step.ends, strict=True)
             if part.num_computed_tokens + part.num_new_tokens == state.num_tokens
         ]
         logits = self._graphs.replay(step) if self._graphs is not None else None
         prompt_logprobs: list[tuple[str, list[PendingLogprobs]]] = []
         if logits is None:
             hidden = self._model(self._token_ids(step), step.layout, self._cache.layers)
-            prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, hidden)
+            if not step.is_decode:
+                prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, hidden)
             logits = self._logits(step, hidden, awaited)
         sample = self._launch_sample(logits, awaited) if logits is not None else None
         return LaunchedStep(self._requests, awaited, sample, prompt_logprobs)
@@ -189,29 +190,33 @@ class Runner:
         return self._model.logits(hidden[upload(np.array(places, np.int64), self._device)])
 
     def _launch_sample(self, logits: Tensor, awaited: Sequence[Awaited]) -> PendingSample:
-        rows = [row for one in awaited for row in self._sampling_rows(one)]
-        sample = self._sampler.launch(logits, rows)
-        # Behind drafts this is read by nobody: how many are right decides what comes next.
-        table_rows = [one.state.row for one in awaited for _ in range(one.num_sampled)]
-        index = upload(np.array(table_rows, np.int64), self._device)
-        self._last_sampled.index_copy_(0, index, sample.token_ids)
-        for one in awaited:
-            if not one.draft_token_ids:
-                self._requests.expect(one.state)
-        return sample
-
-    def _sampling_rows(self, awaited: Awaited) -> Iterator[SamplingRow]:
-        """One for the token behind the last one, and one for that behind each draft."""
-        state = awaited.state
-        in_flight = self._in_flight[state.row] if state.is_pending else None
-        for count in range(awaited.num_sampled):
-            yield SamplingRow(
+        # One row for the token behind the last one, and one for that behind each draft.
+        of_rows = [
+            (one.state, num_drafts) for one in awaited for num_drafts in range(one.num_sampled)
+        ]
+        rows = [
+            SamplingRow(
                 state.request_id,
                 state.sampling,
-                self._requests.known_token_ids(state, count),
+                self._requests.known_token_ids(state, num_drafts),
                 state.num_prompt_tokens,
-                in_flight,
+                self._in_flight[state.row] if state.num_known_tokens < state.num_tokens else None,
             )
+            for state, num_drafts in of_rows
+        ]
+        sample = self._sampler.launch(logits, rows)
+        # Behind drafts this is read by nobody: how many are right decides what comes next.
+        index = self._upload_rows([state.row for state, _ in of_rows])
+        self._last_sampled.index_copy_(0, index, sample.token_ids)
+        self._requests.expect([one.state for one in awaited if not one.draft_token_ids])
+        return sample
+
+    def _upload_rows(self, rows: list[int]) -> Tensor:
+        # Mostly those of the step before.
+        if rows != self._uploaded_rows:
+            self._uploaded_rows = rows
+            self._rows = upload(np.array(rows, dtype=np.int64), self._device)
+        return self._rows
 
     def _launch_prompt_logprobs(
         self,
