@@ -11,9 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, StepLayout
-from rostra.mesh.ops.packed_linear import can_pack, pack
+from rostra.mesh.ops.linears import check_quantization, make_linear
 
 _QUERY_CHUNK = 256
 """Queries attended to at once: later keys are then not read for earlier queries."""
@@ -61,17 +60,15 @@ class TorchCpuOps:
     """Decoding sequences are attended to together, prefilling ones each on its own."""
 
     def __init__(self, dtype: torch.dtype, quantization: Quantization = "none") -> None:
-        if quantization != "none":
-            raise RostraError(f"--quantization {quantization} is not supported on a CPU; use none")
+        check_quantization(quantization)
         self._dtype = dtype
+        self._quantization = quantization
         self._causal = _CausalMask(dtype)
         self._keys = torch.empty(0, dtype=dtype)
         self._values = torch.empty(0, dtype=dtype)
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
-        if can_pack(weight):
-            return pack(weight, bias)
-        return lambda x: functional.linear(x, weight, bias)
+        return make_linear(weight, bias, self._quantization, sensitive=sensitive)
 
     def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> TorchStep:
         positions = torch.from_numpy(layout.positions)

@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from rostra.mesh.ops.linears.quantise import QuantisedWeight
 
-_FLOAT_FORMATS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
+_DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+"""The kernels' numbers for them."""
 _INTEGER, _ADDRESS, _FLOAT = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
 
 
@@ -20,7 +21,7 @@ class FloatLinear:
     def __init__(self, kernels: ctypes.CDLL, weight: Tensor, bias: Tensor | None) -> None:
         """Copies `weight` [out, in] into panels; `bias` is [out]."""
         self._out_features, self._in_features = weight.shape
-        self._format = _FLOAT_FORMATS[weight.dtype]
+        self._dtype = _DTYPES[weight.dtype]
         panel = kernels.rostra_matmul_panel()
         self._panels = weight.new_empty(_round_up(self._out_features, panel) * self._in_features)
         self._bias = _padded_bias(bias, panel)
@@ -46,7 +47,7 @@ class FloatLinear:
         """[T, in] -> [T, out], of the same dtype."""
         rows, out = _operands(x, self._in_features, self._out_features)
         self._multiply(
-            self._format,
+            self._dtype,
             self._panels.data_ptr(),
             _address(self._bias),
             rows.data_ptr(),

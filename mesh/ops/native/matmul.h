@@ -8,74 +8,42 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "simd.h"
 
 namespace rostra::matmul {
 
-#if defined(__AVX512F__)
-constexpr int VL = 16;
-constexpr int MR = 12;  // rows of a tile: 24 of 32 registers hold sums
-#elif defined(__AVX2__)
-constexpr int VL = 8;
-constexpr int MR = 6;  // 12 of 16 registers
-#else
-constexpr int VL = 4;
-constexpr int MR = 6;
-#endif
-constexpr int PANEL = 2 * VL;
+constexpr int MR = W == 16 ? 12 : 6;  // rows of a tile: its sums leave registers for the operands
+constexpr int PANEL = 2 * W;
 
-typedef float floats __attribute__((vector_size(VL * 4)));
-typedef int32_t ints __attribute__((vector_size(VL * 4)));
-typedef uint32_t uints __attribute__((vector_size(VL * 4)));
-typedef uint16_t halves __attribute__((vector_size(VL * 2)));
+inline vi splat(int32_t value) { return value - vi{}; }
+using rostra::splat;
 
+// Of vectors of any kind.
 template <class V>
-inline V load(const void* from) {
+inline V load_as(const void* from) {
     V value;
     std::memcpy(&value, from, sizeof value);
     return value;
 }
 
-template <class V>
-inline void store(void* to, V value) {
-    std::memcpy(to, &value, sizeof value);
-}
-
-inline floats splat(float value) { return value - floats{}; }
-inline ints splat(int32_t value) { return value - ints{}; }
-
-inline floats from_float16(const uint16_t* from) {
-#if defined(__AVX512F__)
-    return (floats)_mm512_cvtph_ps(load<__m256i>(from));
-#elif defined(__AVX2__) && defined(__F16C__)
-    return (floats)_mm256_cvtph_ps(load<__m128i>(from));
-#else
-    // Of finite values only: the exponent is put in its place, and its bias made good.
-    uints bits = __builtin_convertvector(load<halves>(from), uints);
-    floats magnitude = (floats)((bits & 0x7fff) << 13) * 0x1p112f;
-    return (floats)((uints)magnitude | ((bits & 0x8000) << 16));
-#endif
-}
-
 // The columns of a tile that are real, to `to`.
-inline void store_columns(float* to, const floats (&values)[2], int64_t columns) {
+inline void store_columns(float* to, const vf (&values)[2], int64_t columns) {
     if (columns == PANEL) {
         store(to, values[0]);
-        store(to + VL, values[1]);
+        store(to + W, values[1]);
     } else {
         std::memcpy(to, values, columns * sizeof(float));
     }
 }
 
-inline void load_columns(const float* from, floats (&values)[2], int64_t columns) {
+inline void load_columns(const float* from, vf (&values)[2], int64_t columns) {
     if (columns == PANEL) {
-        values[0] = load<floats>(from);
-        values[1] = load<floats>(from + VL);
+        values[0] = load(from);
+        values[1] = load(from + W);
     } else {
-        values[0] = values[1] = floats{};
+        values[0] = values[1] = vf{};
         std::memcpy(values, from, columns * sizeof(float));
     }
 }
@@ -84,6 +52,10 @@ inline void load_columns(const float* from, floats (&values)[2], int64_t columns
 inline int64_t even_share(int64_t count, int64_t most) {
     const int64_t parts = (count + most - 1) / most;
     return (count + parts - 1) / parts;
+}
+
+inline int64_t round_up(int64_t number, int64_t multiple) {
+    return (number + multiple - 1) / multiple * multiple;
 }
 
 // Calls f with the constant `rows`, which is between 1 and MR.

@@ -15,20 +15,20 @@ namespace {
 constexpr int GROUP = 32;
 constexpr int64_t BLOCK_BYTES = 192 << 10;  // of quantised rows: they stay in the second-level cache
 
-typedef uint8_t bytes __attribute__((vector_size(VL * 4)));
+typedef uint8_t bytes __attribute__((vector_size(W * 4)));
 
 #if defined(__AVX512VNNI__) || (defined(__AVXVNNI__) && !defined(__AVX512F__))
 #define ROSTRA_VNNI
-inline ints dot4(ints sum, bytes unsigned_codes, bytes signed_codes) {
+inline vi dot4(vi sum, bytes unsigned_codes, bytes signed_codes) {
 #if defined(__AVX512VNNI__)
-    return (ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)unsigned_codes, (__m512i)signed_codes);
+    return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)unsigned_codes, (__m512i)signed_codes);
 #else
-    return (ints)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)unsigned_codes, (__m256i)signed_codes);
+    return (vi)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)unsigned_codes, (__m256i)signed_codes);
 #endif
 }
 #elif defined(__AVX512BW__) || (defined(__AVX2__) && !defined(__AVX512F__))
 #define ROSTRA_MADD
-typedef int16_t shorts __attribute__((vector_size(VL * 4)));
+typedef int16_t shorts __attribute__((vector_size(W * 4)));
 // Sums of two products of bytes; of two products of 16 bits.
 inline shorts dot2(bytes unsigned_codes, bytes signed_codes) {
 #if defined(__AVX512BW__)
@@ -37,11 +37,11 @@ inline shorts dot2(bytes unsigned_codes, bytes signed_codes) {
     return (shorts)_mm256_maddubs_epi16((__m256i)unsigned_codes, (__m256i)signed_codes);
 #endif
 }
-inline ints dot2(shorts a, shorts b) {
+inline vi dot2(shorts a, shorts b) {
 #if defined(__AVX512BW__)
-    return (ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+    return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #else
-    return (ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+    return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #endif
 }
 #endif
@@ -59,17 +59,17 @@ struct Int4 {
 #endif
 
     template <int R>
-    static void dot(const uint8_t* w, const int8_t* x, int64_t stride, ints (&sum)[R][2]) {
+    static void dot(const uint8_t* w, const int8_t* x, int64_t stride, vi (&sum)[R][2]) {
 #if defined(ROSTRA_MADD)
         // Eight times 2 * 15 * 127 is less than 2^15.
         shorts partial[R][2] = {};
-#pragma GCC unroll 8
-        for (int i = 0; i < GROUP; i += 4, w += VL * 4) {
-            const bytes both = load<bytes>(w);
+#pragma GCC unroll 2
+        for (int i = 0; i < GROUP; i += 4, w += W * 4) {
+            const bytes both = load_as<bytes>(w);
             const bytes low = both & 15, high = (bytes)((shorts)both >> 4) & 15;
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                const bytes values = (bytes)splat(load<int32_t>(x + r * stride + i));
+                const bytes values = (bytes)splat(load_as<int32_t>(x + r * stride + i));
                 partial[r][0] += dot2(low, values);
                 partial[r][1] += dot2(high, values);
             }
@@ -81,27 +81,27 @@ struct Int4 {
             sum[r][1] = dot2(partial[r][1], ones);
         }
 #elif defined(ROSTRA_VNNI)
-        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = ints{};
+        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = vi{};
 #pragma GCC unroll 8
-        for (int i = 0; i < GROUP; i += 4, w += VL * 4) {
-            const bytes both = load<bytes>(w);
-            const bytes low = both & 15, high = (bytes)((uints)both >> 4) & 15;
+        for (int i = 0; i < GROUP; i += 4, w += W * 4) {
+            const bytes both = load_as<bytes>(w);
+            const bytes low = both & 15, high = (bytes)((vu)both >> 4) & 15;
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                const bytes values = (bytes)splat(load<int32_t>(x + r * stride + i));
+                const bytes values = (bytes)splat(load_as<int32_t>(x + r * stride + i));
                 sum[r][0] = dot4(sum[r][0], low, values);
                 sum[r][1] = dot4(sum[r][1], high, values);
             }
         }
 #else
-        typedef uint8_t column_bytes __attribute__((vector_size(VL)));
-        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = ints{};
-        for (int i = 0; i < GROUP; ++i, w += VL) {
-            const column_bytes both = load<column_bytes>(w);
-            const ints low = __builtin_convertvector(both & 15, ints);
-            const ints high = __builtin_convertvector(both >> 4, ints);
+        typedef uint8_t column_bytes __attribute__((vector_size(W)));
+        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = vi{};
+        for (int i = 0; i < GROUP; ++i, w += W) {
+            const column_bytes both = load_as<column_bytes>(w);
+            const vi low = __builtin_convertvector(both & 15, vi);
+            const vi high = __builtin_convertvector(both >> 4, vi);
             for (int r = 0; r < R; ++r) {
-                const ints value = splat(int32_t{x[r * stride + i]});
+                const vi value = splat(int32_t{x[r * stride + i]});
                 sum[r][0] += low * value;
                 sum[r][1] += high * value;
             }
@@ -130,31 +130,31 @@ struct Int8 {
 #endif
 
     template <int R>
-    static void dot(const uint8_t* w, const activation* x, int64_t stride, ints (&sum)[R][2]) {
-        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = ints{};
+    static void dot(const uint8_t* w, const activation* x, int64_t stride, vi (&sum)[R][2]) {
+        for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = vi{};
 #if defined(ROSTRA_MADD)
-        typedef int8_t half_bytes __attribute__((vector_size(VL * 2)));
-#pragma GCC unroll 16
-        for (int i = 0; i < GROUP; i += 2, w += VL * 4) {
-            const shorts low = __builtin_convertvector(load<half_bytes>(w), shorts);
-            const shorts high = __builtin_convertvector(load<half_bytes>(w + VL * 2), shorts);
+        typedef int8_t half_bytes __attribute__((vector_size(W * 2)));
+#pragma GCC unroll 4
+        for (int i = 0; i < GROUP; i += 2, w += W * 4) {
+            const shorts low = __builtin_convertvector(load_as<half_bytes>(w), shorts);
+            const shorts high = __builtin_convertvector(load_as<half_bytes>(w + W * 2), shorts);
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                const shorts values = (shorts)splat(load<int32_t>(x + r * stride + i));
+                const shorts values = (shorts)splat(load_as<int32_t>(x + r * stride + i));
                 sum[r][0] += dot2(low, values);
                 sum[r][1] += dot2(high, values);
             }
         }
 #elif defined(ROSTRA_VNNI)
         // With 128 added to a code it is unsigned; 128 times the sum of x is taken off again.
-        ints excess[R] = {};
+        vi excess[R] = {};
         const bytes flip = bytes{} + 128, ones = bytes{} + 1;
 #pragma GCC unroll 8
-        for (int i = 0; i < GROUP; i += 4, w += VL * 8) {
-            const bytes low = load<bytes>(w) ^ flip, high = load<bytes>(w + VL * 4) ^ flip;
+        for (int i = 0; i < GROUP; i += 4, w += W * 8) {
+            const bytes low = load_as<bytes>(w) ^ flip, high = load_as<bytes>(w + W * 4) ^ flip;
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
-                const bytes values = (bytes)splat(load<int32_t>(x + r * stride + i));
+                const bytes values = (bytes)splat(load_as<int32_t>(x + r * stride + i));
                 sum[r][0] = dot4(sum[r][0], low, values);
                 sum[r][1] = dot4(sum[r][1], high, values);
                 excess[r] = dot4(excess[r], ones, values);
@@ -165,12 +165,12 @@ struct Int8 {
             sum[r][1] -= excess[r] * 128;
         }
 #else
-        typedef int8_t column_bytes __attribute__((vector_size(VL)));
+        typedef int8_t column_bytes __attribute__((vector_size(W)));
         for (int i = 0; i < GROUP; ++i, w += PANEL) {
-            const ints low = __builtin_convertvector(load<column_bytes>(w), ints);
-            const ints high = __builtin_convertvector(load<column_bytes>(w + VL), ints);
+            const vi low = __builtin_convertvector(load_as<column_bytes>(w), vi);
+            const vi high = __builtin_convertvector(load_as<column_bytes>(w + W), vi);
             for (int r = 0; r < R; ++r) {
-                const ints value = splat(int32_t{x[r * stride + i]});
+                const vi value = splat(int32_t{x[r * stride + i]});
                 sum[r][0] += low * value;
                 sum[r][1] += high * value;
             }
@@ -201,13 +201,13 @@ void quantise_row(const float* x, int64_t k, float factor, const Rows<F>& row) {
     for (int64_t g = 0; g < row.groups; ++g) {
         alignas(64) float values[GROUP] = {};
         std::memcpy(values, x + g * GROUP, std::min<int64_t>(GROUP, k - g * GROUP) * sizeof(float));
-        uints largest = {};
-        for (int i = 0; i < GROUP; i += VL) {
-            const uints magnitude = load<uints>(values + i) & 0x7fffffff;
+        vu largest = {};
+        for (int i = 0; i < GROUP; i += W) {
+            const vu magnitude = load_as<vu>(values + i) & 0x7fffffff;
             largest = magnitude > largest ? magnitude : largest;
         }
         uint32_t bits = 0;
-        for (int i = 0; i < VL; ++i) bits = std::max(bits, uint32_t{largest[i]});
+        for (int i = 0; i < W; ++i) bits = std::max(bits, uint32_t{largest[i]});
         float limit;
         std::memcpy(&limit, &bits, sizeof limit);
         const bool finite = bits < 0x7f800000;
@@ -233,28 +233,28 @@ void quantise_row(const float* x, int64_t k, float factor, const Rows<F>& row) {
 template <class F, int R>
 inline void tile(const uint8_t* __restrict w, const Rows<F> x, const float* bias,
                  float* __restrict out, int64_t out_stride, int64_t columns) {
-    floats sum[R][2];
+    vf sum[R][2];
     for (int r = 0; r < R; ++r) {
-        sum[r][0] = bias ? load<floats>(bias) : floats{};
-        sum[r][1] = bias ? load<floats>(bias + VL) : floats{};
+        sum[r][0] = bias ? load(bias) : vf{};
+        sum[r][1] = bias ? load(bias + W) : vf{};
     }
     for (int64_t g = 0; g < x.groups; ++g, w += group_bytes<F>) {
-        ints dot[R][2];
+        vi dot[R][2];
         F::template dot<R>(w, x.codes + g * GROUP, x.groups * GROUP, dot);
-        const auto* columns_of = reinterpret_cast<const uint16_t*>(w + F::CODE_BYTES);
-        const floats scale[2] = {from_float16(columns_of), from_float16(columns_of + VL)};
-        floats minimum[2] = {};
+        const auto* columns_of = reinterpret_cast<const f16*>(w + F::CODE_BYTES);
+        const vf scale[2] = {load(columns_of), load(columns_of + W)};
+        vf minimum[2] = {};
         if constexpr (F::HAS_MINIMUM) {
-            minimum[0] = from_float16(columns_of + PANEL);
-            minimum[1] = from_float16(columns_of + PANEL + VL);
+            minimum[0] = load(columns_of + PANEL);
+            minimum[1] = load(columns_of + PANEL + W);
         }
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-            const floats x_scale = splat(x.scales[r * x.groups + g]);
-            const floats x_sum = splat(x.sums[r * x.groups + g]);
+            const vf x_scale = splat(x.scales[r * x.groups + g]);
+            const vf x_sum = splat(x.sums[r * x.groups + g]);
             for (int half = 0; half < 2; ++half) {
                 sum[r][half] +=
-                    __builtin_convertvector(dot[r][half], floats) * (scale[half] * x_scale);
+                    __builtin_convertvector(dot[r][half], vf) * (scale[half] * x_scale);
                 if constexpr (F::HAS_MINIMUM) sum[r][half] += minimum[half] * x_sum;
             }
         }
@@ -295,8 +295,8 @@ void multiply(const Problem& p) {
                        scales + count, groups};
     const int64_t row_bytes = groups * GROUP * sizeof(typename F::activation);
     const int64_t most_rows = std::max<int64_t>(MR, BLOCK_BYTES / row_bytes);
-    const int64_t row_blocks = (p.rows + most_rows - 1) / most_rows;
-    const int64_t block_rows = (p.rows + row_blocks - 1) / row_blocks;
+    const int64_t block_rows = round_up(even_share(p.rows, most_rows), MR);
+    const int64_t row_blocks = (p.rows + block_rows - 1) / block_rows;
     const int64_t group =
         std::clamp<int64_t>(panels * row_blocks / (4 * p.threads), 1, 8);
     const int64_t panel_groups = (panels + group - 1) / group;
@@ -354,7 +354,7 @@ void pack(const uint8_t* codes, const uint16_t* scales, const uint16_t* minima, 
                 if constexpr (F::HAS_MINIMUM) {
                     columns_of[PANEL + r] = minima[place];
                     for (int i = 0; i < GROUP; ++i)
-                        to[i / I * VL * I + r % VL * I + i % I] |= from[i] << (r < VL ? 0 : 4);
+                        to[i / I * W * I + r % W * I + i % I] |= from[i] << (r < W ? 0 : 4);
                 } else {
                     for (int i = 0; i < GROUP; ++i) to[i / I * PANEL * I + r * I + i % I] = from[i];
                 }
