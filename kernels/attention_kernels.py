@@ -1,8 +1,13 @@
 """The Triton code of paged attention; `paged_attention.py` says how it is launched.
 
 The query heads that share a key-value head are packed into the rows of one tile with as many tokens
-as fit, so that a page is read once for all of them. The softmax is the online one of
-FlashAttention-2 (Dao, arXiv 2307.08691), in base two.
+as fit, so that a page is read once for all of them.
+
+Two kinds of program run beside each other in one launch. A tall tile takes many query tokens of a
+sequence over all keys they see: prefill, which is bound by arithmetic. A short tile takes all query
+tokens of a sequence with few of them over one segment of its keys: decoding, which is bound by
+memory. A decoding sequence thus pays neither for the height of a prefill's tile nor for having no
+others beside it.
 """
 
 from __future__ import annotations
@@ -10,33 +15,56 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-LOG2_E = tl.constexpr(1.4426950408889634)
+from rostra.kernels.attention_loop import attend_to_tiles, base_two_scale
+from rostra.kernels.attention_work import find_query_tile, find_segment, key_tiles
 
 
 @triton.jit
-def _find_sequence(  # type: ignore[no-untyped-def]
-    query_start_ptr, num_seqs, block, BLOCK_Q: tl.constexpr
+def _tile_rows(  # type: ignore[no-untyped-def]
+    query_begin, query_len, first_query, kv_head, GROUP: tl.constexpr, BLOCK_M: tl.constexpr
 ):
-    """The sequence that query block `block` belongs to.
+    """For each row: token of the batch, query head, index of the token in its sequence, whether
+    there is such a row."""
+    BLOCK_Q: tl.constexpr = BLOCK_M // GROUP
+    rows = tl.arange(0, BLOCK_M)
+    index = first_query + rows // GROUP
+    mask = (rows < BLOCK_Q * GROUP) & (index < query_len)
+    return (query_begin + index).to(tl.int64), kv_head * GROUP + rows % GROUP, index, mask
 
-    Sequence s owns the blocks from query_start[s] // BLOCK_Q + s on: never fewer than it needs, and
-    known without counting the blocks of the sequences before it.
+
+@triton.jit
+def _load_query(  # type: ignore[no-untyped-def]
+    query_ptr, offset, mask, HEAD_SIZE: tl.constexpr, BLOCK_D: tl.constexpr, ONE_BYTE: tl.constexpr
+):
+    """[M, BLOCK_D], in the type the products are computed in.
+
+    With keys of one byte that is float16 unless the query is wider: it holds every e4m3 number
+    exactly, one instruction converts a pair, and weights keep three bits more than in bfloat16.
     """
-    low = 0
-    high = num_seqs
-    while low < high:
-        middle = (low + high) // 2
-        if tl.load(query_start_ptr + middle) // BLOCK_Q + middle <= block:
-            low = middle + 1
-        else:
-            high = middle
-    return low - 1
+    dims = tl.arange(0, BLOCK_D)
+    inside = mask[:, None] & (dims < HEAD_SIZE)[None, :]
+    query = tl.load(query_ptr + offset[:, None] + dims[None, :], mask=inside, other=0.0)
+    if ONE_BYTE and query.dtype == tl.bfloat16:
+        # Nothing computed from a number beyond float16 would be of use, but it must not be NaN.
+        query = tl.clamp(query.to(tl.float32), -65504.0, 65504.0).to(tl.float16)
+    return query
 
 
-@triton.jit(do_not_specialize=["num_seqs", "block_table_stride"])
+@triton.jit(
+    do_not_specialize=[
+        "num_seqs",
+        "num_kv_heads",
+        "num_tall",
+        "capacity",
+        "least_tiles",
+        "block_table_stride",
+    ]
+)
 def attend_kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0915 - a kernel is one function
     out_ptr,
+    partial_ptr,
     lse_ptr,
+    segments_ptr,
     query_ptr,
     key_ptr,
     value_ptr,
@@ -44,154 +72,287 @@ def attend_kernel(  # type: ignore[no-untyped-def]  # noqa: PLR0915 - a kernel i
     query_start_ptr,
     seq_lens_ptr,
     scale,
+    value_scale,
     num_seqs,
+    num_kv_heads,
+    num_tall,
+    capacity,
+    least_tiles,
     block_table_stride,
     out_stride_token,
     out_stride_head,
-    out_stride_segment,
     query_stride_token,
     query_stride_head,
-    key_stride_block,
-    key_stride_slot,
-    key_stride_head,
-    value_stride_block,
-    value_stride_slot,
-    value_stride_head,
+    cache_stride_block,
+    cache_stride_slot,
+    cache_stride_head,
     GROUP: tl.constexpr,
     HEAD_SIZE: tl.constexpr,
     PAGE: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
     BLOCK_D: tl.constexpr,
     WINDOW: tl.constexpr,
     SOFT_CAP: tl.constexpr,
-    SPLIT: tl.constexpr,
     PRECISION: tl.constexpr,
+    ONE_BYTE: tl.constexpr,
+    SHORT_M: tl.constexpr,
+    SHORT_N: tl.constexpr,
+    SHORT_STAGES: tl.constexpr,
+    TALL_M: tl.constexpr,
+    TALL_N: tl.constexpr,
+    TALL_STAGES: tl.constexpr,
 ):
-    BLOCK_Q: tl.constexpr = BLOCK_M // GROUP
-    block = tl.program_id(0)
-    kv_head = tl.program_id(1)
-    segment = tl.program_id(2)
+    # Heads fastest: programs that run together read neighbouring bytes of the same pages.
+    kv_head = tl.program_id(0) % num_kv_heads
+    index = tl.program_id(0) // num_kv_heads
+    key_ptr += kv_head * cache_stride_head
+    value_ptr += kv_head * cache_stride_head
+    dims = tl.arange(0, BLOCK_D)
 
-    seq = _find_sequence(query_start_ptr, num_seqs, block, BLOCK_Q)
+    if TALL_M > 0:
+        if index < num_tall:
+            TALL_Q: tl.constexpr = TALL_M // GROUP
+            # The last tile of a sequence sees most keys: it goes first, or all would wait for it.
+            tile_index = num_tall - 1 - index
+            seq = find_query_tile(query_start_ptr, num_seqs, tile_index, TALL_Q)
+            query_begin = tl.load(query_start_ptr + seq)
+            query_len = tl.load(query_start_ptr + seq + 1) - query_begin
+            first_query = (tile_index - query_begin // TALL_Q - seq) * TALL_Q
+            if (first_query < query_len) & (query_len * GROUP > SHORT_M):
+                seq_len = tl.load(seq_lens_ptr + seq)
+                prefix_len = seq_len - query_len
+                token, head, query_index, row_mask = _tile_rows(
+                    query_begin, query_len, first_query, kv_head, GROUP, TALL_M
+                )
+                query_offset = token * query_stride_token + head * query_stride_head
+                query = _load_query(query_ptr, query_offset, row_mask, HEAD_SIZE, BLOCK_D, ONE_BYTE)
+                row_max = tl.full([TALL_M], float("-inf"), tl.float32)
+                row_sum = tl.zeros([TALL_M], tl.float32)
+                acc = tl.zeros([TALL_M, BLOCK_D], tl.float32)
+                table_ptr = block_table_ptr + seq.to(tl.int64) * block_table_stride
+                begin = prefix_len + first_query
+                end = tl.minimum(begin + TALL_Q, seq_len)
+                first_tile, end_tile = key_tiles(begin, end, TALL_N, WINDOW)
+                # Every row sees every key up to the first row's own.
+                whole_tiles = (begin + 1) // TALL_N
+                if WINDOW > 0:
+                    # And the last row's window begins where the first whole tile may begin.
+                    last_first = tl.maximum(end - WINDOW, 0)
+                    edge = tl.minimum((last_first + TALL_N - 1) // TALL_N, end_tile)
+                    acc, row_sum, row_max = attend_to_tiles(
+                        acc,
+                        row_sum,
+                        row_max,
+                        query,
+                        prefix_len + query_index,
+                        key_ptr,
+                        value_ptr,
+                        table_ptr,
+                        seq_len,
+                        first_tile,
+                        edge,
+                        scale,
+                        cache_stride_block,
+                        cache_stride_slot,
+                        HEAD_SIZE,
+                        PAGE,
+                        TALL_N,
+                        BLOCK_D,
+                        WINDOW,
+                        SOFT_CAP,
+                        PRECISION,
+                        TALL_STAGES,
+                        True,
+                    )
+                    first_tile = edge
+                acc, row_sum, row_max = attend_to_tiles(
+                    acc,
+                    row_sum,
+                    row_max,
+                    query,
+                    prefix_len + query_index,
+                    key_ptr,
+                    value_ptr,
+                    table_ptr,
+                    seq_len,
+                    first_tile,
+                    whole_tiles,
+                    scale,
+                    cache_stride_block,
+                    cache_stride_slot,
+                    HEAD_SIZE,
+                    PAGE,
+                    TALL_N,
+                    BLOCK_D,
+                    WINDOW,
+                    SOFT_CAP,
+                    PRECISION,
+                    TALL_STAGES,
+                    False,
+                )
+                acc, row_sum, row_max = attend_to_tiles(
+                    acc,
+                    row_sum,
+                    row_max,
+                    query,
+                    prefix_len + query_index,
+                    key_ptr,
+                    value_ptr,
+                    table_ptr,
+                    seq_len,
+                    tl.maximum(first_tile, whole_tiles),
+                    end_tile,
+                    scale,
+                    cache_stride_block,
+                    cache_stride_slot,
+                    HEAD_SIZE,
+                    PAGE,
+                    TALL_N,
+                    BLOCK_D,
+                    WINDOW,
+                    SOFT_CAP,
+                    PRECISION,
+                    TALL_STAGES,
+                    True,
+                )
+                out_offset = token * out_stride_token + head * out_stride_head
+                tl.store(
+                    out_ptr + out_offset[:, None] + dims[None, :],
+                    (acc * (value_scale / row_sum)[:, None]).to(out_ptr.dtype.element_ty),
+                    mask=row_mask[:, None] & (dims < HEAD_SIZE)[None, :],
+                )
+            return
+        index -= num_tall
+
+    seq, first_segment, num_segments = find_segment(
+        query_start_ptr,
+        seq_lens_ptr,
+        num_seqs,
+        index,
+        capacity,
+        least_tiles,
+        GROUP,
+        SHORT_M,
+        SHORT_N,
+        WINDOW,
+    )
+    if num_segments == 0:
+        return
     query_begin = tl.load(query_start_ptr + seq)
     query_len = tl.load(query_start_ptr + seq + 1) - query_begin
-    first_query = (block - query_begin // BLOCK_Q - seq) * BLOCK_Q
-    if first_query >= query_len:
-        return
     seq_len = tl.load(seq_lens_ptr + seq)
     prefix_len = seq_len - query_len
-
-    rows = tl.arange(0, BLOCK_M)
-    dims = tl.arange(0, BLOCK_D)
-    query_index = first_query + rows // GROUP
-    token = (query_begin + query_index).to(tl.int64)
-    head = kv_head * GROUP + rows % GROUP
-    row_mask = (rows < BLOCK_Q * GROUP) & (query_index < query_len)
-    dim_mask = dims < HEAD_SIZE
-    query_mask = row_mask[:, None] & dim_mask[None, :]
-    query_offset = token * query_stride_token + head * query_stride_head
-    query = tl.load(query_ptr + query_offset[:, None] + dims[None, :], mask=query_mask, other=0.0)
-    query_position = prefix_len + query_index
-
-    first_tile = 0
-    end_tile = tl.cdiv(tl.minimum(prefix_len + first_query + BLOCK_Q, seq_len), BLOCK_N)
-    if WINDOW > 0:
-        first_tile = tl.maximum(prefix_len + first_query - WINDOW + 1, 0) // BLOCK_N
-    if SPLIT:
-        tiles_per_segment = tl.cdiv(end_tile - first_tile, tl.num_programs(2))
-        first_tile += segment * tiles_per_segment
-        end_tile = tl.minimum(end_tile, first_tile + tiles_per_segment)
-
-    row_max = tl.full([BLOCK_M], float("-inf"), tl.float32)
-    row_sum = tl.zeros([BLOCK_M], tl.float32)
-    acc = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
-    block_table_ptr += seq.to(tl.int64) * block_table_stride
-    key_ptr += kv_head * key_stride_head
-    value_ptr += kv_head * value_stride_head
-
-    for tile in range(first_tile, end_tile):
-        key_position = tile * BLOCK_N + tl.arange(0, BLOCK_N)
-        key_mask = key_position < seq_len
-        page = tl.load(block_table_ptr + key_position // PAGE, mask=key_mask, other=0).to(tl.int64)
-        slot = key_position % PAGE
-        tile_mask = key_mask[:, None] & dim_mask[None, :]
-
-        key_offset = page * key_stride_block + slot * key_stride_slot
-        key = tl.load(key_ptr + key_offset[:, None] + dims[None, :], mask=tile_mask, other=0.0)
-        scores = tl.dot(query, tl.trans(key), input_precision=PRECISION) * scale
-        if SOFT_CAP > 0:
-            # tanh(x) = 2 sigmoid(2x) - 1; Triton has no tanh of its own.
-            scores = SOFT_CAP * (2.0 * tl.sigmoid(scores * (2.0 / SOFT_CAP)) - 1.0)
-        visible = key_position[None, :] <= query_position[:, None]
-        if WINDOW > 0:
-            visible &= query_position[:, None] - key_position[None, :] < WINDOW
-        scores = tl.where(visible, scores * LOG2_E, float("-inf"))
-
-        new_max = tl.maximum(row_max, tl.max(scores, 1))
-        # A row that has seen no key yet would compute -inf minus -inf.
-        shift = tl.where(new_max == float("-inf"), 0.0, new_max)
-        weights = tl.exp2(scores - shift[:, None])
-        decay = tl.exp2(row_max - shift)
-        row_sum = row_sum * decay + tl.sum(weights, 1)
-        row_max = new_max
-
-        # Stale slots may hold anything, NaN included: a weight of zero does not silence them.
-        value_offset = page * value_stride_block + slot * value_stride_slot
-        value = tl.load(
-            value_ptr + value_offset[:, None] + dims[None, :], mask=tile_mask, other=0.0
-        )
-        acc = acc * decay[:, None]
-        acc = tl.dot(weights.to(value.dtype), value, acc, input_precision=PRECISION)
-
-    # An empty segment leaves a sum of zero: its output is zero and its logarithm -inf.
-    result = acc / tl.where(row_sum > 0.0, row_sum, 1.0)[:, None]
-    out_offset = token * out_stride_token + head * out_stride_head + segment * out_stride_segment
-    tl.store(
-        out_ptr + out_offset[:, None] + dims[None, :],
-        result.to(out_ptr.dtype.element_ty),
-        mask=query_mask,
+    token, head, query_index, row_mask = _tile_rows(
+        query_begin, query_len, 0, kv_head, GROUP, SHORT_M
     )
-    if SPLIT:
-        num_heads = tl.num_programs(1) * GROUP
-        lse_offset = (token * num_heads + head) * tl.num_programs(2) + segment
-        tl.store(lse_ptr + lse_offset, row_max + tl.log2(row_sum), mask=row_mask)
+    query_offset = token * query_stride_token + head * query_stride_head
+    query = _load_query(query_ptr, query_offset, row_mask, HEAD_SIZE, BLOCK_D, ONE_BYTE)
+    row_max = tl.full([SHORT_M], float("-inf"), tl.float32)
+    row_sum = tl.zeros([SHORT_M], tl.float32)
+    acc = tl.zeros([SHORT_M, BLOCK_D], tl.float32)
+    first_tile, end_tile = key_tiles(prefix_len, seq_len, SHORT_N, WINDOW)
+    # Equal shares: a last segment of one tile would leave its program idle.
+    num_tiles = end_tile - first_tile
+    segment = index - first_segment
+    acc, row_sum, row_max = attend_to_tiles(
+        acc,
+        row_sum,
+        row_max,
+        query,
+        prefix_len + query_index,
+        key_ptr,
+        value_ptr,
+        block_table_ptr + seq.to(tl.int64) * block_table_stride,
+        seq_len,
+        first_tile + num_tiles * segment // num_segments,
+        first_tile + num_tiles * (segment + 1) // num_segments,
+        scale,
+        cache_stride_block,
+        cache_stride_slot,
+        HEAD_SIZE,
+        PAGE,
+        SHORT_N,
+        BLOCK_D,
+        WINDOW,
+        SOFT_CAP,
+        PRECISION,
+        SHORT_STAGES,
+        True,
+    )
+    # A segment of which a row sees nothing has a sum of zero.
+    result = acc * (value_scale / tl.where(row_sum > 0.0, row_sum, 1.0))[:, None]
+    mask = row_mask[:, None] & (dims < HEAD_SIZE)[None, :]
+    if (segment == 0) & (kv_head == 0):
+        tl.store(segments_ptr + 2 * seq, first_segment)
+        tl.store(segments_ptr + 2 * seq + 1, num_segments)
+    if num_segments == 1:
+        out_offset = token * out_stride_token + head * out_stride_head
+        tl.store(
+            out_ptr + out_offset[:, None] + dims[None, :],
+            result.to(out_ptr.dtype.element_ty),
+            mask=mask,
+        )
+    else:
+        row = (index * num_kv_heads + kv_head).to(tl.int64) * SHORT_M + tl.arange(0, SHORT_M)
+        tl.store(partial_ptr + row[:, None] * HEAD_SIZE + dims[None, :], result, mask=mask)
+        lse = row_max * base_two_scale(scale, SOFT_CAP) + tl.log2(row_sum)
+        tl.store(lse_ptr + row, lse, mask=row_mask)
 
 
-@triton.jit(do_not_specialize=["num_seqs", "num_segments"])
+@triton.jit(do_not_specialize=["num_kv_heads"])
 def merge_segments_kernel(  # type: ignore[no-untyped-def]
     out_ptr,
     partial_ptr,
     lse_ptr,
+    segments_ptr,
     query_start_ptr,
-    num_seqs,
-    num_segments,
+    num_kv_heads,
     out_stride_token,
     out_stride_head,
+    GROUP: tl.constexpr,
     HEAD_SIZE: tl.constexpr,
     BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr,
     BLOCK_SEGMENTS: tl.constexpr,
 ):
-    token = tl.program_id(0).to(tl.int64)
-    head = tl.program_id(1)
-    if token >= tl.load(query_start_ptr + num_seqs):
+    """One program for each sequence, key-value head and row: the weighted mean of its segments."""
+    seq = tl.program_id(0) // num_kv_heads
+    kv_head = tl.program_id(0) % num_kv_heads
+    row = tl.program_id(1)
+    query_begin = tl.load(query_start_ptr + seq)
+    query_rows = (tl.load(query_start_ptr + seq + 1) - query_begin) * GROUP
+    num_segments = tl.load(segments_ptr + 2 * seq + 1)
+    # No segment of a sequence without queries, or with too many of them, has written its count.
+    if (row >= query_rows) | (query_rows > BLOCK_M) | (num_segments <= 1):
         return
-    segments = tl.arange(0, BLOCK_SEGMENTS)
+    first_segment = tl.load(segments_ptr + 2 * seq)
     dims = tl.arange(0, BLOCK_D)
-    segment_mask = segments < num_segments
     dim_mask = dims < HEAD_SIZE
-    row = (token * tl.num_programs(1) + head) * num_segments + segments
 
-    lse = tl.load(lse_ptr + row, mask=segment_mask, other=float("-inf"))
-    weights = tl.exp2(lse - tl.max(lse, 0))
-    partial = tl.load(
-        partial_ptr + row[:, None] * HEAD_SIZE + dims[None, :],
-        mask=segment_mask[:, None] & dim_mask[None, :],
-        other=0.0,
-    )
-    result = tl.sum(partial * weights[:, None], 0) / tl.sum(weights, 0)
+    best = float("-inf")
+    total = 0.0
+    acc = tl.zeros([BLOCK_D], tl.float32)
+    for start in range(0, num_segments, BLOCK_SEGMENTS):
+        segment = start + tl.arange(0, BLOCK_SEGMENTS)
+        there = segment < num_segments
+        place = ((first_segment + segment) * num_kv_heads + kv_head).to(tl.int64) * BLOCK_M + row
+        lse = tl.load(lse_ptr + place, mask=there, other=float("-inf"))
+        partial = tl.load(
+            partial_ptr + place[:, None] * HEAD_SIZE + dims[None, :],
+            mask=there[:, None] & dim_mask[None, :],
+            other=0.0,
+        )
+        new_best = tl.maximum(best, tl.max(lse, 0))
+        shift = tl.where(new_best == float("-inf"), 0.0, new_best)
+        weights = tl.exp2(lse - shift)
+        decay = tl.exp2(best - shift)
+        total = total * decay + tl.sum(weights, 0)
+        acc = acc * decay + tl.sum(partial * weights[:, None], 0)
+        best = new_best
+
+    token = (query_begin + row // GROUP).to(tl.int64)
+    head = kv_head * GROUP + row % GROUP
     tl.store(
         out_ptr + token * out_stride_token + head * out_stride_head + dims,
-        result.to(out_ptr.dtype.element_ty),
+        (acc / total).to(out_ptr.dtype.element_ty),
         mask=dim_mask,
     )

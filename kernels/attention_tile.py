@@ -1,4 +1,19 @@
-"""How paged attention is cut into tiles and segments: arithmetic on shapes, no tensors."""
+"""How paged attention is cut into tiles and segments: arithmetic on shapes, no tensors.
+
+Decoding is bound by memory. An H100 moves 3.35 TB/s with some 700 ns from request to arrival, so
+that 3.35e12 * 700e-9 = 2.3 MB must be under way at any time, 18 KiB for each of its 132
+multiprocessors (Little's law). A program of a short tile keeps two tiles of keys and of values
+under way, 4 * 16 KiB, and two or three programs fit a multiprocessor: six times the least, so that
+the bandwidth stays full while some programs compute and when fewer are left than fit.
+
+Its arithmetic is far below that floor even with one query head to a key-value head, when 15 of the
+16 rows of a product are wasted. A tile of 64 keys of 128 bfloat16 is 32 KiB with its values, which
+is 2200 cycles of a multiprocessor's share of the bandwidth; its products are 0.5 million operations
+(180 cycles of `mma.sync`), its 1024 exponentials 64 cycles, its passes through shared memory 512.
+
+Prefill is bound by arithmetic: 4 * 128 * 64 * 128 operations for a tall tile and 64 keys, which is
+1000 cycles of the tensor cores, against 128 * 64 exponentials, which are 512 of the function units.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +22,7 @@ from dataclasses import dataclass
 from rostra.kernels.chip import KIB, Chip
 from rostra.kernels.launch import ceil_div, next_power_of_2
 
-MAX_SEGMENTS = 32
-MIN_SEGMENT_TOKENS = 256
+MIN_SEGMENT_TOKENS = 128
 """A segment shorter than this costs more to merge than it saves."""
 
 
@@ -18,53 +32,100 @@ class AttentionTile:
     """Rows: pairs of token and query head."""
     block_n: int
     """Keys read at once, whatever the page size."""
-    num_warps: int
     num_stages: int
 
 
-def choose_tile(
-    max_query_len: int, group: int, head_size: int, itemsize: int, chip: Chip
-) -> AttentionTile:
-    """The tile for queries of up to `max_query_len` tokens, `group` heads to a key-value head.
+@dataclass(frozen=True)
+class AttentionTiles:
+    """What one launch is made of."""
 
-    Takes one of three heights, so that a serving process compiles few kernels. The sizes are the
-    largest that no chip of `AHEAD_OF_TIME` spills registers with.
+    short: AttentionTile
+    """For a sequence whose queries all fit its rows; its keys may be split."""
+    tall: AttentionTile | None
+    """For the others; None where the host knows that there are none."""
+    num_warps: int
+    max_registers: int | None
+    """Of a lane, where one more would halve the programs of a multiprocessor."""
+    resident: int
+    """Programs that fit a multiprocessor at once."""
+
+
+def choose_tiles(
+    max_query_len: int, group: int, head_size: int, itemsize: int, cache_itemsize: int, chip: Chip
+) -> AttentionTiles:
+    """The tiles for queries of up to `max_query_len` tokens, `group` heads to a key-value head.
+
+    One of three sets, so that a serving process compiles few kernels: for decoding, for a few
+    drafted tokens or a short prompt, and for long prompts with whatever decodes beside them. The
+    sizes are the largest that no chip of `AHEAD_OF_TIME` spills registers with.
     """
-    row_bytes = max(16, next_power_of_2(head_size)) * itemsize
+    rows = max_query_len * group
+    width = max(16, next_power_of_2(head_size))
+    query_bytes, row_bytes = width * itemsize, width * cache_itemsize
     # tl.dot needs 16 rows, and a tile holds the whole group.
     lowest = max(16, next_power_of_2(group))
     # A float32 product is three of tf32 and leaves no registers for a taller tile.
-    if max_query_len * group <= lowest or itemsize == 4:
-        block_m = lowest
-    elif max_query_len * group < 128 or row_bytes > 256:
-        block_m = max(lowest, 64)
-    else:
-        block_m = max(lowest, 128)
-    large_shared_memory = chip.shared_memory > 200 * KIB
-    widest = 64 if block_m == lowest or (block_m == 128 and large_shared_memory) else 32
-    in_flight = 16 * KIB if chip.shared_memory > 64 * KIB else 8 * KIB
-    block_n = min(widest, max(16, in_flight // row_bytes))
-    num_stages = 2 if chip.backend == "hip" else _stages_that_fit(block_m, block_n, row_bytes, chip)
-    # Registers hold block_m rows of output: at most 64 for each lane.
-    num_warps = 8 if block_m * head_size > 64 * 128 else 4
-    return AttentionTile(block_m, block_n, num_warps, num_stages)
+    medium = lowest if itemsize == 4 else max(lowest, 64)
+    short_m = lowest if rows <= lowest or rows > medium else medium
+    short_n = _keys(width, row_bytes, chip)
+    short_stages = _stages(short_m, short_n, query_bytes, row_bytes, chip)
+    short = AttentionTile(short_m, short_n, short_stages)
+    if rows <= short_m:
+        num_warps = 8 if short_m * width > 64 * 128 else 4
+        under_way = 2 * (short_stages - 1) * short_n * row_bytes
+        fitting = chip.shared_memory // max(1, under_way)
+        # Converting single bytes takes registers.
+        resident = max(1, min(fitting, 3 if cache_itemsize > 1 else 2))
+        return AttentionTiles(short, None, num_warps, None, resident)
+
+    tall_m, tall_n = _tall(lowest, width, itemsize, cache_itemsize, chip)
+    tall_stages = min(
+        2 if tall_n == 128 else 3, _stages(tall_m, tall_n, query_bytes, row_bytes, chip)
+    )
+    tall = AttentionTile(tall_m, tall_n, tall_stages)
+    num_warps = 8 if tall_m * width > 64 * 64 else 4
+    # Two programs of 256 lanes: the exponentials of one run under the products of the other.
+    paired = (
+        chip.backend == "cuda"
+        and (tall_m, num_warps) == (128, 8)
+        and width <= 64
+        and cache_itemsize > 1
+    )
+    return AttentionTiles(short, tall, num_warps, 128 if paired else None, 2 if paired else 1)
 
 
-def _stages_that_fit(block_m: int, block_n: int, row_bytes: int, chip: Chip) -> int:
+def _keys(width: int, row_bytes: int, chip: Chip) -> int:
+    """Keys of a short tile: 16 KiB of them, 8 KiB where little is shared."""
+    room = 16 * KIB if chip.shared_memory > 64 * KIB else 8 * KIB
+    return max(16, min(128, room // row_bytes, (16 if width <= 128 else 8) * 1024 // width))
+
+
+def _tall(
+    lowest: int, width: int, itemsize: int, cache_itemsize: int, chip: Chip
+) -> tuple[int, int]:
+    """Rows and keys of a tall tile."""
+    if itemsize == 4:
+        return lowest, _keys(width, width * cache_itemsize, chip)
+    if chip.shared_memory <= 200 * KIB:
+        return (max(lowest, 128), 32) if width <= 128 else (max(lowest, 64), 32)
+    if width <= 64:
+        return max(lowest, 128), 64
+    if width <= 128:
+        return max(lowest, 128), 128 if cache_itemsize > 1 else 64
+    return max(lowest, 128), 32
+
+
+def _stages(block_m: int, block_n: int, query_bytes: int, row_bytes: int, chip: Chip) -> int:
+    if chip.backend == "hip":
+        return 2
     # Three quarters: the compiler also keeps scratch for converting layouts there.
-    room = chip.shared_memory * 3 // 4 - block_m * row_bytes
-    return max(1, min(3, room // (2 * block_n * row_bytes)))
+    room = chip.shared_memory * 3 // 4 - block_m * query_bytes
+    return max(1, min(3, 1 + room // (2 * block_n * row_bytes)))
 
 
-def choose_segments(
-    tile: AttentionTile, rows: int, programs: int, max_seq_len: int, chip: Chip
-) -> int:
-    """Into how many segments to split the keys of queries that take `rows` rows at most.
+def choose_capacity(tiles: AttentionTiles, num_kv_heads: int, chip: Chip) -> int:
+    """How many segments of keys to aim for in a batch, to each key-value head.
 
-    More than one only where every query fits one tile (decoding, also with a few drafted tokens)
-    and `programs` alone leave multiprocessors idle.
+    As many as the chip holds at once: one full wave.
     """
-    if rows > tile.block_m or programs >= chip.multiprocessors:
-        return 1
-    wanted = ceil_div(2 * chip.multiprocessors, max(1, programs))
-    return max(1, min(wanted, max_seq_len // MIN_SEGMENT_TOKENS, MAX_SEGMENTS))
+    return ceil_div(tiles.resident * chip.multiprocessors, num_kv_heads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,6 +27,11 @@ class Chip:
     """Streaming multiprocessors, or compute units."""
     shared_memory: int
     """Bytes one block may use."""
+
+    @property
+    def converts_fp8(self) -> bool:
+        """Whether Triton converts float8_e4m3fn to and from wider types here."""
+        return self.backend == "hip" or int(self.arch) >= 89
 
     @classmethod
     def of(cls, device: torch.device) -> Chip:
@@ -64,7 +69,8 @@ def _describe(device: torch.device) -> Chip:
             properties["max_shared_mem"],
         )
     if knobs.runtime.interpret:
-        return AHEAD_OF_TIME["sm_80"]
+        # Few multiprocessors: it takes milliseconds for each program.
+        return replace(AHEAD_OF_TIME["sm_90"], multiprocessors=4)
     raise KernelError(
         f"Triton kernels run on CUDA and ROCm devices, not on {device.type}: "
         "use rostra.kernels.reference there"

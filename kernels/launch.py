@@ -30,11 +30,15 @@ class Launch:
     """`tl.constexpr` arguments: each distinct set is compiled once."""
     num_warps: int
     num_stages: int = 2
+    max_registers: int | None = None
+    """Of a lane; NVIDIA only."""
 
     @property
     def options(self) -> dict[str, Any]:
         """All that is passed to the kernel by keyword."""
+        limit = {} if self.max_registers is None else {"maxnreg": self.max_registers}
         return {
+            **limit,
             **self.arguments,
             **self.constants,
             "num_warps": self.num_warps,
@@ -80,17 +84,18 @@ def require_floats(function: str, **tensors: torch.Tensor) -> None:
             f"{name} is {tensor.dtype} on {tensor.device}, "
             f"{first_name} is {first.dtype} on {first.device}",
         )
-        _require_rows(function, name, tensor)
+        require_rows(function, name, tensor)
 
 
 def require_indices(function: str, dtype: torch.dtype, **tensors: torch.Tensor) -> None:
     """All tensors of integer type `dtype`, with contiguous rows."""
     for name, tensor in tensors.items():
         require(tensor.dtype == dtype, function, f"{name} is {tensor.dtype}, not {dtype}")
-        _require_rows(function, name, tensor)
+        require_rows(function, name, tensor)
 
 
-def _require_rows(function: str, name: str, tensor: torch.Tensor) -> None:
+def require_rows(function: str, name: str, tensor: torch.Tensor) -> None:
+    """The last dimension of `tensor` is contiguous."""
     # The stride of a dimension of one element, or of none at all, means nothing.
     require(
         tensor.stride(-1) == 1 or tensor.shape[-1] == 1 or tensor.numel() == 0,

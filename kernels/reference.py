@@ -22,6 +22,8 @@ def paged_attention(
     max_seq_len: int,
     sliding_window: int | None = None,
     soft_cap: float | None = None,
+    key_scale: float = 1.0,
+    value_scale: float = 1.0,
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """See `rostra.kernels.paged_attention.paged_attention`.
@@ -44,9 +46,12 @@ def paged_attention(
                 f"more than the bounds {max_query_len} and {max_seq_len}"
             )
         pages = block_table[s, : -(-seq_len // page)].long()
-        keys = key_cache[pages].flatten(0, 1)[:seq_len].repeat_interleave(group, dim=1)
-        values = value_cache[pages].flatten(0, 1)[:seq_len].repeat_interleave(group, dim=1)
-        scores = torch.einsum("qhd,khd->hqk", query[begin:end].float(), keys.float()) * scale
+        keys, values = (
+            # Widened first: PyTorch indexes and repeats few types of one byte.
+            cache.index_select(0, pages).float().flatten(0, 1)[:seq_len].repeat_interleave(group, 1)
+            for cache in (key_cache, value_cache)
+        )
+        scores = torch.einsum("qhd,khd->hqk", query[begin:end].float(), keys) * scale * key_scale
         if soft_cap is not None:
             scores = soft_cap * torch.tanh(scores / soft_cap)
         key_position = torch.arange(seq_len, device=query.device)
@@ -55,7 +60,8 @@ def paged_attention(
         if sliding_window is not None:
             visible &= query_position - key_position < sliding_window
         weights = scores.masked_fill(~visible, float("-inf")).softmax(dim=-1)
-        out[begin:end] = torch.einsum("hqk,khd->qhd", weights, values.float()).to(out.dtype)
+        attended = torch.einsum("hqk,khd->qhd", weights, values) * value_scale
+        out[begin:end] = attended.to(out.dtype)
     return out
 
 
@@ -69,6 +75,9 @@ def rope_and_cache(
     key_cache: torch.Tensor,
     value_cache: torch.Tensor,
     slot_mapping: torch.Tensor,
+    *,
+    key_scale: float = 1.0,
+    value_scale: float = 1.0,
 ) -> None:
     """See `rostra.kernels.rope_cache.rope_and_cache`."""
     cos = cos[positions][:, None]
@@ -79,8 +88,11 @@ def rope_and_cache(
     kept = slot_mapping >= 0
     block = torch.div(slot_mapping[kept], key_cache.shape[1], rounding_mode="floor")
     offset = slot_mapping[kept] % key_cache.shape[1]
-    key_cache[block, offset] = key[kept]
-    value_cache[block, offset] = value[kept]
+    for x, cache, scale in ((key, key_cache, key_scale), (value, value_cache, value_scale)):
+        stored = x[kept].float() * (1.0 / scale)
+        if cache.dtype == torch.float8_e4m3fn:
+            stored = stored.clamp(-448.0, 448.0)
+        cache[block, offset] = stored.to(cache.dtype)
 
 
 def rms_norm(
@@ -98,3 +110,38 @@ def silu_and_mul(gate_up: torch.Tensor) -> torch.Tensor:
     """See `rostra.kernels.silu_and_mul.silu_and_mul`."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate) * up
+
+
+def quantized_matmul(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    scale: torch.Tensor,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """See `rostra.kernels.quantized_matmul.quantized_matmul`."""
+    total = functional.linear(x.float(), weight.float() * scale[:, None])
+    return (total if bias is None else total + bias.float()).to(x.dtype)
+
+
+def dequantize(weight: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """See `rostra.kernels.quantized_matmul.dequantize`."""
+    return (weight.float() * scale[:, None]).to(dtype)
+
+
+def lowest_weight_kept(
+    weights: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor, min_p: torch.Tensor
+) -> torch.Tensor:
+    """See `rostra.kernels.sampling.lowest_weight_kept`."""
+    vocab = weights.shape[1]
+    ordered = weights.sort(dim=-1, descending=True).values
+    limited = (top_k > 0) & (top_k < vocab)
+    kth = ordered.gather(1, (top_k.clamp(1, vocab) - 1).long()[:, None])[:, 0]
+    floor = torch.where(limited, kth, 0.0)
+    left = ordered.masked_fill(ordered < floor[:, None], 0.0)
+    # A token is needed when what comes before it is not enough; the first always is.
+    cumulative = left.cumsum(dim=-1, dtype=torch.float64)
+    wanted = top_p.double() * cumulative[:, -1]
+    needed = (cumulative - left < wanted[:, None]).sum(dim=-1).clamp(min=1)
+    last = left.gather(1, needed[:, None] - 1)[:, 0]
+    floor = torch.where(top_p < 1, torch.maximum(floor, last), floor)
+    return torch.maximum(floor, min_p * ordered[:, 0])

@@ -9,6 +9,7 @@ import torch
 import triton
 import triton.language as tl
 
+from rostra.kernels.cache import require_cache
 from rostra.kernels.chip import Chip
 from rostra.kernels.launch import (
     Launch,
@@ -17,6 +18,17 @@ from rostra.kernels.launch import (
     require_floats,
     require_indices,
 )
+
+LARGEST_FP8 = tl.constexpr(448.0)
+
+
+@triton.jit
+def _to_cache(x, factor, cached: tl.constexpr):  # type: ignore[no-untyped-def]
+    """`x * factor` in the type of the cache; saturates there, but keeps NaN."""
+    wide = x.to(tl.float32) * factor
+    if cached.primitive_bitwidth == 8:
+        wide = tl.clamp(wide, -LARGEST_FP8, LARGEST_FP8, propagate_nan=tl.PropagateNan.ALL)
+    return wide.to(cached)
 
 
 @triton.jit
@@ -30,6 +42,8 @@ def rope_and_cache_kernel(  # type: ignore[no-untyped-def]
     key_cache_ptr,
     value_cache_ptr,
     slot_mapping_ptr,
+    key_factor,
+    value_factor,
     query_stride_token,
     query_stride_head,
     key_stride_token,
@@ -38,12 +52,9 @@ def rope_and_cache_kernel(  # type: ignore[no-untyped-def]
     value_stride_head,
     cos_stride,
     sin_stride,
-    key_cache_stride_block,
-    key_cache_stride_slot,
-    key_cache_stride_head,
-    value_cache_stride_block,
-    value_cache_stride_slot,
-    value_cache_stride_head,
+    cache_stride_block,
+    cache_stride_slot,
+    cache_stride_head,
     GROUP: tl.constexpr,
     BLOCK_GROUP: tl.constexpr,
     HALF: tl.constexpr,
@@ -83,20 +94,19 @@ def rope_and_cache_kernel(  # type: ignore[no-untyped-def]
     slot = tl.load(slot_mapping_ptr + token)
     if slot < 0:
         return
-    block = slot // PAGE
-    offset = slot % PAGE
-    key_cache_ptr += block * key_cache_stride_block + offset * key_cache_stride_slot
-    key_cache_ptr += kv_head * key_cache_stride_head + half
-    tl.store(key_cache_ptr, key_low, mask=half_mask)
-    tl.store(key_cache_ptr + HALF, key_high, mask=half_mask)
+    place = (slot // PAGE) * cache_stride_block + (slot % PAGE) * cache_stride_slot
+    place += kv_head * cache_stride_head
+    cached = key_cache_ptr.dtype.element_ty
+    key_cache_ptr += place + half
+    tl.store(key_cache_ptr, _to_cache(key_low, key_factor, cached), mask=half_mask)
+    tl.store(key_cache_ptr + HALF, _to_cache(key_high, key_factor, cached), mask=half_mask)
 
     value_ptr += token * value_stride_token + kv_head * value_stride_head + half
-    value_cache_ptr += block * value_cache_stride_block + offset * value_cache_stride_slot
-    value_cache_ptr += kv_head * value_cache_stride_head + half
+    value_cache_ptr += place + half
     value_low = tl.load(value_ptr, mask=half_mask)
     value_high = tl.load(value_ptr + HALF, mask=half_mask)
-    tl.store(value_cache_ptr, value_low, mask=half_mask)
-    tl.store(value_cache_ptr + HALF, value_high, mask=half_mask)
+    tl.store(value_cache_ptr, _to_cache(value_low, value_factor, cached), mask=half_mask)
+    tl.store(value_cache_ptr + HALF, _to_cache(value_high, value_factor, cached), mask=half_mask)
 
 
 def rope_and_cache_launches(
@@ -110,6 +120,8 @@ def rope_and_cache_launches(
     value_cache: torch.Tensor,
     slot_mapping: torch.Tensor,
     *,
+    key_scale: float,
+    value_scale: float,
     chip: Chip,
 ) -> list[Launch]:
     """What `rope_and_cache` runs on `chip`."""
@@ -132,6 +144,8 @@ def rope_and_cache_launches(
                 "key_cache_ptr": key_cache,
                 "value_cache_ptr": value_cache,
                 "slot_mapping_ptr": slot_mapping,
+                "key_factor": 1.0 / key_scale,
+                "value_factor": 1.0 / value_scale,
                 "query_stride_token": query.stride(0),
                 "query_stride_head": query.stride(1),
                 "key_stride_token": key.stride(0),
@@ -140,12 +154,9 @@ def rope_and_cache_launches(
                 "value_stride_head": value.stride(1),
                 "cos_stride": cos.stride(0),
                 "sin_stride": sin.stride(0),
-                "key_cache_stride_block": key_cache.stride(0),
-                "key_cache_stride_slot": key_cache.stride(1),
-                "key_cache_stride_head": key_cache.stride(2),
-                "value_cache_stride_block": value_cache.stride(0),
-                "value_cache_stride_slot": value_cache.stride(1),
-                "value_cache_stride_head": value_cache.stride(2),
+                "cache_stride_block": key_cache.stride(0),
+                "cache_stride_slot": key_cache.stride(1),
+                "cache_stride_head": key_cache.stride(2),
             },
             constants={
                 "GROUP": group,
@@ -170,6 +181,9 @@ def rope_and_cache(
     key_cache: torch.Tensor,
     value_cache: torch.Tensor,
     slot_mapping: torch.Tensor,
+    *,
+    key_scale: float = 1.0,
+    value_scale: float = 1.0,
 ) -> None:
     """Rotate `query` and `key` in place and write the rotated key and the value to the cache.
 
@@ -181,16 +195,18 @@ def rope_and_cache(
         tensor, as long as the last dimension is contiguous.
     cos, sin: [P, D / 2] float32, a row for each position.
     positions: [T] int64 in 0 : P.
-    key_cache, value_cache: [N, B, Hkv, D].
+    key_cache, value_cache: [N, B, Hkv, D] of the same type or float8_e4m3fn, with the same strides.
+        B is a power of two. What is beyond the range of the type, +-448, is stored as its end.
     slot_mapping: [T] int64; slot s is entry s % B of block s // B, and no two tokens share one. For
         a negative slot nothing is written.
+    key_scale, value_scale: positive; what is stored is the key or value times the reciprocal.
 
     Raises `KernelError` for shapes, types or devices it does not take.
     """
     name = "rope_and_cache"
-    require_floats(
-        name, query=query, key=key, value=value, key_cache=key_cache, value_cache=value_cache
-    )
+    chip = Chip.of(query.device)
+    require_floats(name, query=query, key=key, value=value)
+    require_cache(name, query, key_cache, value_cache, chip)
     require_indices(name, torch.int64, positions=positions, slot_mapping=slot_mapping)
     num_tokens, num_heads, head_size = query.shape
     num_kv_heads = key.shape[1]
@@ -202,10 +218,14 @@ def rope_and_cache(
         "do not fit together",
     )
     require(
-        key_cache.shape == value_cache.shape and key_cache.shape[2:] == key.shape[1:],
+        key_cache.shape[2:] == key.shape[1:],
         name,
-        f"key {tuple(key.shape)}, key_cache {tuple(key_cache.shape)} and "
-        f"value_cache {tuple(value_cache.shape)} do not fit together",
+        f"key {tuple(key.shape)} and key_cache {tuple(key_cache.shape)} do not fit together",
+    )
+    require(
+        key_scale > 0.0 and value_scale > 0.0,
+        name,
+        f"key_scale {key_scale} and value_scale {value_scale} are not both positive",
     )
     require(
         cos.dtype == sin.dtype == torch.float32
@@ -232,7 +252,9 @@ def rope_and_cache(
         key_cache,
         value_cache,
         slot_mapping,
-        chip=Chip.of(query.device),
+        key_scale=key_scale,
+        value_scale=value_scale,
+        chip=chip,
     )
     for launch in launches:
         launch.run(query.device)

@@ -107,6 +107,8 @@ def _attention(
         max_seq_len=seq_len,
         sliding_window=window,
         soft_cap=soft_cap,
+        key_scale=1.0,
+        value_scale=1.0,
         out=torch.empty_like(query),
         chip=chip,
     )
@@ -123,7 +125,18 @@ def _rows(model: Shape, dtype: torch.dtype, chip: Chip) -> Iterator[Variant]:
     index = _empty(num_tokens, dtype=torch.int64)
     cache = _cache(model, dtype)
     rope = rope_and_cache_launches(
-        query, key, key, angles, angles, index, cache, cache, index, chip=chip
+        query,
+        key,
+        key,
+        angles,
+        angles,
+        index,
+        cache,
+        cache,
+        index,
+        key_scale=1.0,
+        value_scale=1.0,
+        chip=chip,
     )
     yield from _named(rope, "rope", model, dtype)
 

@@ -8,9 +8,9 @@ imports neither torch nor triton.
 from __future__ import annotations
 
 import importlib
+import io
 import multiprocessing
 import os
-import pickle
 from concurrent.futures import ProcessPoolExecutor
 
 
@@ -50,21 +50,60 @@ class Interpreter:
 
     def __call__(self, function, *args, **kwargs):
         # Bytes, because torch would otherwise hand the child this process's own memory.
-        request = pickle.dumps((function, self.device, args, kwargs))
-        return pickle.loads(self._pool.submit(_call_pickled, request).result())
+        request = _to_bytes((function, self.device, args, kwargs))
+        return _from_bytes(self._pool.submit(_call_with_bytes, request).result())
 
     def close(self):
         self._pool.shutdown()
 
 
-def _call_pickled(request):
-    return pickle.dumps(call(*pickle.loads(request)))
+def _call_with_bytes(request):
+    return _to_bytes(call(*_from_bytes(request)))
+
+
+def _to_bytes(value):
+    import torch
+
+    # Plain pickling does not know the float types of one byte.
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def _from_bytes(data):
+    import torch
+
+    return torch.load(io.BytesIO(data), weights_only=False)
 
 
 def _interpret():
     os.environ["TRITON_INTERPRET"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     _teach_dot_bfloat16()
+    _hasten()
+
+
+def _hasten():
+    """Most of the interpreter's time goes into what these tests do not need done again."""
+    from triton.runtime import interpreter
+
+    stock = interpreter.InterpretedFunction.__call__
+    patched = set()
+
+    def call_nested(self, *args, **kwargs):
+        # Stock: looks through the whole language for what to patch. The kernel has done that for
+        # itself, and Triton's own modules keep it.
+        module = self.fn.__module__
+        if module.startswith("triton.") and module not in patched:
+            patched.add(module)
+            return stock(self, *args, **kwargs)
+        return self.rewrite()(*args, **kwargs)
+
+    interpreter.InterpretedFunction.__call__ = call_nested
+    # Stock: computes every sum and product of integers once more, in 64 bits.
+    interpreter.interpreter_builder.options = interpreter.InterpreterOptions(
+        sanitize_overflow=False
+    )
 
 
 def _teach_dot_bfloat16():
@@ -87,18 +126,22 @@ def _teach_dot_bfloat16():
 # What the tests run in the kernels' process beside the public functions.
 
 
-def attend_in_segments(*args, num_segments, **options):
-    """`paged_attention` with the keys split into `num_segments`, however short they are."""
+def attend_in_segments(*args, capacity, **options):
+    """`paged_attention` with the keys split into some `capacity` segments, however short."""
     from rostra.kernels.chip import Chip
     from rostra.kernels.paged_attention import paged_attention_launches
 
     query = args[0]
     out = options.pop("out", None)
     out = query.new_empty(query.shape) if out is None else out
-    options = {"sliding_window": None, "soft_cap": None, **options}
-    chip = Chip.of(query.device)
+    absent = {"sliding_window": None, "soft_cap": None, "key_scale": 1.0, "value_scale": 1.0}
     for launch in paged_attention_launches(
-        *args, out=out, chip=chip, num_segments=num_segments, **options
+        *args,
+        out=out,
+        chip=Chip.of(query.device),
+        capacity=capacity,
+        segment_tokens=1,
+        **{**absent, **options},
     ):
         launch.run(query.device)
     return out

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import AttentionCase
+from kernel_cases import FP8, AttentionCase
 
-from rostra.kernels.attention_tile import MAX_SEGMENTS, choose_segments, choose_tile
+from rostra.kernels.attention_tile import choose_tiles
 from rostra.kernels.chip import AHEAD_OF_TIME, Chip
-from rostra.kernels.launch import KernelError
-from rostra.kernels.paged_attention import paged_attention
+from rostra.kernels.launch import KernelError, Launch
+from rostra.kernels.paged_attention import paged_attention, paged_attention_launches
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
 from rostra.kernels.silu_and_mul import silu_and_mul
@@ -22,39 +22,88 @@ from rostra.kernels.silu_and_mul import silu_and_mul
 chips = st.sampled_from(list(AHEAD_OF_TIME.values()))
 
 
+def powers_of_two(*sizes):
+    return all(size > 0 and size & (size - 1) == 0 for size in sizes)
+
+
 @given(
     max_query_len=st.integers(1, 10_000),
     group=st.integers(1, 128),
     head_size=st.integers(8, 256),
     itemsize=st.sampled_from([2, 4]),
+    one_byte=st.booleans(),
     chip=chips,
 )
-def test_tiles(max_query_len, group, head_size, itemsize, chip):
-    tile = choose_tile(max_query_len, group, head_size, itemsize, chip)
-    assert tile.block_m >= max(16, group)
-    assert 16 <= tile.block_n <= 64
-    assert tile.num_stages >= 1
-    for size in (tile.block_m, tile.block_n, tile.num_warps):
-        assert size & (size - 1) == 0
+def test_tiles(max_query_len, group, head_size, itemsize, one_byte, chip):
+    cache_itemsize = 1 if one_byte else itemsize
+    tiles = choose_tiles(max_query_len, group, head_size, itemsize, cache_itemsize, chip)
+    rows = max_query_len * group
+    assert (tiles.tall is None) == (rows <= tiles.short.block_m)
+    for tile in (tiles.short, tiles.tall or tiles.short):
+        assert tile.block_m >= max(16, group)
+        assert 16 <= tile.block_n <= 128
+        assert tile.num_stages >= 1
+        assert powers_of_two(tile.block_m, tile.block_n)
+    assert powers_of_two(tiles.num_warps)
+    assert tiles.resident >= 1
 
 
-@given(num_seqs=st.integers(1, 500), max_seq_len=st.integers(1, 10**6), chip=chips)
-def test_segments_fill_the_chip_and_no_more(num_seqs, max_seq_len, chip):
-    tile = choose_tile(1, 4, 128, 2, chip)
-    segments = choose_segments(tile, 4, num_seqs * 8, max_seq_len, chip)
-    assert 1 <= segments <= MAX_SEGMENTS
-    assert segments == 1 or num_seqs * 8 < chip.multiprocessors
-    assert segments == 1 or max_seq_len / segments >= 256
+@pytest.mark.parametrize("cache_itemsize", [1, 2])
+@pytest.mark.parametrize("head_size", [64, 128, 256])
+@pytest.mark.parametrize("chip", ["sm_80", "sm_90", "sm_100"])
+def test_decoding_keeps_the_memory_busy(chip, head_size, cache_itemsize):
+    """Bandwidth times latency, some 18 KiB for each multiprocessor, must be under way."""
+    tiles = choose_tiles(1, 4, head_size, 2, cache_itemsize, AHEAD_OF_TIME[chip])
+    tile = tiles.short
+    one = 2 * tile.block_n * head_size * cache_itemsize
+    # While one tile is computed with, the rest of the stages are on their way.
+    assert tiles.resident * (tile.num_stages - 2) * one >= 18 * 1024
 
 
-def test_one_long_sequence_is_split_and_many_are_not():
-    chip = AHEAD_OF_TIME["sm_90"]
-    tile = choose_tile(1, 4, 128, 2, chip)
-    assert choose_segments(tile, 4, 8, 32_768, chip) > 8
-    assert choose_segments(tile, 4, 8 * 64, 32_768, chip) == 1
-    assert choose_segments(tile, 4, 8, 300, chip) == 1
-    prefill = choose_tile(2048, 4, 128, 2, chip)
-    assert choose_segments(prefill, 4 * 2048, 8, 32_768, chip) == 1
+def launches_of(num_seqs, query_len, max_seq_len, chip, heads=(32, 8), **options):
+    def empty(*shape, dtype=torch.int32):
+        return torch.empty(shape, dtype=dtype, device="meta")
+
+    query = empty(num_seqs * query_len, heads[0], 128, dtype=torch.bfloat16)
+    cache = empty(64, 16, heads[1], 128, dtype=torch.bfloat16)
+    return paged_attention_launches(
+        query,
+        cache,
+        cache,
+        empty(num_seqs, 8192),
+        empty(num_seqs + 1),
+        empty(num_seqs),
+        scale=1.0,
+        max_query_len=query_len,
+        max_seq_len=max_seq_len,
+        sliding_window=None,
+        soft_cap=None,
+        key_scale=1.0,
+        value_scale=1.0,
+        out=torch.empty_like(query),
+        chip=AHEAD_OF_TIME[chip],
+        **options,
+    )
+
+
+@pytest.mark.parametrize("num_seqs", [1, 8, 32, 128])
+def test_a_launch_for_the_longest_context_is_one_wave_and_one_program_a_sequence(num_seqs):
+    tiles = choose_tiles(1, 4, 128, 2, 2, AHEAD_OF_TIME["sm_90"])
+    attend, _ = launches_of(num_seqs, 1, 131_072, "sm_90")
+    wave = tiles.resident * 132
+    assert wave + 8 * num_seqs <= attend.grid[0] < wave + 8 * (num_seqs + 1)
+
+
+def test_what_cannot_be_split_is_not_merged():
+    assert len(launches_of(8, 1, 128, "sm_90")) == 1
+    assert len(launches_of(8, 1, 129, "sm_90")) == 2
+
+
+def test_bounds_of_the_lengths_do_not_choose_the_binary():
+    """A graph captured for the longest context runs what short ones have compiled."""
+    short, _ = launches_of(8, 1, 200, "sm_90")
+    long, _ = launches_of(64, 1, 131_072, "sm_90")
+    assert short.binary == long.binary
 
 
 def test_a_processor_without_triton_is_named(monkeypatch):
@@ -66,27 +115,49 @@ def test_a_processor_without_triton_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({0: lambda t: t.half()}, "key_cache is torch.float32 on cpu, query is torch.float16"),
+        ({0: lambda t: t.half()}, "key_cache is torch.float32 on cpu; .* torch.float16 or"),
         ({0: lambda t: t.double()}, "query is torch.float64, not float32"),
         ({0: lambda t: t[:, :8]}, "8 query heads over 3 key-value heads"),
         ({0: lambda t: t[..., ::2]}, "the last dimension of query has stride 2"),
         ({0: lambda t: t[..., :32]}, "do not fit together"),
-        ({2: lambda t: t[:, :8]}, "do not fit together"),
+        ({2: lambda t: t[:, :8]}, "differ in shape, type or strides"),
+        ({1: lambda t: t[:, :7], 2: lambda t: t[:, :7]}, "7 tokens in a block"),
         ({3: lambda t: t.long()}, "block_table is torch.int64, not torch.int32"),
         ({4: lambda t: t[1:]}, "disagree on the number of sequences"),
     ],
 )
-def test_attention_refuses(change, message):
+def test_attention_refuses(monkeypatch, change, message):
     args, options = AttentionCase(((1, 20), (2, 3))).build()
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME["sm_90"])
     args = [change.get(i, lambda t: t)(arg) for i, arg in enumerate(args)]
     with pytest.raises(KernelError, match="paged_attention: .*" + message):
         paged_attention(*args, **options)
 
 
-def test_attention_refuses_an_out_of_another_shape():
+def test_attention_refuses_an_out_of_another_shape(monkeypatch):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME["sm_90"])
     args, options = AttentionCase(((2, 20),)).build()
     with pytest.raises(KernelError, match="out is"):
         paged_attention(*args, **options, out=args[0][:1])
+
+
+@pytest.mark.parametrize("chip", AHEAD_OF_TIME)
+def test_one_byte_caches_are_refused_where_nothing_converts_them(monkeypatch, chip):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME[chip])
+    monkeypatch.setattr(Launch, "run", lambda launch, device: None)
+    args, options = AttentionCase(((1, 20),), cache_dtype=FP8, dtype=torch.float16).build()
+    if chip == "sm_80":
+        with pytest.raises(KernelError, match=r"8\.9 or higher.*for 80 use torch\.float16"):
+            paged_attention(*args, **options)
+    else:
+        assert paged_attention(*args, **options).shape == args[0].shape
+
+
+def test_attention_refuses_a_scale_that_is_not_positive(monkeypatch):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME["sm_90"])
+    args, options = AttentionCase(((1, 20),)).build()
+    with pytest.raises(KernelError, match=r"scale is -1\.0"):
+        paged_attention(*args, **{**options, "scale": -1.0})
 
 
 def test_row_kernels_refuse():
@@ -105,11 +176,13 @@ def test_row_kernels_refuse():
         (2, torch.zeros(2, 2, 8), "do not fit together"),
         (3, torch.zeros(9, 8), "are not float32"),
         (5, torch.zeros(2, dtype=torch.int32), "positions is torch.int32"),
-        (7, torch.zeros(4, 8, 2, 8), "do not fit together"),
+        (7, torch.zeros(4, 8, 2, 8), "differ in shape, type or strides"),
+        (6, torch.zeros(4, 8, 1, 8).half(), "key_cache is torch.float16"),
         (8, torch.zeros(3, dtype=torch.int64), "are not"),
     ],
 )
-def test_rope_refuses(index, value, message):
+def test_rope_refuses(monkeypatch, index, value, message):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME["sm_90"])
     cache = torch.zeros(4, 8, 1, 8)
     angles = torch.zeros(9, 4)
     place = torch.zeros(2, dtype=torch.int64)

@@ -36,10 +36,10 @@ def test_any_batch_equals_the_reference(run, case):
 
 
 @settings(max_examples=12, deadline=None)
-@given(case=batches(2, 4, [(9, 3), (6, 2), (16, 1)]), num_segments=st.integers(2, 6))
-def test_split_keys_equal_the_reference(run, case, num_segments):
+@given(case=batches(2, 4, [(9, 3), (6, 2), (16, 1)]), capacity=st.integers(2, 6))
+def test_split_keys_equal_the_reference(run, case, capacity):
     args, options = case.build()
-    actual = actual_of(run, args, options, SEGMENTS, num_segments=num_segments)
+    actual = actual_of(run, args, options, SEGMENTS, capacity=capacity)
     assert_close(actual, expected_of(args, options))
 
 
@@ -69,7 +69,7 @@ def test_a_long_context_is_split_by_itself(run):
     args, options = AttentionCase(((1, 700),), heads=(4, 1), head_size=16).build()
     expected = expected_of(args, options)
     assert_close(actual_of(run, args, {**options, "max_seq_len": 8192}), expected)
-    whole = actual_of(run, args, options, SEGMENTS, num_segments=1)
+    whole = actual_of(run, args, options, SEGMENTS, capacity=1)
     assert_close(whole, expected)
 
 
@@ -95,7 +95,7 @@ def test_sequences_without_new_tokens_change_nothing(run):
     )
     expected = expected_of(args, options)
     assert_close(actual_of(run, padded, options), expected)
-    assert_close(actual_of(run, padded, options, SEGMENTS, num_segments=3), expected)
+    assert_close(actual_of(run, padded, options, SEGMENTS, capacity=3), expected)
 
 
 def test_query_may_be_a_view_of_a_fused_projection(run):
