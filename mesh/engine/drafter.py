@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.ngram import NGramDrafter
 from rostra.mesh.engine.request import Request
 
 ROW_COST = {"cpu": 0.15, "cuda": 0.01}
@@ -136,3 +138,18 @@ class Speculator:
         if count == 0 and len(request.token_ids) >= record.resumes_at:
             return 1
         return count
+
+
+def build_speculator(
+    config: EngineConfig, vocab_size: int, row_cost: float | None = None
+) -> Speculator | None:
+    """What `config` asks for. `row_cost` as in `ROW_COST`, where it was measured."""
+    if config.speculation == "off":
+        return None
+    kind = config.device.partition(":")[0]
+    return Speculator(
+        NGramDrafter(),
+        vocab_size=vocab_size,
+        num_draft_tokens=config.num_draft_tokens,
+        row_cost=ROW_COST[kind] if row_cost is None else row_cost,
+    )

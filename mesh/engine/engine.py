@@ -16,9 +16,8 @@ from rostra.mesh.engine.admission import (
 )
 from rostra.mesh.engine.blocks import BlockManager
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.drafter import ROW_COST, Speculator
+from rostra.mesh.engine.drafter import Speculator, build_speculator
 from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
-from rostra.mesh.engine.ngram import NGramDrafter
 from rostra.mesh.engine.plan import StepPlan, StepResult
 from rostra.mesh.engine.request import Request
 from rostra.mesh.engine.scheduler import Scheduler
@@ -90,8 +89,8 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         speculator: Speculator | None = None,
     ) -> None:
-        """`clock` tells the time that deadlines are in. `speculator` overrides `speculation` of
-        `config`. Raises RostraError for a useless limit."""
+        """`clock` tells the time that deadlines are in. `speculator` is by default the one that
+        `config` asks for. Raises RostraError for a useless limit."""
         lowest = {
             "max_num_seqs": 1,
             "max_num_batched_tokens": 1,
@@ -110,7 +109,7 @@ class Engine:
             self._blocks,
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
-            speculator=speculator or _speculator(config, runner.vocab_size),
+            speculator=speculator or build_speculator(config, runner.vocab_size),
         )
         # The most tokens of a request: what the model takes, or what a smaller cache holds.
         self._max_model_len = min(runner.max_model_len, runner.num_blocks * runner.block_size)
@@ -210,14 +209,3 @@ class Engine:
                 f"the prompt has {num_prompt_tokens} tokens and the KV cache of this engine holds "
                 f"{capacity}; give the engine more KV cache or shorten the prompt"
             )
-
-
-def _speculator(config: EngineConfig, vocab_size: int) -> Speculator | None:
-    if config.speculation == "off":
-        return None
-    return Speculator(
-        NGramDrafter(),
-        vocab_size=vocab_size,
-        num_draft_tokens=config.num_draft_tokens,
-        row_cost=ROW_COST[config.device.partition(":")[0]],
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from checking_runner import (
     ALPHABET,
@@ -45,7 +46,7 @@ class SometimesRight:
         for token in request.token_ids:
             value = chain(value, token)
         guesses = []
-        for _ in range(self._rng.randint(1, count)):
+        for _ in range(self._rng.randint(0, count)):
             wrong = self._rng.choice((*ALPHABET, -1, VOCAB_SIZE))
             guesses.append(next_token(value) if self._rng.random() < 0.7 else wrong)
             value = chain(value, guesses[-1])
@@ -53,6 +54,13 @@ class SometimesRight:
 
     def forget(self, request: Request) -> None:
         pass
+
+
+class Impatient(Speculator):
+    """Never has the engine wait for a draft, so that steps with and without drafts alternate."""
+
+    def worth_waiting(self, running: Sequence[Request]) -> bool:
+        return False
 
 
 class Harness:
@@ -66,18 +74,20 @@ class Harness:
         max_model_len: int = 100,
         overlaps: bool = False,
         drafter: Drafter | None = None,
+        policy: type[Speculator] = Speculator,
+        row_cost: float = 0.0,
         runner: type[CheckingRunner] = CheckingRunner,
         **config: object,
     ) -> None:
-        """`drafter` may guess in every step, however often it is wrong."""
+        """With a `row_cost` of 0 the drafter may guess in every step, however often it is wrong."""
         self.now = 0.0
         self.runner = runner(num_blocks, block_size, max_model_len, overlaps)
         self.config = EngineConfig(model_path="", **config)
-        speculator = drafter and Speculator(
+        speculator = drafter and policy(
             drafter,
             vocab_size=VOCAB_SIZE,
             num_draft_tokens=self.config.num_draft_tokens,
-            row_cost=0.0,
+            row_cost=row_cost,
         )
         self.engine = Engine(
             self.runner, self.config, clock=lambda: self.now, speculator=speculator

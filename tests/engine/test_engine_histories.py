@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from checking_runner import ALPHABET, END, FAULT
-from engine_harness import Harness, SometimesRight
+from engine_harness import Harness, Impatient, SometimesRight
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from rostra.mesh.engine.admission import PromptTooLongError, QueueFullError
-from rostra.mesh.engine.drafter import Drafter
+from rostra.mesh.engine.drafter import Drafter, Speculator
 from rostra.mesh.engine.ngram import NGramDrafter
 
 HISTORIES = 900
@@ -33,6 +33,7 @@ class Mode:
 
     overlaps: bool
     drafter: Callable[[int], Drafter] | None = None
+    policy: type[Speculator] = Speculator
 
 
 MODES = {
@@ -42,6 +43,7 @@ MODES = {
     "overlapped-ngram": Mode(True, lambda seed: NGramDrafter()),
     "plain-guesses": Mode(False, SometimesRight),
     "overlapped-guesses": Mode(True, SometimesRight),
+    "overlapped-impatient": Mode(True, SometimesRight, Impatient),
 }
 
 
@@ -49,6 +51,7 @@ def random_harness(rng: random.Random, mode: Mode) -> Harness:
     return Harness(
         overlaps=mode.overlaps,
         drafter=mode.drafter and mode.drafter(rng.randint(0, 1000)),
+        policy=mode.policy,
         num_draft_tokens=rng.randint(1, 4),
         num_blocks=rng.randint(1, 12),
         block_size=rng.randint(1, 4),
@@ -136,6 +139,7 @@ class EngineMachine(RuleBasedStateMachine):
             max_num_batched_tokens=budget,
             overlaps=self.mode.overlaps,
             drafter=self.mode.drafter and self.mode.drafter(0),
+            policy=self.mode.policy,
         )
 
     @rule(

@@ -149,7 +149,7 @@ def remember_tokens_in_flight(scheduler: Scheduler, request) -> None:
 
 MUTANTS = {
     "_remember": ("overlapped", remember_tokens_in_flight),
-    "must_wait": ("overlapped", lambda scheduler, in_flight: False),
+    "must_wait": ("overlapped-impatient", lambda scheduler, in_flight: False),
     "_may_grow": ("overlapped-ngram", lambda scheduler, request, num_tokens: True),
 }
 

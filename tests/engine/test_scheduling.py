@@ -79,8 +79,9 @@ def test_a_prompt_that_is_cached_in_full_computes_its_last_block() -> None:
     harness.check_answers()
 
 
-def test_generated_tokens_serve_the_next_turn_of_a_conversation() -> None:
-    harness = Harness(block_size=2)
+@pytest.mark.parametrize("overlaps", [False, True])
+def test_generated_tokens_serve_the_next_turn_of_a_conversation(overlaps: bool) -> None:
+    harness = Harness(block_size=2, overlaps=overlaps)
     harness.add("first", [0, 1, 0], max_tokens=6)
     harness.drain()
     harness.add("second", [0, 1, 0, *harness.tokens("first"), 1], max_tokens=1)

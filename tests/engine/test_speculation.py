@@ -7,6 +7,7 @@ from checking_runner import END, CheckingRunner, RunnerState, next_token
 from engine_harness import Harness, SometimesRight
 
 from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.drafter import Drafter
 from rostra.mesh.engine.engine import Engine
 from rostra.mesh.engine.messages import FinishReason
 from rostra.mesh.engine.request import Request
@@ -74,6 +75,16 @@ def test_wrong_guesses_change_nothing_but_counters(overlaps: bool) -> None:
     assert load.draft_tokens > 0
     assert load.accepted_draft_tokens == 0
     assert sorted(drafter.forgotten) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("drafter", "fewest", "most"), [(AlwaysWrong(), 1, 20), (AlwaysRight(0), 60, 80)]
+)
+def test_guesses_that_fail_are_given_up(drafter: Drafter, fewest: int, most: int) -> None:
+    harness = Harness(runner=RepeatingRunner, drafter=drafter, row_cost=0.15)
+    harness.add("a", [0, 0, 1], max_tokens=90)
+    harness.drain()
+    assert fewest <= harness.engine.load().draft_tokens <= most
 
 
 def test_a_stop_among_right_guesses_ends_the_request_there() -> None:
