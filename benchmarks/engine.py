@@ -54,7 +54,7 @@ class Floors:
         dtype = choose_dtype(config.dtype, self._device)
         item_size = 1 if config.kv_cache_dtype == "fp8" else dtype.itemsize
         self._kv_bytes = kv_bytes_per_token(self._model, item_size)
-        self._weight_bytes = weight_bytes(self._model, dtype, config.quantization)
+        self._weight_bytes = weight_bytes(self._model, config.quantization)
         self._plain = MatmulFloor(self._model, self._device, auto, plain(auto, self._device))
         own = engines_own(dtype, config.quantization, self._device)
         self._own = MatmulFloor(self._model, self._device, dtype, own)

@@ -96,11 +96,12 @@ def engines_own(dtype: torch.dtype, quantization: Quantization, device: torch.de
     return lambda weight, sensitive: ops.linear(weight, None, sensitive=sensitive)
 
 
-def weight_bytes(config: ModelConfig, dtype: torch.dtype, quantization: Quantization) -> int:
-    """Least bytes of all linear maps in memory: without scales, heads at eight bits or more."""
+def weight_bytes(config: ModelConfig, quantization: Quantization) -> int:
+    """Least bytes of all linear maps in memory: without scales, heads at eight bits or more, and
+    what is not quantised in 16 bits, as checkpoints have it."""
     total = 0.0
     for out_features, in_features, sensitive in projections(config):
-        bits = BITS.get(quantization, 8 * dtype.itemsize)
+        bits = BITS.get(quantization, 16)
         total += out_features * in_features * (max(bits, 8) if sensitive else bits) / 8
     return int(total)
 
@@ -154,9 +155,10 @@ class MatmulFloor:
         return in_layers + seconds(head, self.device, repeats)
 
     def _linear(self, out_features: int, in_features: int, sensitive: bool) -> tuple[int, Linear]:
-        weight = torch.empty(out_features, in_features, device=self.device, dtype=self.dtype)
+        # Numbers that fit into 16 bits, as those of checkpoints do: engines may store them so.
+        weight = torch.empty(out_features, in_features, device=self.device, dtype=torch.bfloat16)
         weight.normal_(0.0, in_features**-0.5)
-        return in_features, self.make(weight, sensitive)
+        return in_features, self.make(weight.to(self.dtype), sensitive)
 
 
 def formats(device: torch.device) -> list[tuple[torch.dtype, Quantization]]:
@@ -191,7 +193,7 @@ def measure(
             again = floor.seconds(batch, batch, repeats)
             peers[batch] = min(peers[batch], again)
             took = own.seconds(batch, batch, repeats)
-            at_least = weight_bytes(config, dtype, quantization) / read
+            at_least = weight_bytes(config, quantization) / read
             rows.append(
                 {
                     "format": name,

@@ -7,8 +7,8 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.home import Home
-from rostra.mesh.models import loader
+from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import ModelConfig
 from rostra.mesh.models.llama import LlamaForCausalLM
 from rostra.mesh.models.parameters import Weight
@@ -70,7 +70,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 """Of SmolLM2-135M, Llama 3.2 1B and Llama 3.1 8B, as their config.json have it, with shorter
 contexts and plain rotary positions."""
-_POOL = 1 << 24
+_POOL = 1 << 22
 """Different random numbers in a model of random weights; their values do not matter for speed."""
 
 
@@ -89,10 +89,10 @@ class ChosenModel:
     @contextmanager
     def weights(self) -> Iterator[None]:
         """Models of `folder` that are loaded inside get random weights, where it has none."""
-        if self.random:
-            with patch.object(loader, "Checkpoint", RandomCheckpoint):
-                yield
-        else:
+        with ExitStack() as stack:
+            for name, method in vars(RandomCheckpoint).items() if self.random else ():
+                if name in vars(Checkpoint) and callable(getattr(method, "fget", method)):
+                    stack.enter_context(patch.object(Checkpoint, name, method))
             yield
 
 
@@ -141,17 +141,13 @@ def projections(config: ModelConfig) -> Iterator[tuple[int, int, bool]]:
     yield config.vocab_size, config.hidden_size, True
 
 
-@dataclass
 class RandomCheckpoint:
-    """Stands where a `Checkpoint` does, and makes up what is read of it."""
+    """What `Checkpoint` does, with numbers made up. Its methods take the place of those."""
 
-    folder: Path
-    _shapes: dict[str, tuple[int, ...]] = field(init=False)
-    _pool: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         ops = make_ops(torch.device("cpu"), torch.float32)
-        model = LlamaForCausalLM(ModelConfig.read(self.folder), ops)
+        model = LlamaForCausalLM(ModelConfig.read(folder), ops)
         weights = [each for each in model.parameters() if isinstance(each, Weight)]
         self._shapes = {piece.name: piece.shape for each in weights for piece in each.pieces}
         generator = torch.Generator().manual_seed(0)

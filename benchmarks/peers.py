@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import os
 import random
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +61,8 @@ def _vllm(python: Path, args: argparse.Namespace, model: ChosenModel, port: int)
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--model", str(model.folder), "--served-model-name", "model"]
     command += ["--max-model-len", "2048", "--max-num-seqs", str(max(args.streams))]
-    return [[*command, "--dtype", args.peer_dtype, "--no-enable-prefix-caching"]]
+    command += ["--dtype", args.peer_dtype, "--no-enable-prefix-caching"]
+    return [[*command, *shlex.split(args.peer_options)]]
 
 
 def _fastchat(
@@ -90,6 +92,7 @@ _VLLM = Peer(
     server=_vllm,
     environment=(
         ("VLLM_CPU_KVCACHE_SPACE", "1"),
+        ("VLLM_ENGINE_READY_TIMEOUT_S", "3600"),  # --start-timeout is the limit
         ("VLLM_NO_USAGE_STATS", "1"),
         ("DO_NOT_TRACK", "1"),
         ("HF_HUB_OFFLINE", "1"),
@@ -162,7 +165,7 @@ def by_script(name: str, args: argparse.Namespace, model: ChosenModel) -> Iterat
         python, script = python_for(name, peer, args.venvs), peer.script
         environment = {"PYTHONPATH": "", **dict(peer.environment)}
     vocab_size = model.config.vocab_size
-    with Loop(python, script, settings, environment) as loop:
+    with Loop(python, script, settings, environment, args.start_timeout) as loop:
         print(f"{name}: {loop.versions}", file=sys.stderr, flush=True)
 
         def measure(streams: int, repeat: int) -> Measured:
@@ -208,7 +211,7 @@ def by_server(name: str, args: argparse.Namespace, model: ChosenModel) -> Iterat
             commands = peer.server(python_for(name, peer, args.venvs), args, model, port)
             environment = {"PYTHONPATH": "", **dict(peer.environment)}
             address = f"http://127.0.0.1:{port}"
-            url = stack.enter_context(running(commands, address, environment))
+            url = stack.enter_context(running(commands, address, environment, args.start_timeout))
         shape = Shape("model", args.prompt_tokens, args.output_tokens, True, 0.0, seed=0)
         bodies = shape.bodies()
         yield lambda streams, repeat: asyncio.run(_send(url, bodies, streams, args.timeout))
@@ -285,6 +288,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kv-cache-dtype", default="auto", help="of Rostra")
     parser.add_argument("--num-threads", type=int)
     parser.add_argument("--peer-dtype", help="default: float32 on a CPU, bfloat16 on a GPU")
+    parser.add_argument("--peer-options", default="", help="more options for vLLM, in one word")
+    parser.add_argument("--start-timeout", type=float, default=600, help="seconds for a peer")
     parser.add_argument("--gguf", help="for llama.cpp; default: the demo model in 4 bits (Q4_1)")
     parser.add_argument("--venv", action="append", default=[], metavar="PEER=FOLDER")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one run")

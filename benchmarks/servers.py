@@ -15,9 +15,6 @@ from contextlib import contextmanager
 
 from benchmarks.loops import PeerError, last_line
 
-START_TIMEOUT = 900.0
-"""Seconds until a server must answer: some compile their model at each start."""
-
 
 def free_port() -> int:
     """One that nobody listens on now. Servers that cannot choose their own port need it."""
@@ -28,7 +25,10 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    commands: Sequence[Sequence[str]], url: str, environment: Mapping[str, str]
+    commands: Sequence[Sequence[str]],
+    url: str,
+    environment: Mapping[str, str],
+    start_timeout: float,
 ) -> Iterator[str]:
     """`url` as soon as it lists a model, for as long as the block runs.
 
@@ -50,13 +50,13 @@ def running(
                 )
                 for command in commands
             )
-            end = time.monotonic() + START_TIMEOUT
+            end = time.monotonic() + start_timeout
             while not lists_a_model(url):
                 if any(process.poll() is not None for process in processes):
                     log.seek(0)
                     raise PeerError(f"it ended: {last_line(log.read().decode(errors='replace'))}")
                 if time.monotonic() > end:
-                    raise PeerError(f"it did not answer within {START_TIMEOUT:.0f} s")
+                    raise PeerError(f"it did not answer within {start_timeout:.0f} s")
                 time.sleep(1.0)
             yield url
         finally:

@@ -77,9 +77,9 @@ def test_the_bytes_of_a_model_are_those_of_its_maps():
     shapes = list(projections(config))
     assert len(shapes) == 4 * 30 + 1
     assert sum(o * i for o, i, _ in shapes) == 134_479_872  # 135 million without norms
-    assert weight_bytes(config, torch.float32, "none") == 4 * 134_479_872
+    assert weight_bytes(config, "none") == 2 * 134_479_872
     head = config.vocab_size * config.hidden_size
-    assert weight_bytes(config, torch.float32, "int4") == (134_479_872 - head) / 2 + head
+    assert weight_bytes(config, "int4") == (134_479_872 - head) / 2 + head
     assert kv_bytes_per_token(config, 2) == 2 * 30 * 3 * 64 * 2
 
 

@@ -59,7 +59,7 @@ def test_a_server_that_ends_is_quoted():
     command = [sys.executable, "-c", "import sys; sys.exit('no such CPU')"]
     with (
         pytest.raises(PeerError, match="no such CPU"),
-        servers.running([command], f"http://127.0.0.1:{servers.free_port()}", {}),
+        servers.running([command], f"http://127.0.0.1:{servers.free_port()}", {}, 60),
     ):
         pytest.fail("it never answered")
 
@@ -74,7 +74,7 @@ def test_a_server_is_used_while_it_runs_and_ended_after():
     )
     port = servers.free_port()
     url = f"http://127.0.0.1:{port}"
-    with servers.running([[sys.executable, "-c", serve, str(port)]], url, {}) as reached:
+    with servers.running([[sys.executable, "-c", serve, str(port)]], url, {}, 60) as reached:
         assert servers.lists_a_model(reached)
     assert not servers.lists_a_model(url)
 
@@ -104,11 +104,35 @@ def test_what_is_missing_is_reported_and_the_rest_goes_on(tmp_path, capsys):
     assert out.is_file()
 
 
-def test_a_venv_that_cannot_be_made_says_why(tmp_path, monkeypatch):
+def test_a_venv_is_made_once_and_one_that_cannot_be_is_made_again(tmp_path, monkeypatch):
     monkeypatch.setenv("ROSTRA_BENCH_CACHE", str(tmp_path))
-    with pytest.raises(PeerError, match="nowhere"):
-        venvs.make("x", [f"{tmp_path}/nowhere.whl"])
-    assert not (tmp_path / "x" / venvs.MADE).exists()
+    ran = []
+
+    def run(command):
+        ran.append(command)
+        if "venv" in command:
+            (tmp_path / "x" / "bin").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "x" / "bin" / "python").touch()
+        elif "broken==1" in command:
+            raise PeerError("no such package")
+
+    monkeypatch.setattr(venvs, "_run", run)
+    for _ in range(2):
+        with pytest.raises(PeerError, match="no such package"):
+            venvs.make("x", ["broken==1"])
+    assert len(ran) == 4
+    python = venvs.make("x", ["whole==1"], remove=["extra"])
+    assert ran[-1][-2:] == ["--quiet", "extra"]
+    made = len(ran)
+    assert venvs.make("x", ["whole==1"], remove=["extra"]) == python
+    assert len(ran) == made
+    venvs.make("x", ["whole==2"])
+    assert len(ran) == made + 2
+
+
+def test_what_pip_says_last_is_the_reason():
+    with pytest.raises(PeerError, match="no such package"):
+        venvs._run([sys.executable, "-c", "import sys; sys.exit('first\\nno such package')"])
 
 
 def test_ratios_are_rostra_over_the_peer():
