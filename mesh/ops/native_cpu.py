@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.base import Linear, StepLayout
-from rostra.mesh.ops.torch_cpu import TorchCpuOps
+from rostra.mesh.ops.linears import check_quantization, make_linear
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The kernels' numbers for them."""
@@ -34,7 +34,8 @@ class NativeCpuOps:
     def __init__(
         self, kernels: ctypes.CDLL, dtype: torch.dtype, quantization: Quantization = "none"
     ) -> None:
-        self._linears = TorchCpuOps(dtype, quantization)
+        check_quantization(quantization)
+        self._quantization = quantization
         self._dtype = _DTYPES[dtype]
         self._rms_norm = kernels.rostra_rms_norm
         self._silu_and_mul = kernels.rostra_silu_and_mul
@@ -42,7 +43,7 @@ class NativeCpuOps:
         self._paged_attention = kernels.rostra_paged_attention
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
-        return self._linears.linear(weight, bias, sensitive=sensitive)
+        return make_linear(weight, bias, self._quantization, sensitive=sensitive)
 
     def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> NativeStep:
         # Also makes torch tell OpenMP, in this thread, how many threads it may use.
@@ -122,9 +123,9 @@ class NativeCpuOps:
     def paged_attention(
         self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: NativeStep
     ) -> Tensor:
-        num_tokens, num_heads, head_dim = query.shape
+        _, num_heads, head_dim = query.shape
         token_stride, head_stride, _ = query.stride()
-        out = query.new_empty((num_tokens, num_heads, head_dim))
+        out = torch.empty_like(query, memory_format=torch.contiguous_format)
         self._paged_attention(
             self._dtype,
             step.address,

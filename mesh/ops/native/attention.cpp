@@ -1,6 +1,8 @@
 // Causal attention over a paged cache, for any mixture of prefill and decoding: online softmax in
 // float32 (Milakov and Gimelshein, arXiv 1805.02867), long contexts split among threads and merged
 // (Flash-Decoding). Slots beyond a sequence's length are never read.
+#pragma GCC optimize("no-tree-vectorize")  // vectors are written out; only compiling gets slower
+
 #include <omp.h>
 
 #include <atomic>

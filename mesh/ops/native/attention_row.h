@@ -8,24 +8,16 @@ namespace rostra {
 
 constexpr int ROWS_AT_ONCE = W == 16 ? 4 : 3;
 
-// out[i] = sum of v[i]'s lanes, for four vectors.
-inline void four_sums(const vf* v, float* out) {
+// The sums of four vectors' lanes.
+inline void four_sums(vf a, vf b, vf c, vf d, float* out) {
 #if defined(__AVX__)
-    __m256 x[4];
-    for (int i = 0; i < 4; i++) {
-#if defined(__AVX512F__)
-        const __m512d wide = bitcast<__m512d>(v[i]);
-        x[i] = _mm256_add_ps(_mm256_castpd_ps(_mm512_castpd512_pd256(wide)),
-                             _mm256_castpd_ps(_mm512_extractf64x4_pd(wide, 1)));
+    const auto add = [](auto x, auto y) { return x + y; };
+    const __m128 ab = _mm_hadd_ps(fold(a, add), fold(b, add));
+    const __m128 cd = _mm_hadd_ps(fold(c, add), fold(d, add));
+    _mm_storeu_ps(out, _mm_hadd_ps(ab, cd));
 #else
-        x[i] = bitcast<__m256>(v[i]);
-#endif
-    }
-    const __m256 pairs =
-        _mm256_hadd_ps(_mm256_hadd_ps(x[0], x[1]), _mm256_hadd_ps(x[2], x[3]));
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)));
-#else
-    for (int i = 0; i < 4; i++) out[i] = sum(v[i]);
+    const vf all[4] = {a, b, c, d};
+    for (int i = 0; i < 4; i++) out[i] = sum(all[i]);
 #endif
 }
 
@@ -34,18 +26,19 @@ template <int R, class T>
 void score(const T* const* keys, int64_t count, const float* query, int64_t depth, float* scores) {
     constexpr int KEYS = R == 1 ? 8 : 4;
     for (int64_t j = 0; j < count; j += KEYS) {
-        vf products[R][KEYS] = {};
-        for (int64_t d = 0; d < depth; d += W) {
-            vf q[R];
-            for (int r = 0; r < R; r++) q[r] = load(query + r * depth + d);
+        vf products[R][KEYS];
+        for (int i = 0; i < KEYS; i++)
+            for (int r = 0; r < R; r++) products[r][i] = load(keys[j + i]) * load(query + r * depth);
+        for (int64_t d = W; d < depth; d += W) {
             for (int i = 0; i < KEYS; i++) {
                 const vf key = load(keys[j + i] + d);
-                for (int r = 0; r < R; r++) products[r][i] += key * q[r];
+                for (int r = 0; r < R; r++) products[r][i] += key * load(query + r * depth + d);
             }
         }
         for (int r = 0; r < R; r++)
             for (int i = 0; i < KEYS; i += 4)
-                four_sums(products[r] + i, scores + r * TILE_KEYS + j + i);
+                four_sums(products[r][i], products[r][i + 1], products[r][i + 2],
+                          products[r][i + 3], scores + r * TILE_KEYS + j + i);
     }
 }
 
@@ -57,10 +50,10 @@ inline void weigh_columns(const T* const* values, int64_t count, const float* we
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++) total[r][v] = load(sums + r * depth + d + v * W);
     for (int64_t j = 0; j < count; j++) {
-        vf value[V];
-        for (int v = 0; v < V; v++) value[v] = load(values[j] + d + v * W);
-        for (int r = 0; r < R; r++)
-            for (int v = 0; v < V; v++) total[r][v] += weights[r * TILE_KEYS + j] * value[v];
+        for (int v = 0; v < V; v++) {
+            const vf value = load(values[j] + d + v * W);
+            for (int r = 0; r < R; r++) total[r][v] += weights[r * TILE_KEYS + j] * value;
+        }
     }
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++) store(sums + r * depth + d + v * W, total[r][v]);

@@ -23,6 +23,7 @@ typedef float vf __attribute__((vector_size(4 * W)));
 typedef int32_t vi __attribute__((vector_size(4 * W)));
 typedef uint32_t vu __attribute__((vector_size(4 * W)));
 typedef uint16_t vh __attribute__((vector_size(2 * W)));
+typedef float unaligned __attribute__((vector_size(4 * W), aligned(4), may_alias));
 
 struct bf16 {
     uint16_t bits;
@@ -93,11 +94,7 @@ inline f16 from_float<f16>(float x) {
 #endif
 }
 
-inline vf load(const float* p) {
-    vf v;
-    std::memcpy(&v, p, sizeof(v));
-    return v;
-}
+inline vf load(const float* p) { return *reinterpret_cast<const unaligned*>(p); }
 
 inline vf load(const bf16* p) {
     vh half;
@@ -117,7 +114,7 @@ inline vf load(const f16* p) {
 #endif
 }
 
-inline void store(float* p, vf v) { std::memcpy(p, &v, sizeof(v)); }
+inline void store(float* p, vf v) { *reinterpret_cast<unaligned*>(p) = v; }
 
 inline void store(bf16* p, vf v) {
     const vu bits = bitcast<vu>(v);
@@ -138,25 +135,51 @@ inline void store(f16* p, vf v) {
 
 inline vf max(vf a, vf b) { return a > b ? a : b; }
 
+#if defined(__AVX__)
+// To four lanes, by adding or taking the larger.
+template <class Fold>
+inline __m128 fold(vf v, Fold&& both) {
+#if defined(__AVX512F__)
+    const __m512d wide = bitcast<__m512d>(v);
+    const __m256 eight = both(_mm256_castpd_ps(_mm512_castpd512_pd256(wide)),
+                              _mm256_castpd_ps(_mm512_extractf64x4_pd(wide, 1)));
+#else
+    const __m256 eight = bitcast<__m256>(v);
+#endif
+    return both(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+}
+#endif
+
+template <class Both>
+inline float reduce(vf v, Both&& both) {
+#if defined(__AVX__)
+    __m128 x = fold(v, both);
+    x = both(x, _mm_movehl_ps(x, x));
+    return both(x, _mm_movehdup_ps(x))[0];
+#else
+    return both(both(v[0], v[1]), both(v[2], v[3]));
+#endif
+}
+
 inline float sum(vf v) {
-    float lanes[W];
-    store(lanes, v);
-    for (int n = W / 2; n; n /= 2)
-        for (int i = 0; i < n; i++) lanes[i] += lanes[i + n];
-    return lanes[0];
+    return reduce(v, [](auto a, auto b) { return a + b; });
 }
 
 inline float max(vf v) {
-    float lanes[W];
-    store(lanes, v);
-    for (int n = W / 2; n; n /= 2)
-        for (int i = 0; i < n; i++) lanes[i] = lanes[i] > lanes[i + n] ? lanes[i] : lanes[i + n];
-    return lanes[0];
+    return reduce(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// 2^r * 2^n for whole n from -126 to 127 and |r| <= 1/2: the polynomial of degree 6 that has the
-// least relative error, 2e-9, beside what rounding adds.
-inline vf exp2_parts(vf n, vf r) {
+// 2^x for x up to 127; 0 below -126.5, where results would be subnormal.
+inline vf exp2(vf x) {
+    // Adding this leaves no bits for a fraction: the last ones are those of the nearest whole
+    // number, plus the bias of an exponent.
+    const float shift = 12582912.0f + 127.0f;
+    const vf low = splat(-127.0f);
+    x = low > x ? low : x;
+    const vf shifted = x + shift;
+    const vf r = x - (shifted - shift);
+    // The polynomial of degree 6 with the least relative error for |r| <= 1/2: 2e-9, beside what
+    // rounding adds.
     vf p = splat(1.535336206e-04f);
     p = p * r + 1.339887459e-03f;
     p = p * r + 9.618437359e-03f;
@@ -164,33 +187,20 @@ inline vf exp2_parts(vf n, vf r) {
     p = p * r + 2.402264791e-01f;
     p = p * r + 6.931472029e-01f;
     p = p * r + 1.0f;
-    const vi exponent = (__builtin_convertvector(n, vi) + 127) << 23;
-    return p * bitcast<vf>(exponent);
+    return p * bitcast<vf>(bitcast<vu>(shifted) << 23);
 }
 
-inline vf nearest(vf x) {
-    const float shift = 12582912.0f;  // 1.5 * 2^23: no bits are left for a fraction
-    return (x + shift) - shift;
-}
-
-// 2^x, 0 below -126 where numbers turn subnormal, 2^127 above 127.
-inline vf exp2(vf x) {
-    const vf low = splat(-126.0f), high = splat(127.0f);
-    const vf bounded = x < low ? low : (x > high ? high : x);
-    const vf n = nearest(bounded);
-    const vf y = exp2_parts(n, bounded - n);
-    return x < low ? vf{} : y;
-}
-
-// e^x, 0 below -87, e^88 above 88.
+// e^x; at most e^88.
 inline vf exp(vf x) {
-    const vf low = splat(-87.0f), high = splat(88.0f);
-    const vf bounded = x < low ? low : (x > high ? high : x);
-    const vf n = nearest(bounded * 1.442695041f);
+    const vf high = splat(88.0f);
+    x = high < x ? high : x;
+    const vf low = splat(-88.0f);
+    x = low > x ? low : x;
+    const float shift = 12582912.0f;
+    const vf n = (x * 1.442695041f + shift) - shift;
     // ln 2 in two parts, the first short enough for n times it to be exact.
-    const vf r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
-    const vf y = exp2_parts(n, r * 1.442695041f);
-    return x < low ? vf{} : y;
+    const vf r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    return exp2(r * 1.442695041f) * exp2(n);
 }
 
 }  // namespace rostra

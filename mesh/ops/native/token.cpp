@@ -1,4 +1,6 @@
 // What is done to each token on its own: norm, activation, rotation and writing to the cache.
+#pragma GCC optimize("no-tree-vectorize")  // vectors are written out; only compiling gets slower
+
 #include <omp.h>
 
 #include "simd.h"
