@@ -40,7 +40,10 @@ class ScheduledRequest(msgspec.Struct, frozen=True):
     """Guesses at what follows the last known token, computed in this step behind it; the blocks
     have room for them. The runner samples after the last known token and after every draft, each
     draw exactly as it would be without drafts, and keeps what it samples up to and including the
-    first token that differs from its draft. So 1 to `len(draft_token_ids) + 1` tokens come back."""
+    first token that differs from its draft. So 1 to `len(draft_token_ids) + 1` tokens come back.
+
+    Only behind a last token whose value is on the host, and with room for one more token below the
+    runner's `max_model_len`. The next step of the request follows their result."""
 
 
 class StepPlan(msgspec.Struct, frozen=True):

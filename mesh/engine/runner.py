@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from rostra.mesh.engine.graphs import Capture, DecodeGraphs
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
-from rostra.mesh.engine.plan import ScheduledRequest, StepPlan, StepResult
+from rostra.mesh.engine.plan import ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.engine.transfer import upload
@@ -28,16 +27,6 @@ log = logging.getLogger(__name__)
 
 _LOGIT_ROWS = 256
 """Prompt positions whose logits are held at once."""
-
-
-@dataclass(frozen=True)
-class FinishedStep:
-    """A step of a device that is the host itself: done when its launch returns."""
-
-    value: StepResult
-
-    def result(self) -> StepResult:
-        return self.value
 
 
 class Runner:
@@ -90,7 +79,8 @@ class Runner:
 
     @property
     def dtype(self) -> torch.dtype:
-        return self._cache.layers[0][0].dtype
+        """Of computing; the cache may have another."""
+        return self._model.norm.weight.dtype
 
     @property
     def device_name(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_checkpoints import SHAPES, save_checkpoint
+from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
+from model_harness import Harness, random_prompts
 from runner_driver import MAX_MODEL_LEN, Driver, make_runner
 
+from rostra.mesh.engine.runner import Runner
 from rostra.mesh.engine.sampler import Sampler
 
 PROMPTS = {"a": list(range(10, 30)), "b": [7, 8, 9], "c": [40, 41] * 6}
@@ -114,3 +116,23 @@ def test_error_leaves_the_request_where_it_was_and_the_others_alone(folder):
     failed = driver.finish("a")
     assert failed.tokens[:22] == expected["a"][:22]
     assert driver.run(30) == {name: expected[name] for name in "bc"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"max_num_batched_tokens": 7, "max_num_seqs": 3},
+        {"num_blocks": 9, "max_num_seqs": 3},
+        {"speculation": "ngram"},
+    ],
+    ids=str,
+)
+def test_overlapped_engine_gives_what_a_plain_one_gives(folder, monkeypatch, settings):
+    """As on a GPU, with the results of a CPU: chunks, preemption and drafts under late results."""
+    settings = {"max_model_len": MAX_MODEL_LEN} | settings
+    prompts = random_prompts([1, 5, 20, 33, 16], VOCAB_SIZE) | {"again": [9, 8, 7] * 8}
+    sampling = SETTINGS["penalised"] | {"repetition_penalty": 1.0}
+    expected = Harness(folder, **settings).generate(prompts, 30, **sampling)
+    monkeypatch.setattr(Runner, "overlaps", True)
+    assert Harness(folder, **settings).generate(prompts, 30, **sampling) == expected
