@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rostra.kernels.chip import Chip
 from rostra.kernels.paged_attention import paged_attention
+from rostra.kernels.quantize import quantize_weight
+from rostra.kernels.quantized_matmul import can_multiply, quantized_matmul
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
 from rostra.kernels.silu_and_mul import silu_and_mul
@@ -21,17 +24,28 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, StepLayout
 from rostra.mesh.ops.triton_step import TritonStep
 
+_WEIGHT_TYPES: dict[Quantization, torch.dtype] = {
+    "int8": torch.int8,
+    "fp8": torch.float8_e4m3fn,
+}
+
 
 class TritonOps:
-    """One launch for all sequences of a step, whatever they do."""
+    """One launch for all sequences of a step, whatever they do.
+
+    Raises RostraError for a quantization that `device` does not compute.
+    """
 
     def __init__(self, device: torch.device, quantization: Quantization = "none") -> None:
-        if quantization != "none":
-            raise RostraError(f"--quantization {quantization} is not supported on a GPU; use none")
         self._device = device
+        self._weight_type = None if quantization == "none" else _weight_type(quantization, device)
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
-        return lambda x: functional.linear(x, weight, bias)
+        """A `sensitive` weight is quantised as the others are: none keeps less than eight bits."""
+        if self._weight_type is None:
+            return lambda x: functional.linear(x, weight, bias)
+        quantized, scale = quantize_weight(weight, self._weight_type)
+        return lambda x: quantized_matmul(x, quantized, scale, bias)
 
     def buffers(
         self,
@@ -118,3 +132,15 @@ class TritonOps:
 
     def silu_and_mul(self, gate_up: Tensor) -> Tensor:
         return silu_and_mul(gate_up)
+
+
+def _weight_type(quantization: Quantization, device: torch.device) -> torch.dtype:
+    chip = Chip.of(device)
+    works = [name for name, dtype in _WEIGHT_TYPES.items() if can_multiply(dtype, chip)]
+    if quantization not in works:
+        generation = f"sm_{chip.arch}" if chip.backend == "cuda" else chip.arch
+        raise RostraError(
+            f"--quantization {quantization} is not supported on a GPU of architecture "
+            f"{generation}; use none or {' or '.join(works)}"
+        )
+    return _WEIGHT_TYPES[quantization]

@@ -10,23 +10,31 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, random_prompts
 
-pytest.importorskip("triton")
+from rostra.kernels import reference
+from rostra.kernels.chip import AHEAD_OF_TIME, Chip
+from rostra.kernels.quantize import quantize_weight
+from rostra.mesh.errors import RostraError
+from rostra.mesh.ops.triton import TritonOps
 
 SCRIPT = Path(__file__).with_name("triton_wiring.py")
 # Chunks and decoding beside prefilling, within a few steps.
 SETTINGS = {"max_num_batched_tokens": 12, "max_model_len": 64}
 
 
-def test_triton_path_equals_cpu_path(tmp_path):
-    save_checkpoint(tmp_path, SHAPES["grouped, tied"] | {"num_hidden_layers": 2})
-    prompts = random_prompts([1, 5, 20], VOCAB_SIZE)
-    harness = Harness(tmp_path, **SETTINGS)
+PROMPTS = random_prompts([1, 5, 20], VOCAB_SIZE)
+
+
+def check_against_float_path(folder, float_folder, quantization, prompts=PROMPTS):
+    """The model of `folder` in the interpreter is the one of `float_folder` in PyTorch."""
+    harness = Harness(float_folder, **SETTINGS)
     made = harness.generate(prompts, max_tokens=3)
+    arguments = [str(folder), json.dumps(prompts), json.dumps(SETTINGS), quantization]
     child = subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path), json.dumps(prompts), json.dumps(SETTINGS)],
+        [sys.executable, str(SCRIPT), *arguments],
         env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
         cwd=SCRIPT.parent,
         capture_output=True,
@@ -39,3 +47,41 @@ def test_triton_path_equals_cpu_path(tmp_path):
     assert found["tokens"] == made
     for (name, known), logits in harness.sampler.logits.items():
         assert found["logits"][f"{name} {known}"] == pytest.approx(logits.tolist(), abs=1e-4)
+
+
+def test_triton_path_equals_cpu_path(tmp_path):
+    save_checkpoint(tmp_path, SHAPES["grouped, tied"] | {"num_hidden_layers": 2})
+    check_against_float_path(tmp_path, tmp_path, "none")
+
+
+@pytest.mark.parametrize(
+    ("quantization", "dtype"), [("int8", torch.int8), ("fp8", torch.float8_e4m3fn)]
+)
+def test_quantised_path_equals_that_of_rounded_weights(tmp_path, quantization, dtype):
+    shape = SHAPES["multi-query, biased"] | {"num_hidden_layers": 1}
+    model = save_checkpoint(tmp_path / "exact", shape)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                rounded = reference.dequantize(
+                    *quantize_weight(module.weight, dtype), torch.float32
+                )
+                assert not torch.equal(module.weight, rounded)
+                module.weight.copy_(rounded)
+    model.save_pretrained(tmp_path / "rounded")
+    check_against_float_path(tmp_path / "exact", tmp_path / "rounded", quantization, PROMPTS[:2])
+
+
+@pytest.mark.parametrize(
+    ("chip", "quantization", "works"),
+    [
+        ("sm_80", "fp8", "none or int8"),
+        ("sm_90", "int4", "none or int8 or fp8"),
+        ("gfx942", "int4", "none or int8 or fp8"),
+    ],
+)
+def test_what_the_device_lacks_is_refused(monkeypatch, chip, quantization, works):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME[chip])
+    message = f"--quantization {quantization} is not supported .* {chip}; use {works}$"
+    with pytest.raises(RostraError, match=message):
+        TritonOps(torch.device("cuda"), quantization)
