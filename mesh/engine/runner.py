@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.device import device_name
-from rostra.mesh.engine.graphs import Capture, DecodeGraphs
+from rostra.mesh.engine.graphs import Capture, DecodeGraphs, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
+from rostra.mesh.engine.memory import free_bytes, in_gib, told_when_short
 from rostra.mesh.engine.plan import ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOGIT_ROWS = 256
 """Prompt positions whose logits are held at once."""
+_SMALLER_GRAPHS = "lower --kv-cache-bytes or --max-num-seqs, or start with --no-cuda-graphs"
 
 
 class Runner:
@@ -121,43 +123,45 @@ class Runner:
         """Computes steps of every kind that can come, and records the graphs.
 
         Nothing is compiled for a CPU, so there it computes nothing. Overwrites the first block.
+        Raises RostraError where the memory does not suffice for the graphs.
         """
+        if self._device.type == "cpu" and self._capture is None:
+            return
         started = time.monotonic()
         if self._device.type != "cpu":
             self._run_and_drop(warm_up_plans(self._limits, self.block_size))
-        taken = 0
+        num_graphs, taken = 0, 0
         if self._capture is not None:
-            before = self._free_bytes()
-            self._graphs = DecodeGraphs(
+            before = free_bytes(self._device)
+            num_graphs = self._record(self._capture)
+            taken = before - free_bytes(self._device)
+        log.info(
+            "warmed up in %.1f s; %d graphs of decode steps take %s",
+            time.monotonic() - started,
+            num_graphs,
+            in_gib(taken),
+        )
+
+    def _record(self, capture: Capture) -> int:
+        needed = graph_bytes_estimate(self._model.config, self.dtype, self._limits, self.block_size)
+        with told_when_short("recording graphs", needed, self._device, _SMALLER_GRAPHS):
+            graphs = DecodeGraphs(
                 self._model,
                 self._cache.layers,
                 self._last_sampled,
                 self._limits,
                 self.block_size,
-                self._capture,
+                capture,
             )
-            sizes = self._graphs.sizes
-            self._run_and_drop(graph_plans(self._limits, sizes.plain, self.block_size))
-            taken = before - self._free_bytes()
-        if self._device.type != "cpu":
-            log.info(
-                "warmed up in %.1f s; %d graphs of decode steps take %.0f MiB",
-                time.monotonic() - started,
-                len(self._graphs.sizes) if self._graphs is not None else 0,
-                taken / 2**20,
-            )
+        self._graphs = graphs
+        self._run_and_drop(graph_plans(self._limits, graphs.sizes.plain, self.block_size))
+        return len(graphs.sizes)
 
     def _run_and_drop(self, plans: Iterator[StepPlan]) -> None:
         for plan in plans:
             self.launch(plan).result()
             for request in plan.new:
                 self._requests.remove(request.request_id)
-
-    def _free_bytes(self) -> int:
-        if self._device.type != "cuda":
-            return 0
-        torch.cuda.empty_cache()
-        return torch.cuda.mem_get_info(self._device)[0]
 
     def _token_ids(self, step: StepInput) -> Tensor:
         """[T] on the device, those among them that only the device knows."""

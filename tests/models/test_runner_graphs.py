@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from model_checkpoints import SHAPES, save_checkpoint
 
-from rostra.mesh.engine.graphs import GraphSizes
+from rostra.mesh.engine.graphs import GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest
 from rostra.mesh.engine.requests import RequestTable, RunnerLimits
+from rostra.mesh.models import ModelConfig
 
 SCRIPT = Path(__file__).with_name("graph_wiring.py")
 LIMITS = RunnerLimits(
@@ -65,6 +67,17 @@ def test_one_token_of_a_prompt_that_is_not_its_last_is_no_decode_step():
     table = RequestTable(LIMITS, 16)
     table.add(NewRequest("a", [1] * 9, 9, SamplingParams()))
     assert not table.lay_out([ScheduledRequest("a", 4, 1, [0])]).is_decode
+
+
+def test_estimate_of_memory_covers_what_stays_allocated(tmp_path):
+    save_checkpoint(tmp_path, SHAPES["multi-head"])
+    config = ModelConfig.read(tmp_path)
+    for seqs in (1, 8, 100):
+        limits = RunnerLimits(64, seqs, 2048)
+        logits = 4 * seqs * config.vocab_size
+        few = graph_bytes_estimate(config, torch.bfloat16, limits, 16)
+        drafted = RunnerLimits(64, seqs, 2048, num_draft_tokens=4)
+        assert logits < few < graph_bytes_estimate(config, torch.bfloat16, drafted, 16)
 
 
 def test_replayed_steps_equal_the_plain_ones(tmp_path):
