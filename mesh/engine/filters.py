@@ -24,61 +24,65 @@ def drop_unlikely(weights: Tensor, params: Sequence[SamplingParams]) -> None:
     weight to keep, so a token as likely as the last one kept is kept too.
     """
     vocab = weights.shape[1]
-    limited = [i for i, p in enumerate(params) if 0 < p.top_k < vocab]
+    if not any(0 < p.top_k < vocab or p.top_p < 1 or p.min_p > 0 for p in params):
+        return
+    lowest = _lowest_on_cpu if weights.device.type == "cpu" else _lowest_on_gpu
+    weights.masked_fill_(weights < lowest(weights, params).unsqueeze(1), 0)
+
+
+def _lowest_on_gpu(weights: Tensor, params: Sequence[SamplingParams]) -> Tensor:
+    """The lowest weight of each row to keep, float32 [n]."""
+    # Where there is a GPU there is Triton.
+    from rostra.kernels.sampling import lowest_weight_kept
+
+    settings = np.array([[p.top_k for p in params], [p.top_p for p in params]], np.float64)
+    top_k, top_p = upload(settings, weights.device)
+    min_p = upload(np.array([p.min_p for p in params], np.float32), weights.device)
+    return lowest_weight_kept(weights, top_k.int(), top_p, min_p)
+
+
+def _lowest_on_cpu(weights: Tensor, params: Sequence[SamplingParams]) -> Tensor:
+    """The lowest weight of each row to keep, float32 [n]."""
+    limited = [i for i, p in enumerate(params) if 0 < p.top_k < weights.shape[1]]
     nucleus = [i for i, p in enumerate(params) if p.top_p < 1]
     relative = [i for i, p in enumerate(params) if p.min_p > 0]
-    if not (limited or nucleus or relative):
-        return
-    device = weights.device
     floor = weights.new_zeros(len(params))
     if limited:
-        rows = upload(np.asarray(limited), device)
-        counts = np.array([params[i].top_k for i in limited])
-        floor[rows] = _kth_largest(weights[rows], counts)
+        floor[limited] = _kth_largest(weights[limited], [params[i].top_k for i in limited])
     if nucleus:
-        rows = upload(np.asarray(nucleus), device)
-        left = weights[rows]
+        left = weights[nucleus]
         if limited:
-            left.masked_fill_(left < floor[rows].unsqueeze(1), 0)
-        shares = upload(np.array([params[i].top_p for i in nucleus]), device)
-        floor[rows] = torch.maximum(floor[rows], _smallest_of_nucleus(left, shares))
+            left.masked_fill_(left < floor[nucleus].unsqueeze(1), 0)
+        shares = weights.new_tensor([params[i].top_p for i in nucleus], dtype=torch.float64)
+        floor[nucleus] = torch.maximum(floor[nucleus], _smallest_of_nucleus(left, shares))
     if relative:
         # A ratio of weights is the same before and after the other filters.
-        rows = upload(np.asarray(relative), device)
-        shares = upload(np.array([params[i].min_p for i in relative], np.float32), device)
-        floor[rows] = torch.maximum(floor[rows], shares * weights[rows].amax(dim=-1))
-    weights.masked_fill_(weights < floor.unsqueeze(1), 0)
+        shares = weights.new_tensor([params[i].min_p for i in relative])
+        lowest = shares * weights[relative].amax(dim=-1)
+        floor[relative] = torch.maximum(floor[relative], lowest)
+    return floor
 
 
-def _kth_largest(weights: Tensor, counts: np.ndarray) -> Tensor:
+def _kth_largest(weights: Tensor, counts: list[int]) -> Tensor:
     """The `counts[i]`-th largest weight of row i, [n]."""
-    largest = weights.topk(int(counts.max()), dim=-1).values
-    return largest.gather(1, upload(counts - 1, weights.device).unsqueeze(1)).squeeze(1)
+    largest = weights.topk(max(counts), dim=-1).values
+    return largest.gather(1, torch.tensor(counts).unsqueeze(1) - 1).squeeze(1)
 
 
 def _smallest_of_nucleus(weights: Tensor, shares: Tensor) -> Tensor:
     """The last weight of the smallest set of tokens that has its share of all weight, [n]."""
-    # In single precision the tail of a large vocabulary would be lost in the sums.
-    wanted = shares * weights.sum(dim=-1, dtype=torch.float64)
-    if weights.device.type != "cpu":
-        # Whether a part of the vocabulary is enough cannot be known without waiting for the device.
-        return _last_needed(weights.sort(dim=-1, descending=True).values, wanted)[0]
     vocab = weights.shape[1]
     smallest = weights.new_empty(len(weights))
     rows = torch.arange(len(weights))
+    # In single precision the tail of a large vocabulary would be lost in the sums.
+    wanted = shares * weights.sum(dim=-1, dtype=torch.float64)
     for width in (*(width for width in _NUCLEUS_WIDTHS if width < vocab), vocab):
         ordered = weights[rows].topk(width, dim=-1).values
-        smallest[rows], held = _last_needed(ordered, wanted[rows])
-        rows = rows[held < wanted[rows]]
+        cumulative = ordered.cumsum(dim=-1, dtype=torch.float64)
+        # A token is needed when what comes before it is not enough; the first always is.
+        needed = (cumulative - ordered < wanted[rows].unsqueeze(1)).sum(dim=-1).clamp(min=1)
+        smallest[rows] = ordered.gather(1, needed.unsqueeze(1) - 1).squeeze(1)
+        rows = rows[cumulative[:, -1] < wanted[rows]]
         if not len(rows):
             break
     return smallest
-
-
-def _last_needed(ordered: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """The last of the descending weights of each row needed to reach `wanted`; and all they hold,
-    float64 [n]."""
-    cumulative = ordered.cumsum(dim=-1, dtype=torch.float64)
-    # A token is needed when what comes before it is not enough; the first always is.
-    needed = (cumulative - ordered < wanted.unsqueeze(1)).sum(dim=-1).clamp(min=1)
-    return ordered.gather(1, needed.unsqueeze(1) - 1).squeeze(1), cumulative[:, -1]

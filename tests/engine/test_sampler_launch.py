@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 import torch
 
+from rostra.kernels import reference, sampling
+from rostra.mesh.engine import filters
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.sampler import NO_TOKEN, Sampler, SamplingRow
 
@@ -26,14 +28,24 @@ def rows_of(params: list[dict], tokens: list[int], prompt: int = 2) -> list[Samp
     ]
 
 
-def test_a_launch_reads_nothing_back_from_the_device() -> None:
+def test_a_launch_reads_nothing_back_from_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     # The meta device has no values: whatever asks for one, or for a shape that depends on values,
-    # raises. It takes the way of every device that is not the host.
+    # raises. It takes the way of every device that is not the host; the kernel, which takes GPUs
+    # only, has its own tests.
+    monkeypatch.setattr(sampling, "lowest_weight_kept", lambda weights, *_: weights[:, 0])
     rows = rows_of(EVERYTHING, [0, 1, 2, 2])
     rows[1].in_flight = torch.empty((), dtype=torch.int64, device="meta")
     pending = Sampler().launch(torch.empty(5, 700, device="meta"), rows)
     assert pending.token_ids.device.type == "meta"
     assert pending.token_ids.shape == (5,)
+
+
+def test_a_gpu_is_given_the_filters_that_a_cpu_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampling, "lowest_weight_kept", reference.lowest_weight_kept)
+    weights = torch.rand(5, 200, generator=torch.Generator().manual_seed(6))
+    params = [row.params for row in rows_of(EVERYTHING, [0, 1])]
+    found = filters._lowest_on_gpu(weights, params)
+    torch.testing.assert_close(found, filters._lowest_on_cpu(weights, params))
 
 
 def test_token_ids_are_those_of_the_result() -> None:

@@ -9,12 +9,14 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace {
 
 constexpr int64_t LANES = 8;
 constexpr int64_t BLOCK = 64;
+constexpr int64_t FEW = 1024;
 constexpr float INF = std::numeric_limits<float>::infinity();
 
 typedef float Floats __attribute__((vector_size(LANES * sizeof(float))));
@@ -85,7 +87,7 @@ struct Row {
 // The memory of one thread.
 struct Scratch {
     std::vector<float> largest, weights, selected;
-    std::vector<double> sums, mass;
+    std::vector<double> sums;
 };
 
 // Notes the largest entry of each block; returns that of the row, NaN where the row has one.
@@ -193,44 +195,78 @@ float last_needed(std::vector<float>& weights, double above, double wanted) {
     }
 }
 
-// Weights in [0, 1] by their exponent and four bits of their mantissa: in order, and few in each.
-constexpr size_t NUM_BUCKETS = (0x3F800000 >> 19) + 1;
-
-inline size_t bucket_of(float weight) {
+inline uint32_t bits_of(float x) {
     uint32_t bits;
-    std::memcpy(&bits, &weight, sizeof bits);
-    return bits >> 19;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+inline float from_bits(uint32_t bits) {
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// How many weights are not below `floor`, and what they come to.
+std::pair<int64_t, double> mass_at_least(float floor, const Scratch& s) {
+    double mass = 0.0;
+    Ints number{};
+    for (size_t b = 0; b < s.largest.size(); ++b) {
+        if (!(s.largest[b] >= floor)) continue;
+        Floats sum{};
+        for (int64_t i = 0; i < BLOCK; i += LANES) {
+            const Floats w = load(s.weights.data() + b * BLOCK + i);
+            const Ints kept = w >= floor;
+            sum += kept ? w : Floats{};
+            number -= kept;
+        }
+        mass += sum_of_lanes(sum);
+    }
+    int64_t count = 0;
+    for (int i = 0; i < LANES; ++i) count += number[i];
+    return {count, mass};
 }
 
 // The smallest weight of the smallest set that has `share` of all weight not below `floor`.
+//
+// Floats that are not negative are in the order of their bits, so the place is found by halving an
+// interval of bits until it holds few weights; passes without branches cost less than a partition.
 float nucleus_floor(double share, float floor, int64_t size, Scratch& s) {
-    const float* weights = s.weights.data();
-    double total = 0.0;
-    if (floor > 0)
-        at_least(floor, weights, size, s.largest, [&](int64_t, float w) { total += w; });
-    else
-        for (double sum : s.sums) total += sum;
-    const double wanted = share * total;
-    s.mass.resize(NUM_BUCKETS);
-    // The largest weight is 1, so that a nucleus nearly always ends above the first of these.
-    for (float lowest : {0x1p-6f, 0x1p-20f, 0.0f}) {
-        const float bound = std::max(lowest, floor);
-        std::fill(s.mass.begin(), s.mass.end(), 0.0);
-        at_least(bound, weights, size, s.largest,
-                 [&](int64_t, float w) { s.mass[bucket_of(w)] += w; });
-        const size_t last = bucket_of(bound);
-        size_t bucket = NUM_BUCKETS - 1;
-        double above = 0.0;
-        for (; bucket > last && above + s.mass[bucket] < wanted; --bucket) above += s.mass[bucket];
-        if (bound > floor && above + s.mass[bucket] < wanted) continue;
-        s.selected.clear();
-        at_least(bound, weights, size, s.largest, [&](int64_t, float w) {
-            if (bucket_of(w) == bucket) s.selected.push_back(w);
-        });
-        // Nothing is left where rounding made the sum of all fall short of `wanted`.
-        return s.selected.empty() ? floor : last_needed(s.selected, above, wanted);
+    const double wanted = share * mass_at_least(floor, s).second;
+    uint32_t low = bits_of(floor), high = bits_of(1.0f) + 1;  // the largest weight is 1
+    int64_t num_low = 0, num_high = 0;
+    double above = 0.0;
+    // Nearly always it lies above the first of these.
+    for (float bound : {0x1p-6f, 0x1p-20f, 0.0f}) {
+        bound = std::max(bound, floor);
+        const auto [count, mass] = mass_at_least(bound, s);
+        num_low = count;
+        if (mass >= wanted || bound == floor) {
+            low = bits_of(bound);
+            break;
+        }
+        high = bits_of(bound);
+        num_high = count;
+        above = mass;
     }
-    return floor;
+    while (num_low - num_high > FEW && high - low > 1) {
+        const uint32_t middle = low + (high - low) / 2;
+        const auto [count, mass] = mass_at_least(from_bits(middle), s);
+        if (mass >= wanted) {
+            low = middle;
+            num_low = count;
+        } else {
+            high = middle;
+            num_high = count;
+            above = mass;
+        }
+    }
+    s.selected.clear();
+    at_least(from_bits(low), s.weights.data(), size, s.largest, [&](int64_t, float w) {
+        if (bits_of(w) < high) s.selected.push_back(w);
+    });
+    // None is left where rounding made the sum of all fall short of `wanted`.
+    return s.selected.empty() ? floor : last_needed(s.selected, above, wanted);
 }
 
 // Leaves the weights not below `floor` in the sums of the blocks.
