@@ -212,13 +212,14 @@ class Scheduler:
             num_known = len(request.token_ids)
             # The last token sampled is never computed with the drafts before it.
             room = min(budget, request.max_num_tokens - num_known - 1)
-            if not self._may_grow(request, num_known + room):
-                held = len(request.table.blocks) * self._blocks.block_size
-                room = min(room, held - num_known)
             guesses = speculator.draft(request, room, num_sampling, num_rows)
+            if guesses and not self._may_grow(request, num_known + len(guesses)):
+                held = len(request.table.blocks) * self._blocks.block_size
+                del guesses[held - num_known :]
             if not guesses:
                 continue
-            added = self._blocks.grow(request.table, num_known + len(guesses)) or []
+            added = self._blocks.grow(request.table, num_known + len(guesses))
+            assert added is not None
             scheduled[index] = msgspec.structs.replace(
                 scheduled[index],
                 new_block_ids=scheduled[index].new_block_ids + added,

@@ -149,6 +149,7 @@ class Harness:
                 break
             self.step()
         assert not self.engine.has_work, "the engine does not come to an end"
+        assert not self.runner.in_flight, "a step is left behind"
 
     def finish(self, request_id: str) -> FinishReason | None:
         outputs = self.outputs[request_id]

@@ -115,6 +115,24 @@ def test_random_histories(mode: Mode, shard: int) -> None:
     assert (accepted > HISTORIES / SHARDS / 10) == (mode.drafter is not None)
 
 
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_more_seats_than_blocks_fail_nobody(mode: Mode) -> None:
+    harness = Harness(
+        num_blocks=4,
+        block_size=2,
+        max_num_seqs=16,
+        overlaps=mode.overlaps,
+        drafter=mode.drafter and mode.drafter(0),
+        policy=mode.policy,
+    )
+    for number in range(12):
+        harness.add(f"r{number}", [number % 2] * (1 + number % 3), priority=-number, max_tokens=5)
+        harness.step()
+    harness.drain()
+    harness.check_answers()
+    assert harness.engine.load().preemptions > 0
+
+
 class EngineMachine(RuleBasedStateMachine):
     """The same events, but chosen so that a failure shrinks to a short history."""
 

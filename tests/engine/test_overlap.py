@@ -10,9 +10,11 @@ from engine_harness import Harness
 from test_engine_histories import MODES, add_random, random_harness
 
 from rostra.mesh.engine.blocks import IntegrityError
-from rostra.mesh.engine.messages import FinishReason
+from rostra.mesh.engine.messages import EngineRequest, FinishReason, SamplingParams
 from rostra.mesh.engine.ngram import NGramDrafter
 from rostra.mesh.engine.scheduler import Scheduler
+from rostra.mesh.worker import wire
+from rostra.mesh.worker.engine_process import EngineLoop
 
 
 def test_the_next_step_is_launched_before_the_result_is_taken() -> None:
@@ -141,6 +143,47 @@ def test_text_that_repeats_itself_is_worth_a_wait() -> None:
     assert harness.runner.plans[0].scheduled[0].draft_token_ids
     assert harness.runner.events[:3] == ["launch", "result", "launch"]
     harness.check_answers()
+
+
+class Commands:
+    """Gives the loop two turns' commands, and ends it when it would wait for more."""
+
+    def __init__(self, *turns: list[wire.Command]) -> None:
+        self.turns = list(turns)
+
+    def take(self, *, wait: bool) -> list[wire.Command]:
+        if self.turns:
+            return self.turns.pop(0)
+        if wait:
+            raise EOFError
+        return []
+
+
+class Events:
+    busy_since: float | None = None
+
+    def __init__(self) -> None:
+        self.turns: list[wire.Turn] = []
+
+    def put(self, event: wire.Turn) -> None:
+        self.turns.append(event)
+
+
+def test_the_loop_of_the_worker_waits_for_commands_only_when_nothing_is_in_flight() -> None:
+    harness, events = Harness(overlaps=True), Events()
+    requests = [
+        EngineRequest(request_id=name, prompt_token_ids=[0], sampling=SamplingParams(max_tokens=3))
+        for name in ("a", "b")
+    ]
+    harness.runner.salts |= {"a": "", "b": ""}
+    commands = Commands([wire.Add(requests)], [wire.Abort(["b"])])
+    with pytest.raises(EOFError):
+        EngineLoop(harness.engine, commands, events).run()
+    outputs = [output for turn in events.turns for output in turn.outputs]
+    ends = {output.request_id: output.finish for output in outputs if output.finish is not None}
+    assert ends == {"a": FinishReason.LENGTH, "b": FinishReason.ABORT}
+    assert sum(len(output.tokens) for output in outputs if output.request_id == "a") == 3
+    assert harness.runner.in_flight == []
 
 
 def remember_tokens_in_flight(scheduler: Scheduler, request) -> None:
