@@ -103,11 +103,13 @@ class LlamaForCausalLM(nn.Module):
         tied = name == "lm_head.weight" and self.config.tie_word_embeddings
         return tied or name.endswith("rotary_emb.inv_freq")
 
+    def finish_module(self, module: nn.Module) -> None:
+        """Lays out the loaded weights of `module`, one of this model's, for `ops`."""
+        if isinstance(module, Projection):
+            module.pack(self._ops)
+
     def finish_loading(self, device: torch.device, max_model_len: int) -> None:
-        """Lays out the loaded weights for `ops` and computes the rotary tables."""
-        for module in self.modules():
-            if isinstance(module, Projection):
-                module.pack(self._ops)
+        """Does what needs all of the weights, and computes the rotary tables."""
         if self.output is None:
             self._tied_output = self._ops.linear(self.embedding.weight, None, sensitive=True)
         self.embedding.compact()

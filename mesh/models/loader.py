@@ -52,6 +52,8 @@ def load_model(
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
     model = family(config, ops or make_ops(device, dtype, quantization))
     with Checkpoint(path) as checkpoint:
-        load_parameters(model, checkpoint, device, dtype, model.ignores, progress)
+        load_parameters(
+            model, checkpoint, device, dtype, model.ignores, progress, model.finish_module
+        )
     model.finish_loading(device, max_model_len or limit)
     return model.eval()

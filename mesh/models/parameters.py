@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -75,8 +76,12 @@ def load_parameters(
     dtype: torch.dtype,
     ignored: Callable[[str], bool],
     progress: Progress | None = None,
+    on_loaded: Callable[[nn.Module], None] | None = None,
 ) -> None:
     """Loads every Weight of `model`. `ignored` names tensors that the model has no use for.
+
+    `on_loaded` is called with each module as soon as its own weights are there, so that it can lay
+    them out anew before the next ones take memory.
 
     Raises RostraError when the checkpoint lacks a tensor, has one of another shape, or has one that
     is neither used nor ignored: any of these means that the config does not describe the weights.
@@ -90,10 +95,15 @@ def load_parameters(
     pieces = [piece for _, _, weight in weights for piece in weight.pieces]
     _check(checkpoint, pieces, ignored)
     total = sum(checkpoint.num_bytes(piece.name) for piece in pieces)
+    missing = Counter(module for module, _, _ in weights)
     done = 0
     for module, name, weight in weights:
         loaded = weight.load(checkpoint, device, dtype)
         setattr(module, name, nn.Parameter(loaded, requires_grad=False))
+        del loaded
+        missing[module] -= 1
+        if on_loaded is not None and not missing[module]:
+            on_loaded(module)
         done += sum(checkpoint.num_bytes(piece.name) for piece in weight.pieces)
         if progress is not None:
             progress(done, total)
