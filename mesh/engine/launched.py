@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from rostra.mesh.engine.logprobs import PendingLogprobs
@@ -38,7 +38,7 @@ def accept(
     return sampled
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LaunchedStep:
     """A step whose result the device may still be working on."""
 
@@ -48,17 +48,14 @@ class LaunchedStep:
     """One token for each row of logits: those of one request together, in order."""
     prompt_logprobs: Sequence[tuple[str, Sequence[PendingLogprobs]]]
     """Of some requests, in consecutive pieces."""
-    _result: StepResult | None = field(default=None, init=False)
 
     def result(self) -> StepResult:
-        """Waits for the step, once; enters the sampled tokens into the table of requests."""
-        if self._result is None:
-            predicted = [
-                PromptLogprobs(request_id, [entry for piece in pieces for entry in piece.result()])
-                for request_id, pieces in self.prompt_logprobs
-            ]
-            self._result = StepResult(self._settle(), predicted)
-        return self._result
+        """Waits for the step; enters the sampled tokens into the table of requests. Called once."""
+        predicted = [
+            PromptLogprobs(request_id, [entry for piece in pieces for entry in piece.result()])
+            for request_id, pieces in self.prompt_logprobs
+        ]
+        return StepResult(self._settle(), predicted)
 
     def _settle(self) -> list[SampledToken]:
         if self.sample is None:

@@ -75,9 +75,6 @@ class RequestTable:
         self._free_rows = list(reversed(range(num_rows)))
         self._states: dict[str, RequestState] = {}
 
-    def __getitem__(self, request_id: str) -> RequestState:
-        return self._states[request_id]
-
     def add(self, request: NewRequest) -> None:
         state = RequestState(
             request.request_id,
@@ -140,7 +137,9 @@ class RequestTable:
             state = self._states[part.request_id]
             start, drafts = part.num_computed_tokens, part.draft_token_ids
             known = start + part.num_new_tokens
-            if known > state.num_tokens or (drafts and known != state.num_known_tokens):
+            if known > state.num_tokens or (
+                drafts and not known == state.num_tokens == state.num_known_tokens
+            ):
                 raise ValueError(
                     f"{known} tokens and {len(drafts)} drafts of request {part.request_id} are "
                     f"scheduled, which has {state.num_tokens} tokens, "

@@ -152,3 +152,16 @@ def test_plan_that_contradicts_the_tokens_is_refused(folder, part):
     new = NewRequest("a", PROMPTS["a"], 20, SamplingParams(temperature=0.0))
     with pytest.raises(ValueError, match="request a are scheduled, which has 20 tokens"):
         runner.launch(StepPlan([], [new], [part]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [ScheduledRequest("a", 20, 1, [], [5]), ScheduledRequest("a", 19, 1, [], [5])],
+    ids=["behind it", "in its place"],
+)
+def test_drafts_are_refused_while_the_token_before_them_is_pending(folder, part):
+    driver = Driver(make_runner(folder))
+    driver.add("a", PROMPTS["a"])
+    driver.launch()
+    with pytest.raises(ValueError, match="has 21 tokens, 20 of them on the host"):
+        driver.runner.launch(StepPlan([], [], [part]))
