@@ -72,7 +72,20 @@ class Worker:
         Raises RostraError for an address that cannot be had and a model that cannot be served.
         `stop` must be called in any case.
         """
-        model = ServedModel.load(self.config)
+        # The engine's process takes seconds to begin with, which the rest needs not wait for.
+        starting = asyncio.create_task(self.engine.start())
+        try:
+            address = await self._serve()
+            await starting
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        log.info("serving %s on %s", self.config.model_name, address)
+        return address
+
+    async def _serve(self) -> str:
+        """Answers calls, whether or not there is an engine. Returns the address."""
+        model = await asyncio.to_thread(ServedModel.load, self.config)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         inference_pb2_grpc.add_InferenceServicer_to_server(
             InferenceServicer(model, self.engine, self.running), self._server
@@ -86,8 +99,6 @@ class Worker:
         address = self._listen()
         await self.health.start()
         await self._server.start()
-        await self.engine.start()
-        log.info("serving %s on %s", model.name, address)
         return address
 
     async def drain(self, grace: float | None) -> int:
