@@ -23,7 +23,7 @@ from rostra.mesh.engine.admission import PromptTooLongError, QueueFullError
 from rostra.mesh.engine.drafter import Drafter, Speculator
 from rostra.mesh.engine.ngram import NGramDrafter
 
-HISTORIES = 900
+HISTORIES = 600
 SHARDS = 3
 
 
@@ -213,5 +213,5 @@ class EngineMachine(RuleBasedStateMachine):
 def test_chosen_histories(mode: Mode) -> None:
     run_state_machine_as_test(
         type("Machine", (EngineMachine,), {"mode": mode}),
-        settings=settings(max_examples=40, stateful_step_count=30, deadline=None),
+        settings=settings(max_examples=30, stateful_step_count=30, deadline=None),
     )
