@@ -1,8 +1,9 @@
 """Triton kernels for serving language models, each with a plain PyTorch reference.
 
-`rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm` and `.silu_and_mul` each hold one
-public function; `rostra.kernels.reference` holds the same functions, with the same signatures, in
-plain PyTorch. Importing this package imports neither torch nor triton.
+`rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm`, `.silu_and_mul`, `.quantized_matmul`
+and `.sampling` hold the public functions; `rostra.kernels.reference` holds the same functions, with
+the same signatures, in plain PyTorch. `rostra.kernels.quantize` makes the weights that
+`.quantized_matmul` takes. Importing this package imports neither torch nor triton.
 
 To add a kernel:
 
