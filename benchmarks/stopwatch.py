@@ -13,6 +13,7 @@ from unittest.mock import patch
 import torch
 
 from rostra.mesh.engine.engine import Engine
+from rostra.mesh.engine.launched import LaunchedStep
 from rostra.mesh.engine.requests import RequestTable
 from rostra.mesh.engine.runner import Runner
 from rostra.mesh.engine.sampler import Sampler
@@ -26,12 +27,14 @@ PARTS: tuple[tuple[type, str, str], ...] = (
     (Scheduler, "apply", "apply"),
     (RequestTable, "lay_out", "lay_out"),
     (Runner, "launch", "launch, rest"),
+    (LaunchedStep, "result", "result"),
     (Sampler, "launch", "sampling"),
     (Sampler, "sample", "sampling"),
     (Model, "forward", "model: other"),
     (Model, "logits", "model: other"),
 )
-"""Class, method, and the part of a step that its own time counts as."""
+"""Class, method, and the part of a step that its own time counts as. On a GPU the wait for the
+device is in `result`, and launches are in `launch, rest` and `model: other`."""
 OPS = {"paged_attention": "model: attention", "linear": "model: matmul"}
 
 
