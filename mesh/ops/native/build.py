@@ -113,7 +113,7 @@ def _run(commands: Sequence[Sequence[str]]) -> None:
 
 def _first_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line or "undefined" in line]
+    errors = [line for line in lines if "error:" in line or "undefined " in line]
     return next(iter(errors or lines), "no message")
 
 

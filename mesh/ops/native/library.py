@@ -60,7 +60,7 @@ def _library() -> ctypes.CDLL | None:
         return None
     try:
         path = build(Path(__file__).parent, Home.locate().cache / "native", openmp_runtime())
-        kernels = ctypes.CDLL(str(path))
+        return load(path)
     except (BuildError, OSError) as error:
         log.warning(
             "computing on the CPU is slower than it could be, without compiled kernels: %s; "
@@ -68,6 +68,11 @@ def _library() -> ctypes.CDLL | None:
             error,
         )
         return None
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Raises OSError for what is no library of this machine."""
+    kernels = ctypes.CDLL(str(path))
     for name, arguments in _SIGNATURES.items():
         function = getattr(kernels, name)
         function.argtypes, function.restype = arguments, None
