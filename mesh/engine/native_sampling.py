@@ -82,4 +82,4 @@ def native_sampling() -> NativeSampling | None:
 def _declare(function: Any, *arguments: type) -> Callable[..., None]:
     function.argtypes = arguments
     function.restype = None
-    return function  # type: ignore[no-any-return]
+    return function
