@@ -84,6 +84,7 @@ class Speculator:
             record = self._record(request)
             if (
                 request.num_pending_tokens
+                and not request.ends_with_pending
                 and self._length(record, request, least)
                 and self._drafter.draft(request, 1)
             ):
