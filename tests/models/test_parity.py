@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 import torch
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, check_against, expected_tokens, random_prompts
+
+from rostra.mesh.ops.torch_cpu import TorchCpuOps
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +66,21 @@ def test_long_prompts_beside_short_ones(grouped):
     harness = Harness(folder, max_model_len=2048, max_num_batched_tokens=600)
     prompts = random_prompts([1500, 1, 900, 257, 256, 12], VOCAB_SIZE)
     generate_and_check(model, harness, prompts, 64)
+
+
+def test_without_a_compiler(grouped, monkeypatch):
+    """PyTorch's own operations in the place of the compiled kernels."""
+    folder, model = grouped
+    module = importlib.import_module("rostra.mesh.ops.native.library")
+    monkeypatch.setenv(module.SWITCH, "0")
+    module._library.cache_clear()
+    try:
+        harness = Harness(folder, max_num_batched_tokens=48)
+        assert isinstance(harness.runner._model._ops, TorchCpuOps)
+        prompts = random_prompts([1, 2, 16, 17, 70, 133], VOCAB_SIZE)
+        generate_and_check(model, harness, prompts, 32)
+    finally:
+        module._library.cache_clear()
 
 
 def test_prefix_hits_give_the_same(grouped):
