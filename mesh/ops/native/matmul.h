@@ -28,25 +28,42 @@ inline V load_as(const void* from) {
     return value;
 }
 
-// The columns of a tile that are real, to `to`.
-inline void store_columns(float* to, const vf (&values)[2], int64_t columns) {
-    if (columns == PANEL) {
-        store(to, values[0]);
-        store(to + W, values[1]);
-    } else {
-        std::memcpy(to, values, columns * sizeof(float));
+// Where the sums of `rows` by PANEL are kept while they are added up: in the output, or, for the
+// columns of a last panel that are padding, beside it.
+class Sums {
+public:
+    // Rows of `out` are `stride` elements apart and have `columns` from here on.
+    Sums(float* out, int64_t stride, int64_t rows, int64_t columns)
+        : out_(out), out_stride_(stride), rows_(rows), columns_(columns) {
+        if (whole()) return;
+        for (int64_t r = 0; r < rows; ++r)
+            std::memcpy(beside_ + r * PANEL, out + r * stride, columns * sizeof(float));
     }
-}
 
-inline void load_columns(const float* from, vf (&values)[2], int64_t columns) {
-    if (columns == PANEL) {
-        values[0] = load(from);
-        values[1] = load(from + W);
-    } else {
-        values[0] = values[1] = vf{};
-        std::memcpy(values, from, columns * sizeof(float));
+    ~Sums() {
+        if (whole()) return;
+        for (int64_t r = 0; r < rows_; ++r)
+            std::memcpy(out_ + r * out_stride_, beside_ + r * PANEL, columns_ * sizeof(float));
     }
-}
+
+    // The bias of the panel's columns, zero where it is null.
+    void start_with(const float* bias) {
+        for (int64_t r = 0; r < rows_; ++r) {
+            store(data() + r * stride(), bias ? load(bias) : vf{});
+            store(data() + r * stride() + W, bias ? load(bias + W) : vf{});
+        }
+    }
+
+    float* data() { return whole() ? out_ : beside_; }
+    int64_t stride() const { return whole() ? out_stride_ : PANEL; }
+
+private:
+    bool whole() const { return columns_ >= PANEL; }
+
+    float* out_;
+    int64_t out_stride_, rows_, columns_;
+    float beside_[MR * PANEL];
+};
 
 // The first of as few parts of at most `most` as `count` can be cut into evenly.
 inline int64_t even_share(int64_t count, int64_t most) {

@@ -23,21 +23,17 @@ struct Problem {
     int threads;
 };
 
-// out [R, columns] = init + x [R, k] @ w [k, PANEL], or added to what is in out. Weights that are
-// not float32 are left, widened, in `wide`.
+// sums [R, PANEL] += x [R, k] @ w [k, PANEL]. Weights that are not float32 are left, widened, in
+// `wide`.
 template <class T, int R>
-inline void tile(const T* __restrict w, float* __restrict wide, int64_t k,
-                 const float* __restrict x, int64_t x_stride, const float* init, bool add,
-                 float* __restrict out, int64_t out_stride, int64_t columns) {
+__attribute__((noinline)) void tile(const T* __restrict w, float* __restrict wide, int64_t k,
+                                    const float* __restrict x, int64_t x_stride,
+                                    float* __restrict sums, int64_t stride) {
     vf sum[R][2];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-        if (add) {
-            load_columns(out + r * out_stride, sum[r], columns);
-        } else {
-            sum[r][0] = init ? load(init) : vf{};
-            sum[r][1] = init ? load(init + W) : vf{};
-        }
+        sum[r][0] = load(sums + r * stride);
+        sum[r][1] = load(sums + r * stride + W);
     }
     for (int64_t i = 0; i < k; ++i) {
         const vf low = load(w + i * PANEL), high = load(w + i * PANEL + W);
@@ -53,7 +49,10 @@ inline void tile(const T* __restrict w, float* __restrict wide, int64_t k,
         }
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) store_columns(out + r * out_stride, sum[r], columns);
+    for (int r = 0; r < R; ++r) {
+        store(sums + r * stride, sum[r][0]);
+        store(sums + r * stride + W, sum[r][1]);
+    }
 }
 
 // Rows of x from `row` on, as many as a tile takes or as are left, times a block of a panel.
@@ -61,11 +60,11 @@ template <class T>
 int64_t next_tile(const Problem& p, const T* weight, float* wide, int64_t column, int64_t row,
                   int64_t last_row, int64_t first_k, int64_t k) {
     const int64_t count = even_share(last_row - row, MR);
+    Sums sums(p.out + row * p.columns + column, p.columns, count, p.columns - column);
+    if (first_k == 0) sums.start_with(p.bias ? p.bias + column : nullptr);
     with_constant(count, [&](auto rows) {
-        tile<T, rows>(weight, wide, k, p.x + row * p.x_stride + first_k, p.x_stride,
-                      p.bias ? p.bias + column : nullptr, first_k > 0,
-                      p.out + row * p.columns + column, p.columns,
-                      std::min<int64_t>(PANEL, p.columns - column));
+        tile<T, rows>(weight, wide, k, p.x + row * p.x_stride + first_k, p.x_stride, sums.data(),
+                      sums.stride());
     });
     return row + count;
 }

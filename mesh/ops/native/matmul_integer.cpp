@@ -51,6 +51,7 @@ struct Int4 {
     using activation = int8_t;
     static constexpr int LIMIT = 127;
     static constexpr bool HAS_MINIMUM = true;
+    static constexpr float EXCESS = 0;
     static constexpr int CODE_BYTES = GROUP * PANEL / 2;
 #if defined(ROSTRA_VNNI) || defined(ROSTRA_MADD)
     static constexpr int INTERLEAVE = 4;
@@ -82,7 +83,7 @@ struct Int4 {
         }
 #elif defined(ROSTRA_VNNI)
         for (int r = 0; r < R; ++r) sum[r][0] = sum[r][1] = vi{};
-#pragma GCC unroll 8
+#pragma GCC unroll 2
         for (int i = 0; i < GROUP; i += 4, w += W * 4) {
             const bytes both = load_as<bytes>(w);
             const bytes low = both & 15, high = (bytes)((vu)both >> 4) & 15;
@@ -111,6 +112,8 @@ struct Int4 {
 };
 
 // Codes -127 to 127.
+//
+// EXCESS is what `dot` adds to them where it needs them without a sign.
 struct Int8 {
     static constexpr bool HAS_MINIMUM = false;
     static constexpr int CODE_BYTES = GROUP * PANEL;
@@ -119,14 +122,17 @@ struct Int8 {
     using activation = int16_t;
     static constexpr int LIMIT = 32767;
     static constexpr int INTERLEAVE = 2;
+    static constexpr float EXCESS = 0;
 #elif defined(ROSTRA_VNNI)
     using activation = int8_t;
     static constexpr int LIMIT = 127;
     static constexpr int INTERLEAVE = 4;
+    static constexpr float EXCESS = 128;
 #else
     using activation = int8_t;
     static constexpr int LIMIT = 127;
     static constexpr int INTERLEAVE = 1;
+    static constexpr float EXCESS = 0;
 #endif
 
     template <int R>
@@ -146,10 +152,8 @@ struct Int8 {
             }
         }
 #elif defined(ROSTRA_VNNI)
-        // With 128 added to a code it is unsigned; 128 times the sum of x is taken off again.
-        vi excess[R] = {};
-        const bytes flip = bytes{} + 128, ones = bytes{} + 1;
-#pragma GCC unroll 8
+        const bytes flip = bytes{} + 128;
+#pragma GCC unroll 2
         for (int i = 0; i < GROUP; i += 4, w += W * 8) {
             const bytes low = load_as<bytes>(w) ^ flip, high = load_as<bytes>(w + W * 4) ^ flip;
 #pragma GCC unroll 16
@@ -157,12 +161,7 @@ struct Int8 {
                 const bytes values = (bytes)splat(load_as<int32_t>(x + r * stride + i));
                 sum[r][0] = dot4(sum[r][0], low, values);
                 sum[r][1] = dot4(sum[r][1], high, values);
-                excess[r] = dot4(excess[r], ones, values);
             }
-        }
-        for (int r = 0; r < R; ++r) {
-            sum[r][0] -= excess[r] * 128;
-            sum[r][1] -= excess[r] * 128;
         }
 #else
         typedef int8_t column_bytes __attribute__((vector_size(W)));
@@ -230,13 +229,14 @@ void quantise_row(const float* x, int64_t k, float factor, const Rows<F>& row) {
     }
 }
 
+// sums [R, PANEL] += x [R, groups * GROUP] @ w.
 template <class F, int R>
-inline void tile(const uint8_t* __restrict w, const Rows<F> x, const float* bias,
-                 float* __restrict out, int64_t out_stride, int64_t columns) {
+__attribute__((noinline)) void tile(const uint8_t* __restrict w, const Rows<F> x,
+                                    float* __restrict sums, int64_t stride) {
     vf sum[R][2];
     for (int r = 0; r < R; ++r) {
-        sum[r][0] = bias ? load(bias) : vf{};
-        sum[r][1] = bias ? load(bias + W) : vf{};
+        sum[r][0] = load(sums + r * stride);
+        sum[r][1] = load(sums + r * stride + W);
     }
     for (int64_t g = 0; g < x.groups; ++g, w += group_bytes<F>) {
         vi dot[R][2];
@@ -247,6 +247,9 @@ inline void tile(const uint8_t* __restrict w, const Rows<F> x, const float* bias
         if constexpr (F::HAS_MINIMUM) {
             minimum[0] = load(columns_of + PANEL);
             minimum[1] = load(columns_of + PANEL + W);
+        } else if constexpr (F::EXCESS > 0) {
+            minimum[0] = scale[0] * -F::EXCESS;
+            minimum[1] = scale[1] * -F::EXCESS;
         }
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
@@ -255,11 +258,14 @@ inline void tile(const uint8_t* __restrict w, const Rows<F> x, const float* bias
             for (int half = 0; half < 2; ++half) {
                 sum[r][half] +=
                     __builtin_convertvector(dot[r][half], vf) * (scale[half] * x_scale);
-                if constexpr (F::HAS_MINIMUM) sum[r][half] += minimum[half] * x_sum;
+                if constexpr (F::HAS_MINIMUM || F::EXCESS > 0) sum[r][half] += minimum[half] * x_sum;
             }
         }
     }
-    for (int r = 0; r < R; ++r) store_columns(out + r * out_stride, sum[r], columns);
+    for (int r = 0; r < R; ++r) {
+        store(sums + r * stride, sum[r][0]);
+        store(sums + r * stride + W, sum[r][1]);
+    }
 }
 
 struct Problem {
@@ -323,11 +329,11 @@ void multiply(const Problem& p) {
                 const uint8_t* weight = p.weight + panel * groups * group_bytes<F>;
                 for (int64_t row = first_row; row < last_row;) {
                     const int64_t tile_rows = even_share(last_row - row, MR);
+                    Sums sums(p.out + row * p.columns + column, p.columns, tile_rows,
+                              p.columns - column);
+                    sums.start_with(p.bias ? p.bias + column : nullptr);
                     with_constant(tile_rows, [&](auto constant) {
-                        tile<F, constant>(weight, rows.from(row),
-                                          p.bias ? p.bias + column : nullptr,
-                                          p.out + row * p.columns + column, p.columns,
-                                          std::min<int64_t>(PANEL, p.columns - column));
+                        tile<F, constant>(weight, rows.from(row), sums.data(), sums.stride());
                     });
                     row += tile_rows;
                 }
