@@ -23,7 +23,7 @@ those tensors hold by then."""
 _DRIVER_BYTES = 8 << 20
 """Of a recorded graph, beside its tensors: the driver's description of a few hundred kernels."""
 _MOST_DRAFTED_TOKENS = 128
-"""Larger steps are bound by arithmetic, where guessing does not pay."""
+"""Guessing pays while a step waits for the weights; it does less and less in larger steps."""
 
 
 def repeat(work: Work) -> Work:
@@ -197,8 +197,8 @@ def graph_bytes_estimate(
 ) -> int:
     """Memory that `DecodeGraphs` takes of a GPU, to be set aside before the KV cache is sized.
 
-    The tensors of the largest graph, which the others share, at most two layers' worth at a time;
-    the inputs of all; and what the driver keeps of each.
+    The tensors of the largest graph, which the others share: logits, and what a layer makes but for
+    the partial results of attention; the inputs of all; and what the driver keeps of each.
     """
     sizes = GraphSizes.of(limits)
     widest = 8 * config.hidden_size + 3 * config.intermediate_size + 2 * config.vocab_size
