@@ -67,7 +67,7 @@ def choose_tiles(
     # A float32 product is three of tf32 and leaves no registers for a taller tile.
     medium = lowest if itemsize == 4 else max(lowest, 64)
     short_m = lowest if rows <= lowest or rows > medium else medium
-    short_n = _keys(width, row_bytes, chip)
+    short_n = _keys(short_m, width, row_bytes, chip)
     short_stages = _stages(short_m, short_n, query_bytes, row_bytes, chip)
     short = AttentionTile(short_m, short_n, short_stages)
     if rows <= short_m:
@@ -85,19 +85,27 @@ def choose_tiles(
     tall = AttentionTile(tall_m, tall_n, tall_stages)
     num_warps = 8 if tall_m * width > 64 * 64 else 4
     # Two programs of 256 lanes: the exponentials of one run under the products of the other.
-    paired = (
-        chip.backend == "cuda"
-        and (tall_m, num_warps) == (128, 8)
-        and width <= 64
-        and cache_itemsize > 1
-    )
+    paired = _is_hopper(chip) and tall_m == 128 and width <= 64 and cache_itemsize > 1
     return AttentionTiles(short, tall, num_warps, 128 if paired else None, 2 if paired else 1)
 
 
-def _keys(width: int, row_bytes: int, chip: Chip) -> int:
+def _is_hopper(chip: Chip) -> bool:
+    return chip.backend == "cuda" and chip.arch == 90
+
+
+def _keys(block_m: int, width: int, row_bytes: int, chip: Chip) -> int:
     """Keys of a short tile: 16 KiB of them, 8 KiB where little is shared."""
     room = 16 * KIB if chip.shared_memory > 64 * KIB else 8 * KIB
-    return max(16, min(128, room // row_bytes, (16 if width <= 128 else 8) * 1024 // width))
+    # What registers hold of them on the way to the tensor cores, beside the rows of the output;
+    # Hopper's read them from shared memory.
+    if block_m == 16:
+        elements = 16 * 1024 if width <= 128 else 8 * 1024
+    elif _is_hopper(chip) or (chip.shared_memory > 200 * KIB and row_bytes > width):
+        elements = 8 * 1024
+    else:
+        elements = 4 * 1024
+    widest = 128 if block_m == 16 else 64
+    return max(16, min(widest, room // row_bytes, elements // width))
 
 
 def _tall(
@@ -105,14 +113,13 @@ def _tall(
 ) -> tuple[int, int]:
     """Rows and keys of a tall tile."""
     if itemsize == 4:
-        return lowest, _keys(width, width * cache_itemsize, chip)
+        return lowest, _keys(lowest, width, width * cache_itemsize, chip)
     if chip.shared_memory <= 200 * KIB:
         return (max(lowest, 128), 32) if width <= 128 else (max(lowest, 64), 32)
-    if width <= 64:
-        return max(lowest, 128), 64
     if width <= 128:
-        return max(lowest, 128), 128 if cache_itemsize > 1 else 64
-    return max(lowest, 128), 32
+        wide = width == 128 and cache_itemsize > 1 and _is_hopper(chip)
+        return max(lowest, 128), 128 if wide else 64
+    return max(lowest, 128 if cache_itemsize > 1 and _is_hopper(chip) else 64), 32
 
 
 def _stages(block_m: int, block_n: int, query_bytes: int, row_bytes: int, chip: Chip) -> int:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 
 import torch
 
+from rostra.kernels.cache import FP8
 from rostra.kernels.chip import Chip
 from rostra.kernels.launch import Launch
 from rostra.kernels.paged_attention import paged_attention_launches
 from rostra.kernels.rms_norm import rms_norm_launches
 from rostra.kernels.rope_cache import rope_and_cache_launches
+from rostra.kernels.sampling import lowest_weight_kept_launches
 from rostra.kernels.silu_and_mul import silu_and_mul_launches
+from rostra.kernels.variants_matmul import matmul_launches
 
 PAGE = 16
 
@@ -46,13 +49,11 @@ GEMMA2_9B = Shape(16, 8, 256, 3584, 14336)
 BATCHES = {
     # name: (sequences, tokens in each, longest context)
     "decode": (256, 1, 4096),
-    "decode-split": (1, 1, 4096),
-    "verify": (8, 5, 4096),
-    "prefill-short": (4, 16, 4096),
+    "verify": (8, 16, 4096),
     "prefill": (4, 512, 4096),
 }
-"""One for each launch that the shapes of a batch can choose."""
-EXTREMES = ("decode-split", "prefill")
+"""One for each set of tiles that the shapes of a batch can choose."""
+EXTREMES = ("decode", "prefill")
 
 
 def variants(chip: Chip) -> Iterator[Variant]:
@@ -69,19 +70,29 @@ def _all(chip: Chip) -> Iterator[Variant]:
     """Everything in bfloat16 at the two usual head sizes; the other types and head sizes and the
     options of attention where the tile is smallest and largest.
     """
+    cache_types = (torch.bfloat16, FP8) if chip.converts_fp8 else (torch.bfloat16,)
     for model in (SMOLLM2_135M, LLAMA3_8B):
-        yield from _rows(model, torch.bfloat16, chip)
+        for cache in cache_types:
+            yield from _rows(model, torch.bfloat16, chip, cache=cache)
         yield from _rows(model, torch.float16, chip)
         for batch in BATCHES:
-            yield from _attention(model, torch.bfloat16, batch, chip)
-        for batch in EXTREMES:
-            yield from _attention(model, torch.float16, batch, chip)
+            for cache in cache_types:
+                yield from _attention(model, torch.bfloat16, batch, chip, cache=cache)
+    for batch in EXTREMES:
+        yield from _attention(LLAMA3_8B, torch.float16, batch, chip)
     yield from _rows(PHI2, torch.float32, chip)
     for batch in EXTREMES:
         yield from _attention(SMOLLM2_135M, torch.float32, batch, chip)
         yield from _attention(LLAMA3_8B, torch.float32, batch, chip)
         yield from _attention(PHI2, torch.bfloat16, batch, chip)
-        yield from _attention(GEMMA2_9B, torch.bfloat16, batch, chip, window=4096, soft_cap=50.0)
+        yield from _attention(LLAMA3_8B, torch.bfloat16, batch, chip, window=4096)
+        for cache in cache_types:
+            yield from _attention(
+                GEMMA2_9B, torch.bfloat16, batch, chip, cache=cache, window=4096, soft_cap=50.0
+            )
+    for what, launch in matmul_launches(chip):
+        yield Variant(f"{launch.kernel.__name__}[{what}]", launch)
+    yield from _sampling(chip)
 
 
 def _attention(
@@ -89,16 +100,18 @@ def _attention(
     dtype: torch.dtype,
     batch: str,
     chip: Chip,
+    *,
+    cache: torch.dtype | None = None,
     window: int | None = None,
     soft_cap: float | None = None,
 ) -> Iterator[Variant]:
     num_seqs, query_len, seq_len = BATCHES[batch]
     query = _empty(num_seqs * query_len, model.num_heads, model.head_size, dtype=dtype)
-    cache = _cache(model, dtype)
+    pages = _cache(model, cache or dtype)
     launches = paged_attention_launches(
         query,
-        cache,
-        cache,
+        pages,
+        pages,
         _empty(num_seqs, seq_len // PAGE, dtype=torch.int32),
         _empty(num_seqs + 1, dtype=torch.int32),
         _empty(num_seqs, dtype=torch.int32),
@@ -112,18 +125,21 @@ def _attention(
         out=torch.empty_like(query),
         chip=chip,
     )
-    options = "-window-cap" if window or soft_cap else ""
+    options = f"{'-window' if window else ''}{'-cap' if soft_cap else ''}"
+    options += "-fp8" if cache == FP8 else ""
     yield from _named(launches, f"{batch}{options}", model, dtype)
 
 
-def _rows(model: Shape, dtype: torch.dtype, chip: Chip) -> Iterator[Variant]:
+def _rows(
+    model: Shape, dtype: torch.dtype, chip: Chip, *, cache: torch.dtype | None = None
+) -> Iterator[Variant]:
     """The kernels that work on each token by itself."""
     num_tokens = 64
     query = _empty(num_tokens, model.num_heads, model.head_size, dtype=dtype)
     key = _empty(num_tokens, model.num_kv_heads, model.head_size, dtype=dtype)
     angles = _empty(8192, model.head_size // 2, dtype=torch.float32)
     index = _empty(num_tokens, dtype=torch.int64)
-    cache = _cache(model, dtype)
+    pages = _cache(model, cache or dtype)
     rope = rope_and_cache_launches(
         query,
         key,
@@ -131,14 +147,14 @@ def _rows(model: Shape, dtype: torch.dtype, chip: Chip) -> Iterator[Variant]:
         angles,
         angles,
         index,
-        cache,
-        cache,
+        pages,
+        pages,
         index,
         key_scale=1.0,
         value_scale=1.0,
         chip=chip,
     )
-    yield from _named(rope, "rope", model, dtype)
+    yield from _named(rope, "rope-fp8" if cache == FP8 else "rope", model, dtype)
 
     x = _empty(num_tokens, model.hidden, dtype=dtype)
     weight = _empty(model.hidden, dtype=dtype)
@@ -150,6 +166,15 @@ def _rows(model: Shape, dtype: torch.dtype, chip: Chip) -> Iterator[Variant]:
     gate_up = _empty(num_tokens, 2 * model.intermediate, dtype=dtype)
     out = _empty(num_tokens, model.intermediate, dtype=dtype)
     yield from _named(silu_and_mul_launches(gate_up, out=out, chip=chip), "silu", model, dtype)
+
+
+def _sampling(chip: Chip) -> Iterator[Variant]:
+    weights = _empty(64, 128_256, dtype=torch.float32)
+    number = _empty(64, dtype=torch.float32)
+    top_k = _empty(64, dtype=torch.int32)
+    top_p = _empty(64, dtype=torch.float64)
+    for launch in lowest_weight_kept_launches(weights, top_k, top_p, number, out=number, chip=chip):
+        yield Variant(launch.kernel.__name__, launch)
 
 
 def _named(
