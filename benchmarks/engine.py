@@ -42,6 +42,9 @@ from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_dtype, choose_num_threads, open_device
 from rostra.mesh.errors import RostraError
 
+_PREFILL_PART = 512
+"""Tokens. On a CPU the matrix products of more take proportionally longer."""
+
 
 class Floors:
     """The limits that a run is compared with."""
@@ -76,11 +79,10 @@ class Floors:
         }
 
     def _prefill(self, floor: MatmulFloor, load: Load) -> float:
-        """Seconds of all prompts' products, in steps as large as the engine's."""
+        """Seconds of all prompts' products, in parts large enough to be as fast as larger ones."""
         tokens = load.streams * load.prompt_tokens
-        whole, rest = divmod(tokens, self._max_tokens)
-        total = whole * floor.seconds(self._max_tokens, load.streams, 2) if whole else 0.0
-        return total + (floor.seconds(rest, load.streams, 2) if rest else 0.0)
+        part = min(tokens, _PREFILL_PART if self._device.type == "cpu" else self._max_tokens)
+        return floor.seconds(part, load.streams, 2) * tokens / part
 
 
 def throughput(args: argparse.Namespace, model: ChosenModel) -> list[Row]:

@@ -37,9 +37,9 @@ _BEYOND_CACHES = 1 << 30
 
 def seconds(run: Callable[[], object], device: torch.device, repeats: int = 5) -> float:
     """The least of several runs. On a GPU they are replays of a graph, so that no launch counts."""
-    run()
     if device.type == "cpu":
         return min(_on_host(run) for _ in range(repeats))
+    run()
     torch.cuda.synchronize(device)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

@@ -248,8 +248,11 @@ def compare(name: str, args: argparse.Namespace, model: ChosenModel) -> list[Row
     open_one = by_script if PEERS[name].script else by_server
     with open_one(name, args, model) as peer, open_one("rostra", args, model) as rostra:
         sides = {"peer": peer, "rostra": rostra}
-        for measure in sides.values():
-            measure(1, -1)
+        for side, measure in sides.items():
+            try:
+                measure(1, -1)
+            except PeerError as error:
+                raise PeerError(f"{side}, first request: {error}") from None
         rows = []
         for streams in args.streams:
             found = []

@@ -58,7 +58,12 @@ def running(
                 if time.monotonic() > end:
                     raise PeerError(f"it did not answer within {start_timeout:.0f} s")
                 time.sleep(1.0)
-            yield url
+            try:
+                yield url
+            except PeerError as error:
+                log.seek(0)
+                said = last_line(log.read().decode(errors="replace"))
+                raise PeerError(f"{error}; its log ends with: {said}") from None
         finally:
             for process in processes:
                 _end(process)
