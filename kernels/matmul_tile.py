@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rostra.kernels.chip import Chip
+from rostra.kernels.chip import KIB, Chip
 from rostra.kernels.launch import ceil_div
 
 MIN_SPLIT_DEPTH = 1024
@@ -45,7 +45,11 @@ def choose_matmul_tile(
         return MatmulTile(16, 32, 128, 4, 2)
     if num_rows <= 16:
         block_n = 64 if ceil_div(num_columns, 64) >= chip.multiprocessors else 32
-        return MatmulTile(16, block_n, 128 if hip else 256, 4, 2 if hip else 4)
+        if hip:
+            return MatmulTile(16, block_n, 128, 4, 2)
+        # A single program on each multiprocessor must have more tiles under way.
+        deep = block_n == 32 and chip.shared_memory > 200 * KIB
+        return MatmulTile(16, block_n, 256, 4, 6 if deep else 4)
     if num_rows <= 32:
         return MatmulTile(32, 64, 64 if hip else 128, 4, 2 if hip else 4)
     if num_rows <= 64:

@@ -84,7 +84,7 @@ def lowest_weight_kept_kernel(  # type: ignore[no-untyped-def]
         weight = tl.load(row_ptr + start + column, mask=start + column < vocab, other=0.0)
         largest = tl.maximum(largest, weight)
     largest = tl.max(largest, 0)
-    low = 0
+    low = tl.full([], 0, tl.int32)
     high = largest.to(tl.int32, bitcast=True) + 1
 
     top_k = tl.load(top_k_ptr + row)
