@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.results import FOLDER, Result, Row, table
 
-SECTIONS = ("decode", "prefill", "mixed", "rows", "matmul")
+SECTIONS = ("decode", "prefill", "mixed", "rows", "matmul", "expanding", "splitting", "floors")
 
 
 def main() -> int:
@@ -69,7 +69,7 @@ def _check(device: str, scale: int) -> bool:
 def _measure(quick: bool, sections: tuple[str, ...] | list[str]) -> Iterator[Row]:
     import torch
 
-    from benchmarks import kernel_attention, kernel_rows
+    from benchmarks import kernel_attention, kernel_choices, kernel_rows
     from benchmarks.kernel_timing import Timer
 
     timer = Timer(15 if quick else 40)
@@ -84,6 +84,9 @@ def _measure(quick: bool, sections: tuple[str, ...] | list[str]) -> Iterator[Row
         "mixed": lambda: kernel_attention.mixed(timer, quick),
         "rows": lambda: kernel_rows.rows(timer, copy_rate, quick),
         "matmul": lambda: kernel_rows.matmuls(timer, copy_rate, quick),
+        "expanding": lambda: kernel_choices.expanding(timer, quick),
+        "splitting": lambda: kernel_choices.splitting(timer, quick),
+        "floors": lambda: kernel_choices.floors(timer, quick),
     }
     for section in sections:
         rows = list(measured[section]())
