@@ -52,7 +52,9 @@ class Part:
 
 def parts(device: str, quick: bool) -> Iterator[Part]:
     """In the order of what is worth most when time runs out."""
-    tests = ["-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests"]
+    # Without what other tests need, such as a browser, and without plugins that may be missing.
+    tests = ["-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "-o", "addopts=-ra"]
+    tests += ["--confcutdir", "tests/kernels", "tests/kernels", "tests/engine", "tests/models"]
     yield Part("tests", tests, 1200, ("pytest", "hypothesis"), json="")
     kernels = ["-m", "benchmarks.kernels"]
     yield Part("kernels", kernels, 900, json="--json")

@@ -243,7 +243,7 @@ def rostra_toml(args: argparse.Namespace, model: ChosenModel) -> str:
 def compare(name: str, args: argparse.Namespace, model: ChosenModel) -> list[Row]:
     """A row for each number of streams; Rostra and the peer go first in turn.
 
-    Raises PeerError when the peer fails, RostraError and RuntimeError when Rostra does.
+    Raises PeerError, RostraError or RuntimeError when one of them does not start.
     """
     open_one = by_script if PEERS[name].script else by_server
     with open_one(name, args, model) as peer, open_one("rostra", args, model) as rostra:
@@ -253,16 +253,26 @@ def compare(name: str, args: argparse.Namespace, model: ChosenModel) -> list[Row
                 measure(1, -1)
             except PeerError as error:
                 raise PeerError(f"{side}, first request: {error}") from None
-        rows = []
+        rows: list[Row] = []
         for streams in args.streams:
             found = []
-            for repeat in range(args.repeats):
-                order = list(sides.items())[:: 1 if repeat % 2 == 0 else -1]
-                rates = {side: measure(streams, repeat) for side, measure in order}
-                found.append(ratios(name, streams, rates))
-                print(f"{name}, {streams} streams: {rates}", file=sys.stderr, flush=True)
-            rows.append(median_row(found))
+            try:
+                for repeat in range(args.repeats):
+                    order = list(sides.items())[:: 1 if repeat % 2 == 0 else -1]
+                    rates = {side: measure(streams, repeat) for side, measure in order}
+                    found.append(ratios(name, streams, rates))
+                    print(f"{name}, {streams} streams: {rates}", file=sys.stderr, flush=True)
+                rows.append(median_row(found))
+            except PeerError as error:
+                rows.append(failure(name, error) | {"streams": streams})
         return rows
+
+
+def failure(name: str, error: Exception) -> Row:
+    """Told at once, and a row of the result."""
+    problem = " ".join(str(error).split())[-300:]
+    print(f"{name} was not measured: {problem}", file=sys.stderr, flush=True)
+    return {"peer": name, "not measured": problem}
 
 
 def ratios(name: str, streams: int, rates: Mapping[str, Measured]) -> Row:
@@ -318,9 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             rows += compare(name, args, model)
         except (PeerError, RostraError, RuntimeError, OSError) as error:
-            problem = " ".join(str(error).split())[-300:]
-            print(f"{name} was not measured: {problem}", file=sys.stderr, flush=True)
-            rows.append({"peer": name, "not measured": problem})
+            rows.append(failure(name, error))
     del args.venvs, args.venv
     args.model = model.name
     report(args, "peers", rows)
