@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,19 +49,18 @@ class NativeCpuOps:
     def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> NativeStep:
         # Also makes torch tell OpenMP, in this thread, how many threads it may use.
         torch.get_num_threads()
-        longs = [
-            np.ascontiguousarray(array, np.int64)
-            for array in (layout.positions, layout.slot_mapping)
-        ]
-        ints = [
-            np.ascontiguousarray(array, np.int32)
-            for array in (layout.query_start, layout.seq_lens, layout.block_table)
+        arrays: list[npt.NDArray[Any]] = [
+            np.ascontiguousarray(layout.positions, np.int64),
+            np.ascontiguousarray(layout.slot_mapping, np.int64),
+            np.ascontiguousarray(layout.query_start, np.int32),
+            np.ascontiguousarray(layout.seq_lens, np.int32),
+            np.ascontiguousarray(layout.block_table, np.int32),
         ]
         fields = np.array(
             [
                 cos.data_ptr(),
                 sin.data_ptr(),
-                *(array.__array_interface__["data"][0] for array in (*longs, *ints)),
+                *(array.__array_interface__["data"][0] for array in arrays),
                 layout.block_table.shape[1],
                 len(layout.positions),
                 len(layout.seq_lens),
@@ -69,7 +69,7 @@ class NativeCpuOps:
             np.int64,
         )
         address = fields.__array_interface__["data"][0]
-        return NativeStep(address, fields, (cos, sin, *longs, *ints))
+        return NativeStep(address, fields, (cos, sin, *arrays))
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None

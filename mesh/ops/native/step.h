@@ -9,7 +9,8 @@
 
 namespace rostra {
 
-// Fields of 8 bytes each, in the order that native_cpu.py fills them in; see StepLayout for their meaning.
+// Fields of 8 bytes each, in the order in which native_cpu.py fills them in; their meaning is that
+// of StepLayout.
 struct Step {
     const float* cos;  // [P, D / 2]
     const float* sin;

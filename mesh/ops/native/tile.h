@@ -14,8 +14,8 @@ constexpr int PANEL_COLUMNS = PANEL_VECTORS * W;
 
 // C[R, PANEL_COLUMNS] (+)= A[R, depth] B[depth, PANEL_COLUMNS], rows `lda`, `ldb`, `ldc` apart.
 template <int R, bool ADD>
-__attribute__((noinline)) void panel_product(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                          int64_t ldc, int64_t depth) {
+__attribute__((noinline)) void panel_product(const float* a, int64_t lda, const float* b,
+                                             int64_t ldb, float* c, int64_t ldc, int64_t depth) {
     vf sums[R][PANEL_VECTORS];
     for (int r = 0; r < R; r++)
         for (int v = 0; v < PANEL_VECTORS; v++)

@@ -24,7 +24,8 @@ void norm_row(T* x, T* residual, const T* weight, T* out, int64_t width, float e
     float rest = 0;
     if (residual) {
         summed = residual;
-        for (int64_t i = 0; i < whole; i += W) store(residual + i, load(residual + i) + load(x + i));
+        for (int64_t i = 0; i < whole; i += W)
+            store(residual + i, load(residual + i) + load(x + i));
         for (int64_t i = whole; i < width; i++)
             residual[i] = from_float<T>(to_float(residual[i]) + to_float(x[i]));
     }
