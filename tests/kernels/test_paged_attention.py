@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import DTYPES, HEADS, AttentionCase, assert_close, batches
+from kernel_cases import DTYPES, FP8, HEADS, PAGES, AttentionCase, assert_close, batches
 
 from rostra.kernels import reference
 
@@ -43,11 +43,33 @@ def test_split_keys_equal_the_reference(run, case, capacity):
     assert_close(actual, expected_of(args, options))
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("heads", HEADS, ids=str)
-def test_every_grouping_decodes(run, heads, dtype):
-    args, options = AttentionCase(((1, 40), (1, 0), (1, 33)), heads=heads, dtype=dtype).build()
+@pytest.mark.parametrize("group", range(1, 17))
+def test_every_grouping_decodes(run, group):
+    case = AttentionCase(
+        ((1, 40), (1, 0), (1, 33)),
+        heads=(2 * group, 2),
+        page=PAGES[group % len(PAGES)],
+        dtype=DTYPES[group % len(DTYPES)],
+        cache_dtype=FP8 if group % 2 else None,
+    )
+    args, options = case.build()
     assert_close(actual_of(run, args, options), expected_of(args, options))
+
+
+@pytest.mark.parametrize("cache_dtype", [None, FP8], ids=["same type", "fp8"])
+def test_prompts_and_decoding_share_a_launch(run, cache_dtype):
+    """Tall tiles, whole and masked, beside split keys and a sequence that is not there."""
+    case = AttentionCase(
+        ((1, 200), (70, 30), (1, 9), (0, 0), (3, 50)),
+        heads=(4, 2),
+        dtype=torch.float16,
+        cache_dtype=cache_dtype,
+        padding=2,
+    )
+    args, options = case.build()
+    expected = expected_of(args, options)
+    assert_close(actual_of(run, args, options), expected)
+    assert_close(actual_of(run, args, options, SEGMENTS, capacity=4), expected)
 
 
 @pytest.mark.parametrize("new", [20, 60], ids=["medium tile", "tall tile"])
