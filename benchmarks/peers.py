@@ -117,7 +117,13 @@ PEERS: dict[str, Peer] = {
     ),
     "fastchat": Peer(
         venv="fastchat",
-        packages=("fschat[model_worker]==0.2.36", "transformers==4.46.3", "numpy<2", "pydantic<3"),
+        packages=(
+            "fschat[model_worker]==0.2.36",
+            "transformers==4.46.3",
+            "numpy<2",
+            "pydantic==1.10.24",  # its stream passes arguments that later ones refuse
+            "fastapi==0.110.3",
+        ),
         server=_fastchat,
     ),
 }
@@ -223,10 +229,14 @@ async def _send(url: str, bodies: Bodies, streams: int, timeout: float) -> Measu
     summary = summarise(outcomes)
     if summary["failed"]:
         raise PeerError(f"{summary['failed']} requests failed: {summary['errors'][0]}")
-    return {
-        "tok_per_s": summary["tokens_per_second"],
+    rates = {
+        "req_per_s": summary["requests_per_second"],
         "first_tokens_per_s": 1 / summary["time_to_first_token"]["p50"],
     }
+    # FastChat tells no usage. It knows no ignore_eos either, so that its answers may be shorter.
+    if summary["completion_tokens"]:
+        rates["tok_per_s"] = summary["tokens_per_second"]
+    return rates
 
 
 def rostra_toml(args: argparse.Namespace, model: ChosenModel) -> str:
@@ -279,7 +289,8 @@ def ratios(name: str, streams: int, rates: Mapping[str, Measured]) -> Row:
     """What Rostra did for each unit of the peer, and both; above 1 Rostra was faster."""
     row: Row = {"peer": name, "streams": streams}
     for rate in rates["peer"]:
-        row[f"{rate}_ratio"] = rates["rostra"][rate] / rates["peer"][rate]
+        if rate in rates["rostra"]:
+            row[f"{rate}_ratio"] = rates["rostra"][rate] / rates["peer"][rate]
     for side in ("rostra", "peer"):
         row |= {f"{side}_{rate}": value for rate, value in rates[side].items()}
     return row
