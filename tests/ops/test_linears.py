@@ -61,7 +61,7 @@ def test_product(kernels, name, shape, biased):
         assert error(linear(x), expected) < TOLERANCE[name], rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     name=st.sampled_from(FORMATS),
     rows=st.integers(0, 300),
@@ -84,8 +84,11 @@ def test_rows_do_not_depend_on_their_company(
     finally:
         torch.set_num_threads(before)
     assert together.shape == (rows, out_features)
+    # A single sum may nearly cancel: what counts is the size such sums have.
+    size = torch.outer(x.double().norm(dim=1), held.double().norm(dim=1)) / in_features**0.5
+    distance = (together - x.double() @ held.double().T).abs()
+    assert (distance <= 8 * TOLERANCE[name] * size).all()
     if rows:
-        assert error(together, x.double() @ held.double().T) < 2 * TOLERANCE[name]
         assert torch.equal(torch.cat(alone), together[:: max(1, rows // 5)])
     assert torch.equal(few, together[: rows // 3])
 
