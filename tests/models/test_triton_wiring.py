@@ -69,7 +69,8 @@ def test_quantised_path_equals_that_of_rounded_weights(tmp_path, quantization, d
                 assert not torch.equal(module.weight, rounded)
                 module.weight.copy_(rounded)
     model.save_pretrained(tmp_path / "rounded")
-    check_against_float_path(tmp_path / "exact", tmp_path / "rounded", quantization, PROMPTS[:2])
+    prompts = random_prompts([1, 5], VOCAB_SIZE)
+    check_against_float_path(tmp_path / "exact", tmp_path / "rounded", quantization, prompts)
 
 
 @pytest.mark.parametrize(
