@@ -8,9 +8,6 @@ namespace rostra {
 
 constexpr int ROWS_AT_ONCE = W == 16 ? 4 : 3;
 
-// A key is asked for so many keys before its turn: slots lie too far apart to be guessed.
-constexpr int64_t KEYS_AHEAD = 16;
-
 // The sums of four vectors' lanes.
 inline void four_sums(vf a, vf b, vf c, vf d, float* out) {
 #if defined(__AVX__)
@@ -24,28 +21,18 @@ inline void four_sums(vf a, vf b, vf c, vf d, float* out) {
 #endif
 }
 
-template <class T>
-inline void prefetch(const T* from, int64_t count) {
-    for (int64_t i = 0; i < count; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(from + i);
-}
-
 // scores[r * TILE_KEYS + j] = query row r times key j, for `count` keys rounded up to four.
 template <int R, class T>
-void score(const Slots<T>& slots, int64_t count, const float* query, int64_t depth,
-           float* scores) {
+void score(const T* const* keys, int64_t count, const float* query, int64_t depth, float* scores) {
     constexpr int KEYS = R == 1 ? 8 : 4;
     for (int64_t j = 0; j < count; j += KEYS) {
-        for (int64_t i = j; i < std::min(j + KEYS, count); i++) {
-            prefetch(slots.keys[std::min(i + KEYS_AHEAD, count - 1)], depth);
-            prefetch(slots.values[i], depth);
-        }
         vf products[R][KEYS];
         for (int i = 0; i < KEYS; i++)
             for (int r = 0; r < R; r++)
-                products[r][i] = load(slots.keys[j + i]) * load(query + r * depth);
+                products[r][i] = load(keys[j + i]) * load(query + r * depth);
         for (int64_t d = W; d < depth; d += W) {
             for (int i = 0; i < KEYS; i++) {
-                const vf key = load(slots.keys[j + i] + d);
+                const vf key = load(keys[j + i] + d);
                 for (int r = 0; r < R; r++) products[r][i] += key * load(query + r * depth + d);
             }
         }
@@ -86,7 +73,7 @@ void weigh(const T* const* values, int64_t count, const float* weights, int64_t 
 template <int R, class T>
 void attend_keys(const Slots<T>& slots, int64_t count, const float* query, int64_t depth,
                  float* scores, Softmax* states, float* sums) {
-    score<R>(slots, count, query, depth, scores);
+    score<R>(slots.keys, count, query, depth, scores);
     for (int r = 0; r < R; r++)
         soften(scores + r * TILE_KEYS, count, (count + W - 1) / W * W, states[r],
                sums + r * depth, depth);
