@@ -64,8 +64,10 @@ def choose_tiles(
     query_bytes, row_bytes = width * itemsize, width * cache_itemsize
     # tl.dot needs 16 rows, and a tile holds the whole group.
     lowest = max(16, next_power_of_2(group))
-    # A float32 product is three of tf32 and leaves no registers for a taller tile.
-    medium = lowest if itemsize == 4 else max(lowest, 64)
+    # A float32 product is three of tf32 and leaves no registers for a taller tile; nor does
+    # converting wide keys.
+    crowded = itemsize == 4 or (width > 128 and cache_itemsize == 1)
+    medium = lowest if crowded else max(lowest, 64)
     short_m = lowest if rows <= lowest or rows > medium else medium
     short_n = _keys(short_m, width, row_bytes, chip)
     short_stages = _stages(short_m, short_n, query_bytes, row_bytes, chip)
@@ -114,12 +116,14 @@ def _tall(
     """Rows and keys of a tall tile."""
     if itemsize == 4:
         return lowest, _keys(lowest, width, width * cache_itemsize, chip)
+    if width > 128 and cache_itemsize == 1:
+        return max(lowest, 32), 32
     if chip.shared_memory <= 200 * KIB:
         return (max(lowest, 128), 32) if width <= 128 else (max(lowest, 64), 32)
     if width <= 128:
         wide = width == 128 and cache_itemsize > 1 and _is_hopper(chip)
         return max(lowest, 128), 128 if wide else 64
-    return max(lowest, 128 if cache_itemsize > 1 and _is_hopper(chip) else 64), 32
+    return max(lowest, 128 if _is_hopper(chip) else 64), 32
 
 
 def _stages(block_m: int, block_n: int, query_bytes: int, row_bytes: int, chip: Chip) -> int:
