@@ -36,7 +36,7 @@ class Footprint:
     registers: int
     """For each lane."""
     spilled: int
-    """Bytes (CUDA) or registers (HIP) of a lane that did not fit and went to memory."""
+    """Bytes (CUDA) or vector registers (HIP) of a lane that did not fit and went to memory."""
     shared_memory: int
     """Bytes of one block."""
     shared_memory_limit: int
@@ -83,7 +83,8 @@ def measure(variant: Variant, chip_name: str, **options: Any) -> Footprint:
     else:
         assembly = compiled.asm["amdgcn"]
         registers = _only(r"\.vgpr_count:\s+(\d+)", assembly)
-        spilled = sum(_only(rf"\.{kind}gpr_spill_count:\s+(\d+)", assembly) for kind in "sv")
+        # Scalar registers that do not fit go to lanes of vector registers, not to memory.
+        spilled = _only(r"\.vgpr_spill_count:\s+(\d+)", assembly)
     return Footprint(
         variant=variant.name,
         kernel=compiled.metadata.name,

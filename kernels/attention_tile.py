@@ -117,7 +117,7 @@ def _tall(
     if itemsize == 4:
         return lowest, _keys(lowest, width, width * cache_itemsize, chip)
     if width > 128 and cache_itemsize == 1:
-        return max(lowest, 32), 32
+        return (lowest if chip.backend == "hip" else max(lowest, 32)), 32
     if chip.shared_memory <= 200 * KIB:
         return (max(lowest, 128), 32) if width <= 128 else (max(lowest, 64), 32)
     if width <= 128:
