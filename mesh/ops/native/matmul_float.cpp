@@ -75,6 +75,8 @@ void multiply(const Problem& p) {
     const int64_t block_rows = round_up(even_share(p.rows, BLOCK_ROWS), MR);
     const int64_t row_blocks = (p.rows + block_rows - 1) / block_rows;
     const int64_t block_k = even_share(p.k, BLOCK_K);
+    const int64_t k_blocks = (p.k + block_k - 1) / block_k;
+    const bool few = p.rows <= MR;
     // Panels in turn share a block of x in the second-level cache; enough turns for every thread.
     const int64_t group = std::clamp<int64_t>(panels * row_blocks / (4 * p.threads), 1, 8);
     const int64_t groups = (panels + group - 1) / group;
@@ -86,20 +88,19 @@ void multiply(const Problem& p) {
             const int64_t first_row = task / groups * block_rows;
             const int64_t last_row = std::min(p.rows, first_row + block_rows);
             const int64_t first_panel = task % groups * group;
-            const int64_t last_panel = std::min(panels, first_panel + group);
-            for (int64_t first_k = 0; first_k < p.k; first_k += block_k) {
+            const int64_t count = std::min(panels, first_panel + group) - first_panel;
+            for (int64_t step = 0; step < count * k_blocks; ++step) {
+                // Few rows read weights in the order of memory; many read a block of x once.
+                const int64_t first_k = (few ? step % k_blocks : step / count) * block_k;
+                const int64_t panel = first_panel + (few ? step / k_blocks : step % count);
                 const int64_t k = std::min(block_k, p.k - first_k);
-                for (int64_t panel = first_panel; panel < last_panel; ++panel) {
-                    const int64_t column = panel * PANEL;
-                    const T* weight =
-                        static_cast<const T*>(p.weight) + column * p.k + first_k * PANEL;
-                    const float* rest = wide;
-                    if constexpr (std::is_same_v<T, float>) rest = weight;
-                    int64_t row =
-                        next_tile(p, weight, wide, column, first_row, last_row, first_k, k);
-                    while (row < last_row) {
-                        row = next_tile(p, rest, wide, column, row, last_row, first_k, k);
-                    }
+                const int64_t column = panel * PANEL;
+                const T* weight = static_cast<const T*>(p.weight) + column * p.k + first_k * PANEL;
+                const float* rest = wide;
+                if constexpr (std::is_same_v<T, float>) rest = weight;
+                int64_t row = next_tile(p, weight, wide, column, first_row, last_row, first_k, k);
+                while (row < last_row) {
+                    row = next_tile(p, rest, wide, column, row, last_row, first_k, k);
                 }
             }
         }
