@@ -33,6 +33,16 @@ class Chip:
         """Whether Triton converts float8_e4m3fn to and from wider types here."""
         return self.backend == "hip" or int(self.arch) >= 89
 
+    def dot_precision(self, dtype: torch.dtype) -> str | None:
+        """How `tl.dot` multiplies: float32 as three tf32 products on NVIDIA, natively on AMD.
+
+        The default for float32 on NVIDIA is a single product, ten bits of mantissa; "ieee" leaves
+        the tensor cores and spills. None for other types, which have only one way.
+        """
+        if dtype != torch.float32:
+            return None
+        return "tf32x3" if self.backend == "cuda" else "ieee"
+
     @classmethod
     def of(cls, device: torch.device) -> Chip:
         """The chip behind `device`; reads properties the driver has cached, never the device.

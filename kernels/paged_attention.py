@@ -112,7 +112,7 @@ def paged_attention_launches(
             "BLOCK_D": block_d,
             "WINDOW": sliding_window or 0,
             "SOFT_CAP": float(soft_cap or 0.0),
-            "PRECISION": _float32_products(chip) if query.dtype == torch.float32 else None,
+            "PRECISION": chip.dot_precision(query.dtype),
             "ONE_BYTE": key_cache.element_size() == 1,
             "SHORT_M": short.block_m,
             "SHORT_N": short.block_n,
@@ -150,15 +150,6 @@ def paged_attention_launches(
         num_warps=4,
     )
     return [attend, merge]
-
-
-def _float32_products(chip: Chip) -> str:
-    """How `tl.dot` multiplies float32: three tf32 products on NVIDIA, natively elsewhere.
-
-    The default on NVIDIA is a single product, ten bits of mantissa; "ieee" leaves the tensor cores
-    and spills.
-    """
-    return "tf32x3" if chip.backend == "cuda" else "ieee"
 
 
 def paged_attention(

@@ -89,7 +89,7 @@ def quantized_matmul_launches(
             "BLOCK_K": tile.block_k,
             "EVEN_K": depth % tile.block_k == 0,
             "SPLIT": split,
-            "PRECISION": _precision(x.dtype, chip),
+            "PRECISION": chip.dot_precision(x.dtype),
         },
         num_warps=tile.num_warps,
         num_stages=tile.num_stages,
@@ -223,10 +223,3 @@ def _check_weight(name: str, weight: torch.Tensor, scale: torch.Tensor) -> None:
         f"scale is {scale.dtype} {tuple(scale.shape)} on {scale.device}, not float32 "
         f"({weight.shape[0]},) on {weight.device}",
     )
-
-
-def _precision(dtype: torch.dtype, chip: Chip) -> str | None:
-    """How `tl.dot` multiplies float32: as in `paged_attention`."""
-    if dtype != torch.float32:
-        return None
-    return "tf32x3" if chip.backend == "cuda" else "ieee"
