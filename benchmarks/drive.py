@@ -131,7 +131,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speculation", default="off", help="off, ngram")
     parser.add_argument("--num-threads", type=int)
     parser.add_argument("--max-num-batched-tokens", type=int, default=2048)
-    parser.add_argument("--no-cuda-graphs", action="store_true")
+    parser.add_argument("--no-graphs", action="store_true")
     parser.add_argument("--no-overlap", action="store_true")
 
 
@@ -148,7 +148,7 @@ def engine_config(
         max_num_seqs=max(load.streams for load in loads),
         max_model_len=min(model.config.max_position_embeddings, longest + block_size),
         num_blocks=blocks + 1,
-        cuda_graphs=not args.no_cuda_graphs,
+        graphs=not args.no_graphs,
         overlap=not args.no_overlap,
         **{name: getattr(args, name) for name in ENGINE_OPTIONS},
     )

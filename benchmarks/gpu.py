@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 BATCHES = (1, 4, 16, 64, 128, 256)
 VARIANTS: dict[str, list[str]] = {
     "": [],
-    "no-graphs": ["--no-cuda-graphs"],
+    "no-graphs": ["--no-graphs"],
     "no-overlap": ["--no-overlap"],
     "fp8-weights": ["--quantization", "fp8"],
     "int8-weights": ["--quantization", "int8"],

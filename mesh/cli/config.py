@@ -58,7 +58,7 @@ class WorkerEntry(BaseModel):
     prefix_caching: bool | None = None
     speculation: Speculation | None = None
     num_draft_tokens: int | None = Field(default=None, ge=1)
-    cuda_graphs: bool | None = None
+    graphs: bool | None = None
     overlap: bool | None = None
     num_threads: int | None = Field(default=None, ge=1)
 

@@ -81,9 +81,9 @@ def worker(
         int | None,
         typer.Option(help="The most tokens guessed at once.", rich_help_panel=ENGINE),
     ] = None,
-    cuda_graphs: Annotated[
+    graphs: Annotated[
         bool | None,
-        typer.Option(help="GPU: replay decode steps as graphs.", rich_help_panel=ENGINE),
+        typer.Option(help="Replay recorded decode steps.", rich_help_panel=ENGINE),
     ] = None,
     overlap: Annotated[
         bool | None,
@@ -117,7 +117,7 @@ def worker(
         "prefix_caching": prefix_caching,
         "speculation": speculation,
         "num_draft_tokens": num_draft_tokens,
-        "cuda_graphs": cuda_graphs,
+        "graphs": graphs,
         "overlap": overlap,
         "stall_timeout": stall_timeout,
     }

@@ -12,7 +12,7 @@ import torch
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_num_threads, device_name, open_device
 from rostra.mesh.engine.engine import Engine
-from rostra.mesh.engine.graphs import CudaCapture, graph_bytes_estimate
+from rostra.mesh.engine.graphs import Capture, CudaCapture, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape, choose_num_blocks
 from rostra.mesh.engine.memory import free_bytes, in_gib, shortage, told_when_short
 from rostra.mesh.engine.messages import SamplingParams
@@ -25,6 +25,7 @@ from rostra.mesh.models import Model, load_model
 from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.ops import Ops
 from rostra.mesh.ops.native import library
+from rostra.mesh.ops.native.recording import HostCapture
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +72,12 @@ def build_runner(
         max_num_batched_tokens=config.max_num_batched_tokens,
         num_draft_tokens=config.num_draft_tokens if config.speculation != "off" else 0,
     )
-    graphs = config.cuda_graphs and device.type == "cuda"
     shape = KVCacheShape.of(model.config, config.block_size, cache_dtype(config, dtype))
     free = free_bytes(device)
     if device.type == "cuda":
         free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
         free -= _largest_step_bytes(model, shape, limits, device)
-        if graphs:
+        if config.graphs:
             free -= graph_bytes_estimate(model.config, dtype, limits, config.block_size)
     num_blocks = choose_num_blocks(
         shape,
@@ -91,10 +91,20 @@ def build_runner(
     num_bytes = num_blocks * shape.bytes_per_block
     with told_when_short("the KV cache", num_bytes, device, "lower --kv-cache-bytes"):
         cache = KVCache.allocate(shape, num_blocks, device)
-    runner = Runner(model, cache, limits, sampler, CudaCapture(device) if graphs else None)
+    capture = _capture(device, ops) if config.graphs else None
+    on_demand = device.type == "cpu"
+    runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand)
     runner.warm_up()
     log.info("%s", _describe(config, device, dtype, shape, num_blocks))
     return runner
+
+
+def _capture(device: torch.device, ops: Ops | None) -> Capture | None:
+    """What records decode steps of the device's own operations; None where nothing can."""
+    if device.type == "cuda":
+        return CudaCapture(device)
+    kernels = library()
+    return HostCapture(kernels) if kernels is not None and ops is None else None
 
 
 def _load(
@@ -169,7 +179,7 @@ def _describe(
         parts.append(f"{torch.get_num_threads()} threads")
         parts.append(f"compiled kernels: {'yes' if library() is not None else 'no'}")
     else:
-        parts.append(f"CUDA graphs: {'yes' if config.cuda_graphs else 'no'}")
+        parts.append(f"graphs: {'yes' if config.graphs else 'no'}")
     return ", ".join(parts)
 
 

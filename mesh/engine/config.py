@@ -49,8 +49,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     occurred, and verify them in one step (prompt lookup)."""
     num_draft_tokens: int = 4
     """The most tokens guessed at once."""
-    cuda_graphs: bool = True
-    """Replay decode steps of a GPU as graphs instead of launching kernel by kernel."""
+    graphs: bool = True
+    """Replay recorded decode steps instead of calling operation by operation."""
     overlap: bool = True
     """Prepare the next step while a GPU computes this one."""
     num_threads: int | None = None

@@ -1,4 +1,8 @@
-"""Decode steps as graphs: recorded once for each size, then replayed in a single launch."""
+"""Decode steps as graphs: recorded once for each size, then replayed in a single launch.
+
+A GPU's are CUDA graphs, recorded before serving. A CPU's are recordings of compiled kernels
+(`rostra.mesh.ops.native.recording`), each made when its size first comes.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ those tensors hold by then."""
 
 _DRIVER_BYTES = 8 << 20
 """Of a recorded graph, beside its tensors: the driver's description of a few hundred kernels."""
+_MOST_HOST_TOKENS = 16
 _MOST_DRAFTED_TOKENS = 128
 """Guessing pays while a step waits for the weights; it does less and less in larger steps."""
 
@@ -86,6 +91,17 @@ class GraphSizes:
             max_drafted_len=drafted_len,
         )
 
+    @classmethod
+    def small(cls, limits: RunnerLimits) -> GraphSizes:
+        """Every size up to the one from which a host's own work for a step is next to nothing."""
+        sizes = cls.of(limits)
+        return cls(
+            plain=list(range(1, min(sizes.plain[-1], _MOST_HOST_TOKENS) + 1)),
+            drafted=list(range(2, _MOST_HOST_TOKENS + 1)) if sizes.drafted else [],
+            max_num_seqs=min(sizes.max_num_seqs, _MOST_HOST_TOKENS),
+            max_drafted_len=sizes.max_drafted_len,
+        )
+
     @property
     def largest(self) -> int:
         return max((*self.plain, *self.drafted))
@@ -126,12 +142,12 @@ class DecodeGraphs:
         caches: list[tuple[Tensor, Tensor]],
         last_sampled: Tensor,
         limits: RunnerLimits,
+        sizes: GraphSizes,
         block_size: int,
         capture: Capture,
     ) -> None:
         """`last_sampled`, int64 by row of the request table: tokens that only the device knows."""
         device = last_sampled.device
-        sizes = GraphSizes.of(limits)
         self._model = model
         self._caches = caches
         self._last_sampled = last_sampled
@@ -139,20 +155,16 @@ class DecodeGraphs:
         self._rows = torch.zeros(sizes.largest, dtype=torch.int64, device=device)
         self._uploaded_rows = np.zeros(0, dtype=np.int64)
         self._logits = torch.zeros(sizes.largest, model.config.vocab_size, device=device)
+        self._max_model_len = limits.max_model_len
+        self._block_size = block_size
+        self._capture = capture
         self._recorded: dict[tuple[int, bool], tuple[Any, Work]] = {}
-        for size, drafted in sizes.descending():
-            inputs = model.step_buffers(
-                num_tokens=size,
-                num_seqs=min(size, sizes.max_num_seqs),
-                num_blocks=-(-limits.max_model_len // block_size),
-                max_query_len=sizes.max_drafted_len if drafted else 1,
-                max_seq_len=limits.max_model_len,
-            )
-            self._recorded[size, drafted] = inputs, capture(self._work(inputs, size))
 
-    @property
-    def sizes(self) -> GraphSizes:
-        return self._sizes
+    def record_all(self) -> None:
+        """Before serving, where recording takes time or memory; else a size is recorded when it
+        first comes."""
+        for size in self._sizes.descending():
+            self._record(size, self._inputs(size))
 
     def replay(self, step: StepInput) -> Tensor | None:
         """Logits of every token of a decode step, float32 [T, vocab], valid until the next replay.
@@ -162,11 +174,29 @@ class DecodeGraphs:
         size = self._sizes.fitting(step)
         if size is None:
             return None
-        inputs, replay = self._recorded[size]
         self._upload_rows(step)
-        inputs.fill(step.layout, step.token_ids)
-        replay()
+        recorded = self._recorded.get(size)
+        if recorded is None:
+            inputs = self._inputs(size).fill(step.layout, step.token_ids)
+            self._record(size, inputs)
+        else:
+            inputs, replay = recorded
+            inputs.fill(step.layout, step.token_ids)
+            replay()
         return self._logits[: len(step.token_ids)]
+
+    def _inputs(self, size: tuple[int, bool]) -> Any:
+        num_tokens, drafted = size
+        return self._model.step_buffers(
+            num_tokens=num_tokens,
+            num_seqs=min(num_tokens, self._sizes.max_num_seqs),
+            num_blocks=-(-self._max_model_len // self._block_size),
+            max_query_len=self._sizes.max_drafted_len if drafted else 1,
+            max_seq_len=self._max_model_len,
+        )
+
+    def _record(self, size: tuple[int, bool], inputs: Any) -> None:
+        self._recorded[size] = inputs, self._capture(self._work(inputs, size[0]))
 
     def _work(self, inputs: Any, size: int) -> Work:
         logits, rows = self._logits[:size], self._rows[:size]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.device import device_name
-from rostra.mesh.engine.graphs import Capture, DecodeGraphs, graph_bytes_estimate
+from rostra.mesh.engine.graphs import Capture, DecodeGraphs, GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _LOGIT_ROWS = 256
 """Prompt positions whose logits are held at once."""
-_SMALLER_GRAPHS = "lower --kv-cache-bytes or --max-num-seqs, or start with --no-cuda-graphs"
+_SMALLER_GRAPHS = "lower --kv-cache-bytes or --max-num-seqs, or start with --no-graphs"
 
 
 class Runner:
@@ -45,15 +45,20 @@ class Runner:
         limits: RunnerLimits,
         sampler: Sampler | None = None,
         capture: Capture | None = None,
+        *,
+        on_demand: bool = False,
     ) -> None:
-        """`capture` records the decode steps in `warm_up`; without it nothing is recorded."""
+        """`capture` records decode steps: all sizes in `warm_up`, or, `on_demand`, small ones when
+        they first come. Without it nothing is recorded."""
         self._model = model
         self._cache = cache
         self._limits = limits
         self._sampler = sampler or Sampler()
         self._device = cache.layers[0][0].device
         self._capture = capture
+        self._on_demand = on_demand
         self._graphs: DecodeGraphs | None = None
+        """None until they are recorded."""
         self._requests = RequestTable(limits, cache.block_size)
         self._last_sampled = torch.zeros(
             limits.max_num_seqs, dtype=torch.int64, device=self._device
@@ -62,6 +67,8 @@ class Runner:
         self._in_flight = self._last_sampled.unbind()
         self._uploaded_rows: list[int] = []
         self._rows = torch.zeros(0, dtype=torch.int64, device=self._device)
+        if capture is not None and on_demand:
+            self._graphs = self._decode_graphs(capture, GraphSizes.small(limits))
 
     @property
     def num_blocks(self) -> int:
@@ -122,10 +129,11 @@ class Runner:
     def warm_up(self) -> None:
         """Computes steps of every kind that can come, and records the graphs.
 
-        Nothing is compiled for a CPU, so there it computes nothing. Overwrites the first block.
+        Nothing is compiled for a CPU, so there it computes nothing, unless graphs are to be
+        recorded beforehand. Overwrites the first block.
         Raises RostraError where the memory does not suffice for the graphs.
         """
-        if self._device.type == "cpu" and self._capture is None:
+        if self._device.type == "cpu" and (self._capture is None or self._on_demand):
             return
         started = time.monotonic()
         if self._device.type != "cpu":
@@ -144,18 +152,23 @@ class Runner:
 
     def _record(self, capture: Capture) -> int:
         needed = graph_bytes_estimate(self._model.config, self.dtype, self._limits, self.block_size)
+        sizes = GraphSizes.of(self._limits)
         with told_when_short("recording graphs", needed, self._device, _SMALLER_GRAPHS):
-            graphs = DecodeGraphs(
-                self._model,
-                self._cache.layers,
-                self._last_sampled,
-                self._limits,
-                self.block_size,
-                capture,
-            )
-        self._graphs = graphs
-        self._run_and_drop(graph_plans(self._limits, graphs.sizes.plain, self.block_size))
-        return len(graphs.sizes)
+            self._graphs = self._decode_graphs(capture, sizes)
+            self._graphs.record_all()
+        self._run_and_drop(graph_plans(self._limits, sizes.plain, self.block_size))
+        return len(sizes)
+
+    def _decode_graphs(self, capture: Capture, sizes: GraphSizes) -> DecodeGraphs:
+        return DecodeGraphs(
+            self._model,
+            self._cache.layers,
+            self._last_sampled,
+            self._limits,
+            sizes,
+            self.block_size,
+            capture,
+        )
 
     def _run_and_drop(self, plans: Iterator[StepPlan]) -> None:
         for plan in plans:

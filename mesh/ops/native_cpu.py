@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.base import Linear, StepLayout
 from rostra.mesh.ops.linears import check_quantization, make_linear
+from rostra.mesh.ops.native.recording import Kernel
+from rostra.mesh.ops.native_step import NativeStep
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The kernels' numbers for them."""
-
-
-@dataclass(frozen=True)
-class NativeStep:
-    address: int
-    """Of the C structure that `fields` holds."""
-    fields: npt.NDArray[np.int64]
-    kept: tuple[object, ...]
-    """What the structure points to."""
 
 
 class NativeCpuOps:
@@ -38,38 +27,36 @@ class NativeCpuOps:
         check_quantization(quantization)
         self._quantization = quantization
         self._dtype = _DTYPES[dtype]
-        self._rms_norm = kernels.rostra_rms_norm
-        self._silu_and_mul = kernels.rostra_silu_and_mul
-        self._rope_and_cache = kernels.rostra_rope_and_cache
-        self._paged_attention = kernels.rostra_paged_attention
+        self._rms_norm = Kernel(kernels, "rostra_rms_norm")
+        self._silu_and_mul = Kernel(kernels, "rostra_silu_and_mul")
+        self._rope_and_cache = Kernel(kernels, "rostra_rope_and_cache")
+        self._paged_attention = Kernel(kernels, "rostra_paged_attention")
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return make_linear(weight, bias, self._quantization, sensitive=sensitive)
 
-    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> NativeStep:
+    def buffers(
+        self,
+        cos: Tensor,
+        sin: Tensor,
+        *,
+        num_tokens: int,
+        num_seqs: int,
+        num_blocks: int,
+        max_query_len: int,
+        max_seq_len: int,
+    ) -> NativeStep:
+        """A step at fixed addresses with room for these sizes; a recording keeps to `num_tokens`,
+        and finds the other sizes in the step."""
+        del max_query_len, max_seq_len
+        return NativeStep(cos, sin, num_tokens, num_seqs, num_blocks)
+
+    def prepare(self, layout: StepLayout | NativeStep, cos: Tensor, sin: Tensor) -> NativeStep:
         # Also makes torch tell OpenMP, in this thread, how many threads it may use.
         torch.get_num_threads()
-        arrays: list[npt.NDArray[Any]] = [
-            np.ascontiguousarray(layout.positions, np.int64),
-            np.ascontiguousarray(layout.slot_mapping, np.int64),
-            np.ascontiguousarray(layout.query_start, np.int32),
-            np.ascontiguousarray(layout.seq_lens, np.int32),
-            np.ascontiguousarray(layout.block_table, np.int32),
-        ]
-        fields = np.array(
-            [
-                cos.data_ptr(),
-                sin.data_ptr(),
-                *(array.__array_interface__["data"][0] for array in arrays),
-                layout.block_table.shape[1],
-                len(layout.positions),
-                len(layout.seq_lens),
-                layout.block_size,
-            ],
-            np.int64,
-        )
-        address = fields.__array_interface__["data"][0]
-        return NativeStep(address, fields, (cos, sin, *arrays))
+        if isinstance(layout, NativeStep):
+            return layout
+        return NativeStep(cos, sin, len(layout.positions), *layout.block_table.shape).fill(layout)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None

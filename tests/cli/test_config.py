@@ -51,7 +51,7 @@ def test_settings_of_the_engine_reach_it(tmp_path):
         "kv_cache_dtype": "fp8",
         "speculation": "ngram",
         "num_draft_tokens": 7,
-        "cuda_graphs": False,
+        "graphs": False,
         "overlap": False,
     }
     entry = WorkerEntry(model="a", stall_timeout=5, **settings)
@@ -69,7 +69,7 @@ def test_settings_of_the_engine_reach_it(tmp_path):
         ({"speculation": "medusa"}, "speculation.*'off' or 'ngram'"),
         ({"num_draft_tokens": 0}, "num_draft_tokens.*greater than or equal to 1"),
         ({"stall_timeout": 0}, "stall_timeout.*greater than 0"),
-        ({"cuda_graphs": "maybe"}, "cuda_graphs.*boolean"),
+        ({"graphs": "maybe"}, "graphs.*boolean"),
     ],
     ids=str,
 )

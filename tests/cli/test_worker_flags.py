@@ -14,7 +14,7 @@ FLAGS = {
     "--kv-cache-dtype": ("fp8", "kv_cache_dtype", "fp8"),
     "--speculation": ("ngram", "speculation", "ngram"),
     "--num-draft-tokens": ("6", "num_draft_tokens", 6),
-    "--no-cuda-graphs": (None, "cuda_graphs", False),
+    "--no-graphs": (None, "graphs", False),
     "--no-overlap": (None, "overlap", False),
     "--stall-timeout": ("7.5", "stall_timeout", 7.5),
 }

@@ -42,17 +42,17 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(folder):
-    return Harness(folder, **SETTINGS, cuda_graphs=False, overlap=False)
+    return Harness(folder, **SETTINGS, graphs=False, overlap=False)
 
 
 @pytest.mark.parametrize("sampling", SAMPLING)
 @pytest.mark.parametrize(
     "settings",
     [
-        {"cuda_graphs": True, "overlap": False},
-        {"cuda_graphs": False, "overlap": True},
-        {"cuda_graphs": True, "overlap": True},
-        {"cuda_graphs": True, "overlap": True, "speculation": "ngram"},
+        {"graphs": True, "overlap": False},
+        {"graphs": False, "overlap": True},
+        {"graphs": True, "overlap": True},
+        {"graphs": True, "overlap": True, "speculation": "ngram"},
     ],
     ids=str,
 )

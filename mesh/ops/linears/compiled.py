@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rostra.mesh.ops.linears.quantise import QuantisedWeight
+from rostra.mesh.ops.native.recording import Kernel
 
 _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The kernels' numbers for them."""
@@ -35,13 +36,13 @@ class FloatLinear:
             self._in_features,
             self._panels.data_ptr(),
         )
-        self._multiply = kernels.rostra_matmul_float
-        self._multiply.argtypes = (
+        kernels.rostra_matmul_float.argtypes = (
             *(_INTEGER, _ADDRESS, _ADDRESS),
             *(_ADDRESS, _INTEGER, _ADDRESS),
             *(_INTEGER, _INTEGER, _INTEGER, _INTEGER),
         )
-        self._multiply.restype = None
+        kernels.rostra_matmul_float.restype = None
+        self._multiply = Kernel(kernels, "rostra_matmul_float")
 
     def __call__(self, x: Tensor) -> Tensor:
         """[T, in] -> [T, out], of the same dtype."""
@@ -84,13 +85,13 @@ class QuantisedLinear:
             groups,
             self._packed.data_ptr(),
         )
-        self._multiply = kernels.rostra_matmul_integer
-        self._multiply.argtypes = (
+        kernels.rostra_matmul_integer.argtypes = (
             *(_INTEGER, _ADDRESS, _ADDRESS, _FLOAT),
             *(_ADDRESS, _INTEGER, _ADDRESS),
             *(_INTEGER, _INTEGER, _INTEGER, _INTEGER),
         )
-        self._multiply.restype = None
+        kernels.rostra_matmul_integer.restype = None
+        self._multiply = Kernel(kernels, "rostra_matmul_integer")
 
     def __call__(self, x: Tensor) -> Tensor:
         """[T, in] -> [T, out], of the same dtype."""

@@ -5,6 +5,7 @@
 // is waited for while computing, and leaves them in the first-level cache for the others.
 #include <type_traits>
 
+#include "kernels.h"
 #include "matmul.h"
 
 namespace rostra::matmul {
@@ -127,8 +128,6 @@ void pack(const T* weight, int64_t n, int64_t k, T* panels) {
 using namespace rostra;
 using namespace rostra::matmul;
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
 // Rows of a weight in a panel.
 EXPORT int64_t rostra_matmul_panel() { return PANEL; }
 
@@ -142,8 +141,8 @@ EXPORT void rostra_matmul_float_pack(const void* weight, int64_t size, int64_t n
     }
 }
 
-// out [rows, n], contiguous, = x [rows, k] @ weight.T + bias. `dtype` is the panels'. Rows of x are `x_stride` elements apart; `bias` is null, or
-// padded to whole panels.
+// out [rows, n], contiguous, = x [rows, k] @ weight.T + bias. `dtype` is the panels'. Rows of x are
+// `x_stride` elements apart; `bias` is null, or padded to whole panels.
 EXPORT void rostra_matmul_float(int64_t dtype, const void* panels, const float* bias,
                                 const float* x, int64_t x_stride, float* out, int64_t rows,
                                 int64_t n, int64_t k, int64_t threads) {

@@ -4,6 +4,7 @@
 // A panel is a run of groups along K. Those of a group lie together: the codes, interleaved so that
 // the lanes of a vector are columns and no sum runs across lanes; a float16 scale for each column;
 // with 4 bits, a float16 minimum for each column.
+#include "kernels.h"
 #include "matmul_dot.h"
 #include "scratch.h"
 
@@ -197,8 +198,6 @@ void pack(const uint8_t* codes, const uint16_t* scales, const uint16_t* minima, 
 }  // namespace rostra::matmul
 
 using namespace rostra::matmul;
-
-#define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Bytes of a packed weight [n, groups * 32].
 EXPORT int64_t rostra_matmul_integer_bytes(int64_t bits, int64_t n, int64_t groups) {

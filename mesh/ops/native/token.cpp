@@ -3,8 +3,8 @@
 
 #include <omp.h>
 
+#include "kernels.h"
 #include "simd.h"
-#include "step.h"
 
 namespace rostra {
 namespace {

@@ -1,0 +1,34 @@
+// The kernels that a step of a model consists of. Their arguments are explained where they are
+// defined.
+#pragma once
+
+#include <cstdint>
+
+#include "step.h"
+
+EXPORT void rostra_rms_norm(int64_t dtype, void* x, void* residual, const void* weight, void* out,
+                            int64_t rows, int64_t width, float eps);
+
+EXPORT void rostra_silu_and_mul(int64_t dtype, const void* gate_up, void* out, int64_t rows,
+                                int64_t width);
+
+EXPORT void rostra_rope_and_cache(int64_t dtype, const rostra::Step* step, int64_t head_dim,
+                                  void* query, int64_t num_heads, int64_t query_token,
+                                  int64_t query_head, void* key, int64_t num_kv_heads,
+                                  int64_t key_token, int64_t key_head, const void* value,
+                                  int64_t value_token, int64_t value_head, void* key_cache,
+                                  void* value_cache);
+
+EXPORT void rostra_paged_attention(int64_t dtype, const rostra::Step* step, int64_t head_dim,
+                                   const void* query, int64_t num_heads, int64_t query_token,
+                                   int64_t query_head, const void* key_cache,
+                                   const void* value_cache, int64_t num_kv_heads, void* out,
+                                   float scale);
+
+EXPORT void rostra_matmul_float(int64_t dtype, const void* panels, const float* bias,
+                                const float* x, int64_t x_stride, float* out, int64_t rows,
+                                int64_t n, int64_t k, int64_t threads);
+
+EXPORT void rostra_matmul_integer(int64_t bits, const uint8_t* packed, const float* bias,
+                                  float factor, const float* x, int64_t x_stride, float* out,
+                                  int64_t rows, int64_t n, int64_t k, int64_t threads);
