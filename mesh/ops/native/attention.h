@@ -12,6 +12,7 @@
 namespace rostra {
 
 constexpr int64_t TILE_KEYS = 128;
+constexpr int64_t KEYS_AHEAD = 16;  // rows of the cache between the one in use and the one fetched
 constexpr float LOG2_E = 1.442695041f;
 
 template <class T>
@@ -35,10 +36,11 @@ struct Attention {
 // Where some successive keys and values of a sequence lie.
 template <class T>
 struct Slots {
-    const T* keys[TILE_KEYS + 8];
-    const T* values[TILE_KEYS + 8];
+    const T* keys[TILE_KEYS + KEYS_AHEAD + 8];
+    const T* values[TILE_KEYS + KEYS_AHEAD + 8];
 
-    // Entries after `count` repeat the last one, so that keys can be taken in eights.
+    // More entries than `count`: keys can be taken in eights, and those to fetch go on from keys to
+    // values.
     void locate(const Attention<T>& a, const Step& step, const Task& task, int64_t first,
                 int64_t count) {
         const int32_t* table = step.block_table + task.sequence * step.table_stride;
@@ -54,7 +56,10 @@ struct Slots {
                 values[i] = a.value_cache + at;
             }
         }
-        for (; i % 8; i++) keys[i] = keys[count - 1];
+        for (i = 0; i < KEYS_AHEAD + 8; i++) {
+            keys[count + i] = values[std::min(i, count - 1)];
+            values[count + i] = values[count - 1];
+        }
     }
 };
 

@@ -1,5 +1,7 @@
 // Attention of one token's heads: keys and values are used where they lie, each read once for all
-// heads that share it, since reading them is what takes the time.
+// heads that share it, since reading them is what takes the time. They are fetched while earlier
+// ones are used, a few lines at a time: the processor does not look far enough ahead by itself, and
+// fetching many at once makes it wait.
 #pragma once
 
 #include "attention.h"
@@ -7,6 +9,8 @@
 namespace rostra {
 
 constexpr int ROWS_AT_ONCE = W == 16 ? 4 : 3;
+template <class T>
+constexpr int64_t CACHE_LINE = 64 / sizeof(T);
 
 // The sums of four vectors' lanes.
 inline void four_sums(vf a, vf b, vf c, vf d, float* out) {
@@ -27,10 +31,11 @@ void score(const T* const* keys, int64_t count, const float* query, int64_t dept
     constexpr int KEYS = R == 1 ? 8 : 4;
     for (int64_t j = 0; j < count; j += KEYS) {
         vf products[R][KEYS];
-        for (int i = 0; i < KEYS; i++)
-            for (int r = 0; r < R; r++)
-                products[r][i] = load(keys[j + i]) * load(query + r * depth);
-        for (int64_t d = W; d < depth; d += W) {
+        for (int r = 0; r < R; r++)
+            for (int i = 0; i < KEYS; i++) products[r][i] = vf{};
+        for (int64_t d = 0; d < depth; d += W) {
+            if (d % CACHE_LINE<T> == 0)
+                for (int i = 0; i < KEYS; i++) __builtin_prefetch(keys[j + i + KEYS_AHEAD] + d);
             for (int i = 0; i < KEYS; i++) {
                 const vf key = load(keys[j + i] + d);
                 for (int r = 0; r < R; r++) products[r][i] += key * load(query + r * depth + d);
@@ -51,6 +56,8 @@ inline void weigh_columns(const T* const* values, int64_t count, const float* we
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++) total[r][v] = load(sums + r * depth + d + v * W);
     for (int64_t j = 0; j < count; j++) {
+        for (int v = 0; v < V; v += CACHE_LINE<T> / W)
+            __builtin_prefetch(values[j + KEYS_AHEAD] + d + v * W);
         for (int v = 0; v < V; v++) {
             const vf value = load(values[j] + d + v * W);
             for (int r = 0; r < R; r++) total[r][v] += weights[r * TILE_KEYS + j] * value;
