@@ -103,11 +103,25 @@ def _only(pattern: str, text: str) -> int:
     return int(found[0])
 
 
-def footprints(chip_names: Iterable[str]) -> Iterator[Footprint]:
-    """Every variant on every named chip of `AHEAD_OF_TIME`."""
+def footprints(chip_names: Iterable[str], part: int = 0, num_parts: int = 1) -> Iterator[Footprint]:
+    """On every named chip of `AHEAD_OF_TIME` the first variant of each kernel, and of the others
+    every `num_parts`-th from `part` on: all of them unless told otherwise.
+    """
     for chip_name in chip_names:
-        for variant in variants(AHEAD_OF_TIME[chip_name]):
-            yield measure(variant, chip_name)
+        seen = set()
+        for index, variant in enumerate(variants(AHEAD_OF_TIME[chip_name])):
+            if variant.launch.kernel not in seen or index % num_parts == part:
+                seen.add(variant.launch.kernel)
+                yield measure(variant, chip_name)
+
+
+def _part(text: str) -> tuple[int, int]:
+    """`1/4` as (0, 4)."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    part, num_parts = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= part <= num_parts:
+        raise argparse.ArgumentTypeError(f"{text} is not K/N with K from 1 to N")
+    return part - 1, num_parts
 
 
 def main() -> None:
@@ -116,11 +130,18 @@ def main() -> None:
         "chips", nargs="*", metavar="chip", help=f"of {', '.join(AHEAD_OF_TIME)}; all if none"
     )
     parser.add_argument("--json", action="store_true", help="one object for each line")
+    parser.add_argument(
+        "--part",
+        type=_part,
+        default=(0, 1),
+        metavar="K/N",
+        help="each kernel once, and of its further variants only the K-th of every N",
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.chips if name not in AHEAD_OF_TIME]
     if unknown:
         parser.error(f"no such chip: {unknown[0]}; known are {', '.join(AHEAD_OF_TIME)}")
-    for footprint in footprints(arguments.chips or AHEAD_OF_TIME):
+    for footprint in footprints(arguments.chips or AHEAD_OF_TIME, *arguments.part):
         if arguments.json:
             print(json.dumps({**asdict(footprint), "fits": footprint.fits}), flush=True)
         else:
