@@ -20,6 +20,7 @@ from rostra.mesh.engine.sampler import Sampler
 from rostra.mesh.engine.scheduler import Scheduler
 from rostra.mesh.models import Model
 from rostra.mesh.ops import make_ops
+from rostra.mesh.ops.native.recording import Recording
 
 PARTS: tuple[tuple[type, str, str], ...] = (
     (Engine, "step", "rest"),
@@ -32,6 +33,7 @@ PARTS: tuple[tuple[type, str, str], ...] = (
     (Sampler, "sample", "sampling"),
     (Model, "forward", "model: other"),
     (Model, "logits", "model: other"),
+    (Recording, "replay", "model: other"),
 )
 """Class, method, and the part of a step that its own time counts as. On a GPU the wait for the
 device is in `result`, and launches are in `launch, rest` and `model: other`."""
