@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -128,3 +131,19 @@ def test_a_decision_on_a_value_cannot_be_recorded():
     replay = HostCapture(kernels)(lambda: y.add_(x))
     replay()
     assert y.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_the_first_recording_does_not_wait_for_pytorchs_compiler():
+    """Which takes seconds to load, while the first request waits; in a process of its own."""
+    script = """
+import sys, torch
+from rostra.mesh.ops.native import library
+from rostra.mesh.ops.native.recording import HostCapture
+numbers = torch.zeros(3)
+HostCapture(library())(lambda: numbers.add_(1))()
+print(numbers.tolist(), "torch._dynamo" in sys.modules)
+"""
+    output = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True
+    ).stdout
+    assert output == "[2.0, 2.0, 2.0] False\n"
