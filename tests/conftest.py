@@ -18,6 +18,12 @@ from rostra.mesh.store import DEMO_MODEL, resolve
 # imported: see rostra.mesh.worker.engine_process.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Of every process that a test starts: one that outlives the run, so that the demo model is
+# converted once and the kernels are compiled once, and not that of whoever runs the tests.
+os.environ["ROSTRA_HOME"] = os.environ.get("ROSTRA_TEST_HOME") or str(
+    platformdirs.user_cache_path("rostra-tests")
+)
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,13 +36,10 @@ CHROMIUM_FLAGS = [
 
 @pytest.fixture(scope="session")
 def demo_home() -> Home:
-    """A home that outlives the run, so that the demo model is converted once.
-
-    It holds the model from the package, never the hub's, so that tests see the same weights
+    """Holds the demo model from the package, never the hub's, so that tests see the same weights
     everywhere.
     """
-    root = os.environ.get("ROSTRA_TEST_HOME") or platformdirs.user_cache_path("rostra-tests")
-    home = Home.locate(root)
+    home = Home.locate()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         resolve(DEMO_MODEL, home)
