@@ -15,6 +15,7 @@ import msgspec
 import psutil
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from tiny_model import save_tiny_model
 from worker_harness import (
     ENDLESS,
     chat,
@@ -43,9 +44,11 @@ if __name__ == "__main__":
 """
 
 
-async def test_a_drain_lets_work_end_and_ends_the_rest(tiny_model: Path):
-    async with running(tiny_config(tiny_model)) as service:
-        short = service.inference.Generate(generate(max_tokens=20, **ENDLESS))
+async def test_a_drain_lets_work_end_and_ends_the_rest(tmp_path: Path):
+    # A context that no machine fills within the grace: a thousand steps in a second are common.
+    save_tiny_model(tmp_path, max_model_len=1 << 16)
+    async with running(tiny_config(tmp_path, num_blocks=8192)) as service:
+        short = service.inference.Generate(generate(max_tokens=200, **ENDLESS))
         long = service.inference.Generate(generate(n=2, logprobs=20, **ENDLESS))
 
         async def drain():
@@ -62,7 +65,7 @@ async def test_a_drain_lets_work_end_and_ends_the_rest(tiny_model: Path):
         results = await asyncio.gather(
             collect(short), collect(long, 2), drain(), look_during_drain(), return_exceptions=True
         )
-        assert results[0].usage.completion_tokens == 20
+        assert results[0].usage.completion_tokens == 200
         assert read_refusal(results[1]).code is grpc.StatusCode.UNAVAILABLE
         assert read_refusal(results[1]).reason == "draining"
         assert results[2].aborted_requests == 1

@@ -21,7 +21,7 @@ CHAT_TEMPLATE = (
 MAX_MODEL_LEN = 4096
 
 
-def save_tiny_model(path: Path) -> None:
+def save_tiny_model(path: Path, max_model_len: int = MAX_MODEL_LEN) -> None:
     """Writes a random Llama checkpoint; always the same one."""
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -44,7 +44,7 @@ def save_tiny_model(path: Path) -> None:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=MAX_MODEL_LEN,
+        max_position_embeddings=max_model_len,
         bos_token_id=0,
         eos_token_id=2,
         initializer_range=0.5,
