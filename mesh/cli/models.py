@@ -20,7 +20,8 @@ app = typer.Typer(
 Name = Annotated[
     str,
     typer.Argument(
-        help="smollm2-135m-instruct, a hub id (organisation/model), a model folder or a .gguf file."
+        help="smollm2-135m-instruct, all-minilm-l6-v2 (embeddings), a hub id (organisation/model), "
+        "a model folder or a .gguf file."
     ),
 ]
 

@@ -71,7 +71,8 @@ def is_needed(name: str) -> bool:
     if path.suffix == ".jinja":
         return path.parent.name in ("", "additional_chat_templates")
     if len(path.parts) > 1:
-        return False
+        # How a sentence-transformers model makes one vector of many.
+        return path.parent.name.endswith("_Pooling") and path.name == "config.json"
     if path.suffix == ".safetensors":
         return not name.startswith("consolidated")
     if path.suffix == ".json":

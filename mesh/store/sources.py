@@ -8,11 +8,21 @@ from pathlib import Path
 
 from rostra.mesh.store import package
 from rostra.mesh.store.hub import HubUnreachable, download
-from rostra.mesh.store.names import DemoModel, GgufFile, HubModel
+from rostra.mesh.store.names import (
+    DEMO_MODEL,
+    EMBEDDING_MODEL,
+    BuiltInModel,
+    GgufFile,
+    HubModel,
+)
 from rostra.mesh.store.progress import Progress
 
-DEMO_REPOSITORY = "HuggingFaceTB/SmolLM2-135M-Instruct"
-_DEMO_TIMEOUT = 2.0
+BUILT_IN = {
+    DEMO_MODEL: ("HuggingFaceTB/SmolLM2-135M-Instruct", package.SMOLLM2_135M_INSTRUCT),
+    EMBEDDING_MODEL: ("sentence-transformers/all-MiniLM-L6-v2", package.ALL_MINILM_L6_V2),
+}
+"""The repository on the hub of each, and the package that has the same model."""
+_BUILT_IN_TIMEOUT = 2.0
 """Seconds. There is another source, so waiting long for the hub gains nothing."""
 _HUB_TIMEOUT = 15.0
 
@@ -25,7 +35,7 @@ class Origin:
 
 
 def fill(
-    wanted: DemoModel | HubModel | GgufFile, folder: Path, progress: Progress, *, fresh: bool
+    wanted: BuiltInModel | HubModel | GgufFile, folder: Path, progress: Progress, *, fresh: bool
 ) -> Origin:
     """Puts a model's files into `folder`.
 
@@ -38,8 +48,8 @@ def fill(
             return _from_hub(name, folder, progress, _HUB_TIMEOUT)
         case GgufFile(path):
             return _from_gguf(path, str(path), folder, progress)
-        case DemoModel():
-            return _demo(folder, progress)
+        case BuiltInModel(name):
+            return _built_in(name, folder, progress)
 
 
 def package_folder(folder: Path) -> Path:
@@ -47,12 +57,19 @@ def package_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.package")
 
 
-def _demo(folder: Path, progress: Progress) -> Origin:
+def _built_in(name: str, folder: Path, progress: Progress) -> Origin:
+    repository, carrier = BUILT_IN[name]
     try:
-        return _from_hub(DEMO_REPOSITORY, folder, progress, _DEMO_TIMEOUT)
+        return _from_hub(repository, folder, progress, _BUILT_IN_TIMEOUT)
     except HubUnreachable:
-        file = package.fetch_gguf(package_folder(folder), progress)
-        origin = _from_gguf(file, f"package {package.REQUIREMENT}", folder, progress)
+        source = f"package {carrier.requirement}"
+        found = package.fetch(carrier, package_folder(folder), progress)
+        if found.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            found.rename(folder)
+            origin = Origin(source, None)
+        else:
+            origin = _from_gguf(found, source, folder, progress)
         package.discard(package_folder(folder))
         return origin
 

@@ -47,7 +47,7 @@ class ModelStore:
     def resolve(self, name: str, progress: Progress | None = None) -> ModelFolder:
         """The folder of a model, pulled first when it is not there. Else takes milliseconds.
 
-        `name` is the demo model's name, a hub id, a model folder or a .gguf file.
+        `name` is a built-in name, a hub id, a model folder or a .gguf file.
         Raises RostraError with what to do.
         """
         wanted, shown = parse_name(name), progress or SilentProgress()

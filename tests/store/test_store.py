@@ -16,7 +16,14 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, ModelStore, SilentProgress, resolve, store
 from rostra.mesh.store.folder import MANIFEST_FILE, Manifest
-from rostra.mesh.store.names import DemoModel, GgufFile, HubModel, LocalFolder, parse_name
+from rostra.mesh.store.names import (
+    BUILT_IN,
+    BuiltInModel,
+    GgufFile,
+    HubModel,
+    LocalFolder,
+    parse_name,
+)
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def local(tiny_gguf, home, tmp_path):
 
 def test_what_names_stand_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert parse_name(DEMO_MODEL) == DemoModel()
+    assert [parse_name(name) for name in BUILT_IN] == list(map(BuiltInModel, BUILT_IN))
     assert parse_name("org/model-1.5_b") == HubModel("org/model-1.5_b")
     (tmp_path / "org" / "model").mkdir(parents=True)
     assert parse_name("org/model") == LocalFolder(tmp_path / "org" / "model")
