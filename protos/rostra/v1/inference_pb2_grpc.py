@@ -32,12 +32,14 @@ class InferenceStub:
 
     * INVALID_ARGUMENT: the request is wrong. BadRequest names each field. ErrorInfo.reason is
     "invalid_value", "unsupported_value", or "context_length_exceeded" with prompt_tokens,
-    max_tokens and max_model_len in its metadata.
+    max_tokens (not of Embed) and max_model_len in its metadata.
     * NOT_FOUND: no such model ("model_not_found") or request.
     * ALREADY_EXISTS: a request of that id is running.
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
-    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
+    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model, Chat and
+    Generate on an embedding model).
+    * ABORTED: Control.Abort ended an Embed ("request_aborted"). Streams tell that as their finish.
     * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
     Another worker may answer.
 
@@ -84,12 +86,14 @@ class InferenceServicer:
 
     * INVALID_ARGUMENT: the request is wrong. BadRequest names each field. ErrorInfo.reason is
     "invalid_value", "unsupported_value", or "context_length_exceeded" with prompt_tokens,
-    max_tokens and max_model_len in its metadata.
+    max_tokens (not of Embed) and max_model_len in its metadata.
     * NOT_FOUND: no such model ("model_not_found") or request.
     * ALREADY_EXISTS: a request of that id is running.
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
-    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
+    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model, Chat and
+    Generate on an embedding model).
+    * ABORTED: Control.Abort ended an Embed ("request_aborted"). Streams tell that as their finish.
     * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
     Another worker may answer.
 
@@ -174,12 +178,14 @@ class Inference:
 
     * INVALID_ARGUMENT: the request is wrong. BadRequest names each field. ErrorInfo.reason is
     "invalid_value", "unsupported_value", or "context_length_exceeded" with prompt_tokens,
-    max_tokens and max_model_len in its metadata.
+    max_tokens (not of Embed) and max_model_len in its metadata.
     * NOT_FOUND: no such model ("model_not_found") or request.
     * ALREADY_EXISTS: a request of that id is running.
     * RESOURCE_EXHAUSTED: the queue is full. RetryInfo says when to come back.
     * DEADLINE_EXCEEDED: the caller's deadline passed, in the queue or while running.
-    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model).
+    * UNIMPLEMENTED: this worker's model cannot do that (Embed on a generative model, Chat and
+    Generate on an embedding model).
+    * ABORTED: Control.Abort ended an Embed ("request_aborted"). Streams tell that as their finish.
     * UNAVAILABLE: ErrorInfo.reason is "draining", "starting", "engine_failed" or "engine_stalled".
     Another worker may answer.
 
