@@ -72,7 +72,7 @@ def build_runner(
         max_num_batched_tokens=config.max_num_batched_tokens,
         num_draft_tokens=config.num_draft_tokens if config.speculation != "off" else 0,
     )
-    shape = KVCacheShape.of(model.config, config.block_size, cache_dtype(config, dtype))
+    shape = KVCacheShape.of(model, config.block_size, cache_dtype(config, dtype))
     free = free_bytes(device)
     if device.type == "cuda":
         free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
@@ -91,7 +91,7 @@ def build_runner(
     num_bytes = num_blocks * shape.bytes_per_block
     with told_when_short("the KV cache", num_bytes, device, "lower --kv-cache-bytes"):
         cache = KVCache.allocate(shape, num_blocks, device)
-    capture = _capture(device, ops) if config.graphs else None
+    capture = _capture(device, model, ops) if config.graphs else None
     on_demand = device.type == "cpu"
     runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand)
     runner.warm_up()
@@ -99,12 +99,13 @@ def build_runner(
     return runner
 
 
-def _capture(device: torch.device, ops: Ops | None) -> Capture | None:
+def _capture(device: torch.device, model: Model, ops: Ops | None) -> Capture | None:
     """What records decode steps of the device's own operations; None where nothing can."""
     if device.type == "cuda":
         return CudaCapture(device)
     kernels = library()
-    return HostCapture(kernels) if kernels is not None and ops is None else None
+    recordable = kernels is not None and ops is None and model.recordable
+    return HostCapture(kernels) if recordable else None
 
 
 def _load(

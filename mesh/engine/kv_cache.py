@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rostra.mesh.engine.memory import in_gib
 from rostra.mesh.errors import RostraError
-from rostra.mesh.models import ModelConfig
+from rostra.mesh.models import Model
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class KVCacheShape:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, config: ModelConfig, block_size: int, dtype: torch.dtype) -> KVCacheShape:
+    def of(cls, model: Model, block_size: int, dtype: torch.dtype) -> KVCacheShape:
         return cls(
-            config.num_hidden_layers,
+            model.config.num_hidden_layers,
             block_size,
-            config.num_key_value_heads,
-            config.head_dim,
+            model.num_kv_heads,
+            model.config.head_dim,
             dtype,
         )
 

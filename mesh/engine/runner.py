@@ -89,7 +89,7 @@ class Runner:
     @property
     def dtype(self) -> torch.dtype:
         """Of computing; the cache may have another."""
-        return self._model.norm.weight.dtype
+        return self._model.dtype
 
     @property
     def device_name(self) -> str:

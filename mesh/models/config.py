@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rostra.mesh.errors import RostraError
-from rostra.mesh.models.rotary import RopeConfig
 
 CONFIG_FILE = "config.json"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a dense decoder. Names are those of config.json."""
+    """Shape of a decoder. Names are those of config.json."""
 
     architecture: str
     vocab_size: int
@@ -26,12 +25,10 @@ class ModelConfig:
     num_attention_heads: int
     num_key_value_heads: int
     head_dim: int
-    rms_norm_eps: float
     max_position_embeddings: int
     tie_word_embeddings: bool
-    attention_bias: bool
-    mlp_bias: bool
-    rope: RopeConfig
+    fields: Fields = field(compare=False, repr=False)
+    """The rest of the file, for the family that knows what it means."""
 
     @classmethod
     def read(cls, folder: Path) -> ModelConfig:
@@ -48,11 +45,10 @@ class ModelConfig:
             raise RostraError(f"{path} cannot be read: {error}") from None
         if not isinstance(raw, dict):
             raise RostraError(f"{path}: expected a JSON object")
-        return cls._parse(_Fields(raw, path))
+        return cls._parse(Fields(raw, path))
 
     @classmethod
-    def _parse(cls, fields: _Fields) -> ModelConfig:
-        fields.refuse_unless("hidden_act", "silu")
+    def _parse(cls, fields: Fields) -> ModelConfig:
         if fields.raw.get("quantization_config"):
             raise fields.error("quantization_config", "quantised checkpoints are not supported")
         hidden_size = fields.integer("hidden_size")
@@ -74,17 +70,14 @@ class ModelConfig:
             num_attention_heads=heads,
             num_key_value_heads=kv_heads,
             head_dim=head_dim,
-            rms_norm_eps=fields.number("rms_norm_eps", 1e-6),
             max_position_embeddings=fields.integer("max_position_embeddings", 2048),
             tie_word_embeddings=fields.flag("tie_word_embeddings"),
-            attention_bias=fields.flag("attention_bias"),
-            mlp_bias=fields.flag("mlp_bias"),
-            rope=RopeConfig.parse(fields.raw, str(fields.path)),
+            fields=fields,
         )
 
 
 @dataclass(frozen=True)
-class _Fields:
+class Fields:
     """Typed access to a JSON object. `null` counts as absent, as it does in transformers."""
 
     raw: Mapping[str, Any]

@@ -8,16 +8,16 @@ import torch
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
+from rostra.mesh.models.base import Model
 from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import ModelConfig
+from rostra.mesh.models.decoder import DecoderModel
 from rostra.mesh.models.llama import LlamaForCausalLM
+from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.parameters import Progress, load_parameters
 from rostra.mesh.ops import Ops, make_ops
 
-Model = LlamaForCausalLM
-"""Grows to a union, or a protocol, with the second family."""
-
-FAMILIES: dict[str, type[Model]] = {"LlamaForCausalLM": LlamaForCausalLM}
+FAMILIES: dict[str, type[DecoderModel]] = {"LlamaForCausalLM": LlamaForCausalLM}
 """By the architecture named in config.json."""
 
 
@@ -30,12 +30,13 @@ def load_model(
     max_model_len: int | None = None,
     quantization: Quantization = "none",
     ops: Ops | None = None,
+    parallel: Parallel = ALONE,
 ) -> Model:
     """Reads a model folder: config.json and safetensors files.
 
     `max_model_len` bounds the positions that can be computed; default: the model's own limit.
     `quantization` is that of the linear maps' weights; `ops` takes the place of the device's own
-    operations. `progress` is told of bytes read.
+    operations. Of a `parallel` group, this rank's share is read. `progress` is told of bytes read.
 
     Raises RostraError for an architecture that is not supported, a `max_model_len` beyond the
     model's limit, and a checkpoint that is damaged or does not fit its config.
@@ -50,7 +51,7 @@ def load_model(
     limit = config.max_position_embeddings
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
-    model = family(config, ops or make_ops(device, dtype, quantization))
+    model = family(config, ops or make_ops(device, dtype, quantization), parallel)
     with Checkpoint(path) as checkpoint:
         load_parameters(
             model, checkpoint, device, dtype, model.ignores, progress, model.finish_module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -43,16 +44,22 @@ class Piece:
             return (rows, *self.shape[1:])
         return (rows, len(range(*self.columns.indices(self.shape[1]))))
 
+    def part_bytes(self, checkpoint: Checkpoint) -> int:
+        """Of what is read, in the file."""
+        whole = checkpoint.num_bytes(self.name)
+        return whole * math.prod(self.part_shape) // math.prod(self.shape)
+
 
 class Weight(nn.Parameter):
     """A parameter on the meta device until `load` reads its pieces."""
 
     pieces: tuple[Piece, ...]
 
-    def __new__(cls, pieces: Iterable[Piece]) -> Weight:
+    def __new__(cls, pieces: Iterable[Piece], padding: int = 0) -> Weight:
+        """`padding`: rows of zeros below the pieces."""
         pieces = tuple(pieces)
         shapes = [piece.part_shape for piece in pieces]
-        shape = (sum(rows for rows, *_ in shapes), *shapes[0][1:])
+        shape = (sum(rows for rows, *_ in shapes) + padding, *shapes[0][1:])
         empty = torch.empty(shape, device="meta")
         weight = super().__new__(cls, empty, requires_grad=False)
         weight.pieces = pieces
@@ -66,6 +73,7 @@ class Weight(nn.Parameter):
             part = checkpoint.read(piece.name, piece.rows, piece.columns)
             loaded[row : row + part.shape[0]].copy_(part)
             row += part.shape[0]
+        loaded[row:].zero_()
         return loaded
 
 
@@ -94,7 +102,7 @@ def load_parameters(
     ]
     pieces = [piece for _, _, weight in weights for piece in weight.pieces]
     _check(checkpoint, pieces, ignored)
-    total = sum(checkpoint.num_bytes(piece.name) for piece in pieces)
+    total = sum(piece.part_bytes(checkpoint) for piece in pieces)
     missing = Counter(module for module, _, _ in weights)
     done = 0
     for module, name, weight in weights:
@@ -104,7 +112,7 @@ def load_parameters(
         missing[module] -= 1
         if on_loaded is not None and not missing[module]:
             on_loaded(module)
-        done += sum(checkpoint.num_bytes(piece.name) for piece in weight.pieces)
+        done += sum(piece.part_bytes(checkpoint) for piece in weight.pieces)
         if progress is not None:
             progress(done, total)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,19 @@ from torch import Tensor
 
 Linear = Callable[[Tensor], Tensor]
 """Maps [T, in] to [T, out]."""
+
+RotaryTable = tuple[Tensor, Tensor]
+"""Cosine and sine by position, each float32 [P, R / 2]: the first R dimensions of a head are
+rotated, halves of these R against each other, and the others are left as they are."""
+
+
+class QKNorm(NamedTuple):
+    """A root-mean-square norm of each head, before it is rotated."""
+
+    query: Tensor
+    """Weights, [D]."""
+    key: Tensor
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -54,14 +67,16 @@ class Ops(Protocol):
         """
         ...
 
-    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> Any:
-        """`cos` and `sin` are float32 [P, D / 2], by position."""
+    def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> Any:
+        """`tables`: those that layers choose from."""
         ...
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
     ) -> Tensor:
         """Root-mean-square norm of `x` [T, H] in float32 (Zhang and Sennrich, arXiv 1910.07467).
+
+        `weight` [H] is of the dtype of `x` or float32.
 
         With `residual` [T, H]: adds `x` to it in place first, and norms the sum.
         """
@@ -75,17 +90,37 @@ class Ops(Protocol):
         key_cache: Tensor,
         value_cache: Tensor,
         step: Any,
+        *,
+        table: int | None = 0,
+        norm: QKNorm | None = None,
     ) -> None:
-        """Rotates `query` [T, Hq, D] and `key` [T, Hkv, D] in place, halves against each other, and
-        writes key and value to the caches [N, B, Hkv, D]."""
+        """Rotates `query` [T, Hq, D] and `key` [T, Hkv, D] in place by one of the step's tables, or
+        not at all, and writes key and value to the caches [N, B, Hkv, D]."""
         ...
 
     def paged_attention(
-        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: Any
+        self,
+        query: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        scale: float,
+        step: Any,
+        *,
+        sliding_window: int | None = None,
+        soft_cap: float | None = None,
     ) -> Tensor:
-        """Causal attention of `query` [T, Hq, D] over each sequence's cache: [T, Hq, D]."""
+        """Causal attention of `query` [T, Hq, D] over each sequence's cache: [T, Hq, D].
+
+        A query sees `sliding_window` positions, its own included. `soft_cap` is c of
+        c * tanh(score / c), as in Gemma 2.
+        """
         ...
 
     def silu_and_mul(self, gate_up: Tensor) -> Tensor:
         """silu of the first half times the second half: [T, 2 * I] -> [T, I]."""
+        ...
+
+    def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
+        """gelu of the first half, in its tanh approximation (arXiv 1606.08415), times the second
+        half: [T, 2 * I] -> [T, I]."""
         ...

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.ops.base import Linear, StepLayout
+from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.linears import check_quantization, make_linear
 from rostra.mesh.ops.native.recording import Kernel
 from rostra.mesh.ops.native_step import NativeStep
@@ -37,8 +39,7 @@ class NativeCpuOps:
 
     def buffers(
         self,
-        cos: Tensor,
-        sin: Tensor,
+        tables: Sequence[RotaryTable],
         *,
         num_tokens: int,
         num_seqs: int,
@@ -49,14 +50,14 @@ class NativeCpuOps:
         """A step at fixed addresses with room for these sizes; a recording keeps to `num_tokens`,
         and finds the other sizes in the step."""
         del max_query_len, max_seq_len
-        return NativeStep(cos, sin, num_tokens, num_seqs, num_blocks)
+        return NativeStep(tables, num_tokens, num_seqs, num_blocks)
 
-    def prepare(self, layout: StepLayout | NativeStep, cos: Tensor, sin: Tensor) -> NativeStep:
+    def prepare(self, layout: StepLayout | NativeStep, tables: Sequence[RotaryTable]) -> NativeStep:
         # Also makes torch tell OpenMP, in this thread, how many threads it may use.
         torch.get_num_threads()
         if isinstance(layout, NativeStep):
             return layout
-        return NativeStep(cos, sin, len(layout.positions), *layout.block_table.shape).fill(layout)
+        return NativeStep(tables, len(layout.positions), *layout.block_table.shape).fill(layout)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
@@ -83,7 +84,12 @@ class NativeCpuOps:
         key_cache: Tensor,
         value_cache: Tensor,
         step: NativeStep,
+        *,
+        table: int | None = 0,
+        norm: QKNorm | None = None,
     ) -> None:
+        if table != 0 or norm is not None:
+            raise NotImplementedError
         _, num_heads, head_dim = query.shape
         query_token, query_head, _ = query.stride()
         key_token, key_head, _ = key.stride()
@@ -108,8 +114,18 @@ class NativeCpuOps:
         )
 
     def paged_attention(
-        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: NativeStep
+        self,
+        query: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        scale: float,
+        step: NativeStep,
+        *,
+        sliding_window: int | None = None,
+        soft_cap: float | None = None,
     ) -> Tensor:
+        if sliding_window is not None or soft_cap is not None:
+            raise NotImplementedError
         _, num_heads, head_dim = query.shape
         token_stride, head_stride, _ = query.stride()
         out = torch.empty_like(query, memory_format=torch.contiguous_format)
@@ -134,3 +150,7 @@ class NativeCpuOps:
         out = gate_up.new_empty((num_tokens, width // 2))
         self._silu_and_mul(self._dtype, gate_up.data_ptr(), out.data_ptr(), num_tokens, width // 2)
         return out
+
+    def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
+        gate, up = gate_up.chunk(2, dim=-1)
+        return functional.gelu(gate, approximate="tanh").mul_(up)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rostra.mesh.ops.base import StepLayout
+from rostra.mesh.ops.base import RotaryTable, StepLayout
 
 
 class NativeStep:
@@ -20,8 +22,9 @@ class NativeStep:
     """Of the C structure: see native/step.h."""
 
     def __init__(
-        self, cos: Tensor, sin: Tensor, num_tokens: int, num_seqs: int, num_blocks: int
+        self, tables: Sequence[RotaryTable], num_tokens: int, num_seqs: int, num_blocks: int
     ) -> None:
+        cos, sin = tables[0]
         self._ids = np.zeros(num_tokens, np.int64)
         self.token_ids = torch.from_numpy(self._ids)
         self._positions = np.zeros(num_tokens, np.int64)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.ops.base import Linear, StepLayout
+from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.linears import check_quantization, make_linear
 
 _QUERY_CHUNK = 256
@@ -70,7 +70,8 @@ class TorchCpuOps:
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return make_linear(weight, bias, self._quantization, sensitive=sensitive)
 
-    def prepare(self, layout: StepLayout, cos: Tensor, sin: Tensor) -> TorchStep:
+    def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> TorchStep:
+        cos, sin = tables[0]
         positions = torch.from_numpy(layout.positions)
         cos, sin = cos[positions].unsqueeze(1), sin[positions].unsqueeze(1)
         decoding = np.flatnonzero(layout.query_lens == 1)
@@ -102,15 +103,30 @@ class TorchCpuOps:
         key_cache: Tensor,
         value_cache: Tensor,
         step: TorchStep,
+        *,
+        table: int | None = 0,
+        norm: QKNorm | None = None,
     ) -> None:
+        if table != 0 or norm is not None:
+            raise NotImplementedError
         _rotate(query, step.cos, step.sin)
         _rotate(key, step.cos, step.sin)
         key_cache.flatten(0, 1).index_copy_(0, step.slot_mapping, key)
         value_cache.flatten(0, 1).index_copy_(0, step.slot_mapping, value)
 
     def paged_attention(
-        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: TorchStep
+        self,
+        query: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        scale: float,
+        step: TorchStep,
+        *,
+        sliding_window: int | None = None,
+        soft_cap: float | None = None,
     ) -> Tensor:
+        if sliding_window is not None or soft_cap is not None:
+            raise NotImplementedError
         out = torch.empty(query.shape, dtype=query.dtype)
         num_kv_heads, head_dim = key_cache.shape[2:]
         # Query heads that share a key-value head: [..., Hkv, G, D].
@@ -147,6 +163,10 @@ class TorchCpuOps:
     def silu_and_mul(self, gate_up: Tensor) -> Tensor:
         gate, up = gate_up.chunk(2, dim=-1)
         return functional.silu(gate).mul_(up)
+
+    def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
+        gate, up = gate_up.chunk(2, dim=-1)
+        return functional.gelu(gate, approximate="tanh").mul_(up)
 
     def _attend_causally(
         self, query: Tensor, keys: Tensor, values: Tensor, start: int, scale: float, out: Tensor

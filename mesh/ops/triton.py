@@ -8,6 +8,8 @@ a step. The eager path makes a step that just fits each layout and goes the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,7 +23,7 @@ from rostra.kernels.rope_cache import rope_and_cache
 from rostra.kernels.silu_and_mul import silu_and_mul
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
-from rostra.mesh.ops.base import Linear, StepLayout
+from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.triton_step import TritonStep
 
 _WEIGHT_TYPES: dict[Quantization, torch.dtype] = {
@@ -49,8 +51,7 @@ class TritonOps:
 
     def buffers(
         self,
-        cos: Tensor,
-        sin: Tensor,
+        tables: Sequence[RotaryTable],
         *,
         num_tokens: int,
         num_seqs: int,
@@ -60,13 +61,12 @@ class TritonOps:
     ) -> TritonStep:
         """A step of these sizes, all padding.
 
-        `cos` and `sin` as for `prepare`. The rows of a layout have at most `num_blocks` blocks,
+        `tables` as for `prepare`. The rows of a layout have at most `num_blocks` blocks,
         `max_query_len` new tokens and `max_seq_len` tokens in all.
         """
         return TritonStep(
             self._device,
-            cos,
-            sin,
+            tables,
             num_tokens=num_tokens,
             num_seqs=num_seqs,
             num_blocks=num_blocks,
@@ -74,13 +74,12 @@ class TritonOps:
             max_seq_len=max_seq_len,
         )
 
-    def prepare(self, layout: StepLayout | TritonStep, cos: Tensor, sin: Tensor) -> TritonStep:
+    def prepare(self, layout: StepLayout | TritonStep, tables: Sequence[RotaryTable]) -> TritonStep:
         if isinstance(layout, TritonStep):
             return layout
         num_seqs, num_blocks = layout.block_table.shape
         step = self.buffers(
-            cos,
-            sin,
+            tables,
             num_tokens=len(layout.positions),
             num_seqs=num_seqs,
             num_blocks=num_blocks,
@@ -102,13 +101,19 @@ class TritonOps:
         key_cache: Tensor,
         value_cache: Tensor,
         step: TritonStep,
+        *,
+        table: int | None = 0,
+        norm: QKNorm | None = None,
     ) -> None:
+        if table is None or norm is not None:
+            raise NotImplementedError
+        cos, sin = step.tables[table]
         rope_and_cache(
             query,
             key,
             value,
-            step.cos,
-            step.sin,
+            cos,
+            sin,
             step.positions,
             key_cache,
             value_cache,
@@ -116,7 +121,15 @@ class TritonOps:
         )
 
     def paged_attention(
-        self, query: Tensor, key_cache: Tensor, value_cache: Tensor, scale: float, step: TritonStep
+        self,
+        query: Tensor,
+        key_cache: Tensor,
+        value_cache: Tensor,
+        scale: float,
+        step: TritonStep,
+        *,
+        sliding_window: int | None = None,
+        soft_cap: float | None = None,
     ) -> Tensor:
         return paged_attention(
             query,
@@ -128,10 +141,16 @@ class TritonOps:
             scale=scale,
             max_query_len=step.max_query_len,
             max_seq_len=step.max_seq_len,
+            sliding_window=sliding_window,
+            soft_cap=soft_cap,
         )
 
     def silu_and_mul(self, gate_up: Tensor) -> Tensor:
         return silu_and_mul(gate_up)
+
+    def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
+        gate, up = gate_up.chunk(2, dim=-1)
+        return functional.gelu(gate, approximate="tanh") * up
 
 
 def _weight_type(quantization: Quantization, device: torch.device) -> torch.dtype:

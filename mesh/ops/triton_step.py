@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rostra.mesh.ops.base import StepLayout
+from rostra.mesh.ops.base import RotaryTable, StepLayout
 
 _ALIGNMENT = 128
 """Bytes. Triton compiles a kernel anew for a pointer that is no multiple of 16."""
@@ -53,8 +55,7 @@ class TritonStep:
     def __init__(
         self,
         device: torch.device,
-        cos: Tensor,
-        sin: Tensor,
+        tables: Sequence[RotaryTable],
         *,
         num_tokens: int,
         num_seqs: int,
@@ -62,8 +63,7 @@ class TritonStep:
         max_query_len: int,
         max_seq_len: int,
     ) -> None:
-        self.cos = cos
-        self.sin = sin
+        self.tables = tables
         self.max_query_len = max_query_len
         self.max_seq_len = max_seq_len
         self.num_tokens = num_tokens

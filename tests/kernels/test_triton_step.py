@@ -39,7 +39,7 @@ def make_step(device="cpu", **changes):
         "max_query_len": 5,
         "max_seq_len": 144,
     }
-    return TritonStep(torch.device(device), table, table, **(sizes | changes))
+    return TritonStep(torch.device(device), [(table, table)], **(sizes | changes))
 
 
 batches = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 100)), min_size=1, max_size=8)

@@ -54,7 +54,7 @@ def make_graph_runner(
     where = torch.device(device)
     limits = RunnerLimits(MAX_MODEL_LEN, 4, 128, num_draft_tokens=1)
     model = load_model(folder, where, torch.float32, max_model_len=MAX_MODEL_LEN, ops=ops)
-    shape = KVCacheShape.of(model.config, BLOCK_SIZE, torch.float32)
+    shape = KVCacheShape.of(model, BLOCK_SIZE, torch.float32)
     cache = KVCache.allocate(shape, 4 * BLOCKS_EACH, where)
     return Runner(model, cache, limits, sampler, capture)
 

@@ -76,7 +76,7 @@ def test_without_a_compiler(grouped, monkeypatch):
     module._library.cache_clear()
     try:
         harness = Harness(folder, max_num_batched_tokens=48)
-        assert isinstance(harness.runner._model._ops, TorchCpuOps)
+        assert isinstance(harness.runner._model.ops, TorchCpuOps)
         prompts = random_prompts([1, 2, 16, 17, 70, 133], VOCAB_SIZE)
         generate_and_check(model, harness, prompts, 32)
     finally:

@@ -116,7 +116,7 @@ class AttentionCase:
 
     def found(self, ops) -> Tensor:
         head_dim = self.query.shape[2]
-        step = ops.prepare(self.layout, *tables(head_dim, int(self.layout.seq_lens.max())))
+        step = ops.prepare(self.layout, [tables(head_dim, int(self.layout.seq_lens.max()))])
         return ops.paged_attention(self.query, self.keys, self.values, self.scale, step)
 
     def check(self, ops) -> None:

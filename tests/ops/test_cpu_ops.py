@@ -64,7 +64,7 @@ def test_rotation_and_cache(name, dtype, implementation):
             reference.rope_and_cache(query, key, value, cos, sin, positions, *caches, slots)
         else:
             ops = make_ops(implementation, dtype)
-            ops.rope_and_cache(query, key, value, *caches, ops.prepare(layout, cos, sin))
+            ops.rope_and_cache(query, key, value, *caches, ops.prepare(layout, [(cos, sin)]))
         outcomes.append((query, key, value, *caches))
     torch.testing.assert_close(outcomes[1], outcomes[0], **TOLERANCE[dtype])
 

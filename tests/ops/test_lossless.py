@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rostra.mesh.models.layers import Embedding
+from rostra.mesh.models.parallel import ALONE
 from rostra.mesh.ops.lossless import in_16_bits
 
 
@@ -27,7 +28,7 @@ def test_what_would_change_is_left_alone(value):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_rows_of_a_compact_embedding_are_those_loaded(dtype):
     table = torch.randn(11, 6).half().to(dtype)
-    embedding = Embedding("table", 11, 6)
+    embedding = Embedding("table", 11, 6, ALONE)
     embedding.weight = torch.nn.Parameter(table.clone(), requires_grad=False)
     embedding.compact()
     assert embedding.weight.element_size() == 2

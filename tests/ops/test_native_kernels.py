@@ -133,7 +133,7 @@ def test_rotation_of_heads_that_lie_apart():
         query, key, value = (arrange(x.clone()) for x in plain)
         caches = [torch.zeros(num_blocks, 8, 2, 64) for _ in range(2)]
         ops = make_ops("native", torch.float32)
-        step = ops.prepare(layout, *tables(64))
+        step = ops.prepare(layout, [tables(64)])
         ops.rope_and_cache(query, key, value, *caches, step)
         attended = ops.paged_attention(query, *caches, 0.1, step)
         outcomes.append((query.contiguous(), key.contiguous(), *caches, attended))

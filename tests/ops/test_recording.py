@@ -30,7 +30,7 @@ def make_layer(seed, quantization="none"):
     caches = torch.zeros(2, 8, 4, 2, 8)
 
     def layer(x, residual, layout):
-        step = ops.prepare(layout, cos, sin)
+        step = ops.prepare(layout, [(cos, sin)])
         heads = qkv(ops.rms_norm(x, norm, 1e-5, residual)).unflatten(1, (-1, 8))
         query, key, value = heads.tensor_split((2, 4), 1)
         ops.rope_and_cache(query, key, value, *caches, step)
@@ -40,8 +40,7 @@ def make_layer(seed, quantization="none"):
 
     def buffers(num_tokens):
         return ops.buffers(
-            cos,
-            sin,
+            [(cos, sin)],
             num_tokens=num_tokens,
             num_seqs=num_tokens,
             num_blocks=8,

@@ -1,0 +1,44 @@
+"""What a model's parameters are read from, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from rostra.mesh.ops.coded_weight import CodedWeight
+
+
+class StoredWeights(Protocol):
+    """The tensors of a checkpoint by the names they have where nothing is quantised.
+
+    `rows` and `columns` are of the dequantised tensor, so a rank of a tensor-parallel group reads
+    its own share only, however the codes are packed.
+    """
+
+    folder: Path
+    packed_tensors: frozenset[str]
+    """Names in the files that are parts of tensors named here."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    @property
+    def names(self) -> Iterable[str]: ...
+
+    def shape(self, name: str) -> tuple[int, ...]: ...
+
+    def num_bytes(self, name: str) -> int:
+        """Size in the files."""
+        ...
+
+    def read(self, name: str, rows: slice, columns: slice | None = None) -> Tensor:
+        """A part of a tensor, on the CPU, dequantised if need be."""
+        ...
+
+    def read_coded(
+        self, name: str, rows: slice, columns: slice | None = None
+    ) -> CodedWeight | None:
+        """The part as it is stored; None for a tensor that is not quantised."""
+        ...
