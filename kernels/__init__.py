@@ -2,8 +2,9 @@
 
 `rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm`, `.silu_and_mul`, `.quantized_matmul`
 and `.sampling` hold the public functions; `rostra.kernels.reference` holds the same functions, with
-the same signatures, in plain PyTorch. `rostra.kernels.quantize` makes the weights that
-`.quantized_matmul` takes. Importing this package imports neither torch nor triton.
+the same signatures, in plain PyTorch; those of `.lora` are in `.lora_reference`.
+`rostra.kernels.quantize` makes the weights that `.quantized_matmul` takes. Importing this package
+imports neither torch nor triton.
 
 To add a kernel:
 

@@ -19,6 +19,7 @@ from rostra.kernels.rms_norm import rms_norm_launches
 from rostra.kernels.rope_cache import rope_and_cache_launches
 from rostra.kernels.sampling import lowest_weight_kept_launches
 from rostra.kernels.silu_and_mul import silu_and_mul_launches
+from rostra.kernels.variants_lora import lora_launches
 from rostra.kernels.variants_matmul import matmul_launches
 
 PAGE = 16
@@ -90,7 +91,7 @@ def _all(chip: Chip) -> Iterator[Variant]:
             yield from _attention(
                 GEMMA2_9B, torch.bfloat16, batch, chip, cache=cache, window=4096, soft_cap=50.0
             )
-    for what, launch in matmul_launches(chip):
+    for what, launch in (*matmul_launches(chip), *lora_launches(chip)):
         yield Variant(f"{launch.kernel.__name__}[{what}]", launch)
     yield from _sampling(chip)
 
