@@ -10,6 +10,8 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 KVCacheDType = Literal["auto", "fp8"]
 Quantization = Literal["none", "int8", "int4", "fp8"]
 Speculation = Literal["off", "ngram"]
+Task = Literal["auto", "generate", "embed"]
+PoolingChoice = Literal["auto", "last", "mean", "cls"]
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +22,16 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     model_path: str
     """A folder with config.json, safetensors and tokenizer files."""
+    task: Task = "auto"
+    """Generate text, or turn texts into vectors. `auto`: what the model's folder is made for."""
+    pooling: PoolingChoice = "auto"
+    """Which hidden states of a text become its vector: the last token's, the mean of all, or the
+    first token's. `auto`: as the model's folder says. For embedding only."""
     device: str = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
+    tensor_parallel_size: int = 1
+    """Ranks: processes that each hold and compute a part of every layer. On a host, rank i takes
+    the GPU i; on CPUs they divide the cores."""
     dtype: DType = "auto"
     """Of computing, of weights that are not quantised, and of the cache. `auto`: the fastest the
     device computes natively."""
@@ -34,7 +44,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens in a block of the KV cache."""
     num_blocks: int | None = None
     kv_cache_bytes: int | None = None
-    """Memory for the KV cache; excludes `num_blocks`."""
+    """Memory for the KV cache, on each rank; excludes `num_blocks`."""
     max_model_len: int | None = None
     """Prompt and output together, in tokens. Default: the model's own limit."""
     max_num_seqs: int = 64
@@ -54,4 +64,5 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     overlap: bool = True
     """Prepare the next step while a GPU computes this one."""
     num_threads: int | None = None
-    """Threads of a CPU engine. Default: as many as there are physical cores."""
+    """Threads of a CPU engine, on each rank. Default: as many as there are physical cores, divided
+    by the ranks of the host."""

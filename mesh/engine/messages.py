@@ -44,7 +44,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     prompt_logprobs: int | None = None
 
 
-class EngineRequest(msgspec.Struct, frozen=True, kw_only=True):
+class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One output to be generated. `n` outputs are `n` of these."""
 
     request_id: str
@@ -55,6 +55,18 @@ class EngineRequest(msgspec.Struct, frozen=True, kw_only=True):
     cache_salt: str = ""
     priority: int = 0
     """Lower runs first; equals in order of arrival."""
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Inputs to be turned into vectors, one for each."""
+
+    request_id: str
+    inputs: list[list[int]]
+    """Token ids of each."""
+    dimensions: int | None = None
+    """Of a vector; None: as many as the model makes."""
+    deadline: float | None = None
+    """As in `EngineRequest`."""
 
 
 class TokenLogprobs(msgspec.Struct, frozen=True):
@@ -88,6 +100,8 @@ class RequestOutput(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt tokens found in the prefix cache. On the first output of a request."""
     prompt_logprobs: list[TokenLogprobs | None] | None = None
     """One for each prompt token, the first None. On the first output, when asked for."""
+    embeddings: list[bytes] | None = None
+    """What a finished `EmbeddingRequest` asked for, in order: float32 in the host's byte order."""
 
 
 class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from rostra.mesh.errors import RostraError
@@ -36,19 +37,11 @@ class ModelConfig:
 
         Raises RostraError when the file is absent, no JSON, or asks for something not supported.
         """
-        path = folder / CONFIG_FILE
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RostraError(f"{folder} holds no {CONFIG_FILE}: not a model folder") from None
-        except (OSError, ValueError) as error:
-            raise RostraError(f"{path} cannot be read: {error}") from None
-        if not isinstance(raw, dict):
-            raise RostraError(f"{path}: expected a JSON object")
-        return cls._parse(Fields(raw, path))
+        return cls.of(Fields.read(folder))
 
     @classmethod
-    def _parse(cls, fields: Fields) -> ModelConfig:
+    def of(cls, fields: Fields) -> ModelConfig:
+        """Raises RostraError for what is missing, out of place or not supported."""
         if fields.raw.get("quantization_config"):
             raise fields.error("quantization_config", "quantised checkpoints are not supported")
         hidden_size = fields.integer("hidden_size")
@@ -82,9 +75,36 @@ class Fields:
 
     raw: Mapping[str, Any]
     path: Path
+    section: str = ""
+    """Where in the file the object is: names in errors begin with it."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Fields:
+        """`folder/config.json`. Raises RostraError when the file is absent or no JSON object."""
+        path = folder / CONFIG_FILE
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RostraError(f"{folder} holds no {CONFIG_FILE}: not a model folder") from None
+        except (OSError, ValueError) as error:
+            raise RostraError(f"{path} cannot be read: {error}") from None
+        if not isinstance(raw, dict):
+            raise RostraError(f"{path}: expected a JSON object")
+        return cls(raw, path)
+
+    def or_else(self, defaults: Mapping[str, Any]) -> Fields:
+        """These, and `defaults` for names that the file does not mention: `null` mentions one."""
+        return replace(self, raw={**defaults, **self.raw})
+
+    def part(self, name: str) -> Fields:
+        """The object of this name, empty where there is none."""
+        value = self.raw.get(name) or {}
+        if not isinstance(value, dict):
+            raise self.error(name, f"expected an object, found {value!r}")
+        return Fields(value, self.path, f"{self.section}{name}.")
 
     def error(self, name: str, problem: str) -> RostraError:
-        return RostraError(f"{self.path}: {name}: {problem}")
+        return RostraError(f"{self.path}: {self.section}{name}: {problem}")
 
     def architecture(self) -> str:
         names = self.raw.get("architectures")
@@ -98,19 +118,39 @@ class Fields:
             raise self.error(name, f"expected a positive integer, found {value!r}")
         return value
 
-    def number(self, name: str, default: float) -> float:
+    def optional_integer(self, name: str) -> int | None:
+        return None if self.raw.get(name) is None else self.integer(name)
+
+    def number(self, name: str, default: float | None = None) -> float:
         value = self._get(name, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.error(name, f"expected a number, found {value!r}")
         return float(value)
 
-    def flag(self, name: str) -> bool:
-        value = self._get(name, False)
+    def optional_number(self, name: str) -> float | None:
+        return None if self.raw.get(name) is None else self.number(name)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self._get(name, default)
         if not isinstance(value, bool):
             raise self.error(name, f"expected true or false, found {value!r}")
         return value
 
-    def refuse_unless(self, name: str, supported: str) -> None:
+    def each(self, name: str, count: int, kinds: type | UnionType, what: str) -> list[Any] | None:
+        """A list of at least `count` values of these types, of which the first `count`; None where
+        there is none. `what` says in plural what they are."""
+        values = self.raw.get(name)
+        if values is None:
+            return None
+        listed = isinstance(values, list) and all(
+            isinstance(value, kinds) and not isinstance(value, bool) for value in values
+        )
+        if not listed or len(values) < count:
+            raise self.error(name, f"expected a list of {count} {what}, found {values!r}")
+        return values[:count]
+
+    def refuse_unless(self, name: str, supported: Any) -> None:
+        """Raises RostraError for any other value; an absent one passes."""
         value = self._get(name, supported)
         if value != supported:
             raise self.error(name, f"{value!r} is not supported, only {supported!r}")

@@ -1,0 +1,61 @@
+"""From a folder to an encoder that can compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rostra.mesh.engine.config import Quantization
+from rostra.mesh.errors import RostraError
+from rostra.mesh.models.bert import BertModel, DistilBertModel, RobertaModel
+from rostra.mesh.models.checkpoint import Checkpoint
+from rostra.mesh.models.config import Fields
+from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.ops import Ops, make_ops
+
+ENCODERS: dict[str, type[BertModel]] = {
+    "BertModel": BertModel,
+    "BertForMaskedLM": BertModel,
+    "RobertaModel": RobertaModel,
+    "RobertaForMaskedLM": RobertaModel,
+    "XLMRobertaModel": RobertaModel,
+    "XLMRobertaForMaskedLM": RobertaModel,
+    "CamembertModel": RobertaModel,
+    "DistilBertModel": DistilBertModel,
+    "DistilBertForMaskedLM": DistilBertModel,
+}
+"""By the architecture named in config.json."""
+
+
+def load_encoder(
+    path: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None = None,
+    *,
+    quantization: Quantization = "none",
+    ops: Ops | None = None,
+) -> BertModel:
+    """Reads a model folder, as `load_model` does for decoders.
+
+    Raises RostraError for an architecture that is not supported, and a checkpoint that is damaged
+    or does not fit its config.
+    """
+    fields = Fields.read(path)
+    architecture = fields.architecture()
+    family = ENCODERS.get(architecture)
+    if family is None:
+        raise RostraError(
+            f"{path}: architecture {architecture} is no supported encoder; supported: "
+            + ", ".join(ENCODERS)
+        )
+    with Checkpoint(path) as checkpoint:
+        prefixed = any(name.startswith(family.base_name) for name in checkpoint.names)
+        prefix = family.base_name if prefixed else ""
+        model = family(fields, prefix, ops or make_ops(device, dtype, quantization))
+        load_parameters(
+            model, checkpoint, device, dtype, model.ignores, progress, model.finish_module
+        )
+    model.finish_loading()
+    return model.eval()
