@@ -2,7 +2,8 @@
 
 `rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm`, `.silu_and_mul`, `.quantized_matmul`
 and `.sampling` hold the public functions; `rostra.kernels.reference` holds the same functions, with
-the same signatures, in plain PyTorch; those of `.lora` are in `.lora_reference`.
+the same signatures, in plain PyTorch; those of `.lora` and `.moe` are in `.lora_reference`
+and `.moe_reference`.
 `rostra.kernels.quantize` makes the weights that `.quantized_matmul` takes. Importing this package
 imports neither torch nor triton.
 

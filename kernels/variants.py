@@ -21,6 +21,7 @@ from rostra.kernels.sampling import lowest_weight_kept_launches
 from rostra.kernels.silu_and_mul import silu_and_mul_launches
 from rostra.kernels.variants_lora import lora_launches
 from rostra.kernels.variants_matmul import matmul_launches
+from rostra.kernels.variants_moe import moe_launches
 
 PAGE = 16
 
@@ -91,7 +92,7 @@ def _all(chip: Chip) -> Iterator[Variant]:
             yield from _attention(
                 GEMMA2_9B, torch.bfloat16, batch, chip, cache=cache, window=4096, soft_cap=50.0
             )
-    for what, launch in (*matmul_launches(chip), *lora_launches(chip)):
+    for what, launch in (*matmul_launches(chip), *lora_launches(chip), *moe_launches(chip)):
         yield Variant(f"{launch.kernel.__name__}[{what}]", launch)
     yield from _sampling(chip)
 

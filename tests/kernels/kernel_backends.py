@@ -22,6 +22,8 @@ def call(function, device, args, kwargs):
     import torch
 
     def move(value, to):
+        if isinstance(value, list | tuple):
+            return [move(each, to) for each in value]
         return value.to(to) if isinstance(value, torch.Tensor) else value
 
     module, name = function.rsplit(".", 1)
