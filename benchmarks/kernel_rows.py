@@ -11,6 +11,7 @@ from torch.nn import functional
 from benchmarks.kernel_timing import Timer, largest_error, tolerance
 from benchmarks.results import Row
 from rostra.kernels import reference
+from rostra.kernels.activation import silu_and_mul
 from rostra.kernels.cache import FP8
 from rostra.kernels.chip import Chip
 from rostra.kernels.launch import KernelError
@@ -18,7 +19,6 @@ from rostra.kernels.quantize import quantize_weight
 from rostra.kernels.quantized_matmul import WEIGHT_TYPES, can_multiply, quantized_matmul
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
-from rostra.kernels.silu_and_mul import silu_and_mul
 
 ROW_GOAL = ">= 80 % of copy"
 

@@ -1,6 +1,6 @@
 """Triton kernels for serving language models, each with a plain PyTorch reference.
 
-`rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm`, `.silu_and_mul`, `.quantized_matmul`
+`rostra.kernels.paged_attention`, `.rope_cache`, `.rms_norm`, `.activation`, `.quantized_matmul`
 and `.sampling` hold the public functions; `rostra.kernels.reference` holds the same functions, with
 the same signatures, in plain PyTorch; those of `.lora` and `.moe` are in `.lora_reference`
 and `.moe_reference`.

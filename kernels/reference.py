@@ -69,22 +69,31 @@ def rope_and_cache(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    cos: torch.Tensor,
-    sin: torch.Tensor,
+    cos: torch.Tensor | None,
+    sin: torch.Tensor | None,
     positions: torch.Tensor,
     key_cache: torch.Tensor,
     value_cache: torch.Tensor,
     slot_mapping: torch.Tensor,
     *,
+    query_weight: torch.Tensor | None = None,
+    key_weight: torch.Tensor | None = None,
+    eps: float = 0.0,
     key_scale: float = 1.0,
     value_scale: float = 1.0,
 ) -> None:
     """See `rostra.kernels.rope_cache.rope_and_cache`."""
-    cos = cos[positions][:, None]
-    sin = sin[positions][:, None]
-    for x in (query, key):
-        low, high = x.float().chunk(2, dim=-1)
-        x.copy_(torch.cat((low * cos - high * sin, high * cos + low * sin), dim=-1))
+    for x, weight in ((query, query_weight), (key, key_weight)):
+        wide = x.float()
+        if weight is not None:
+            wide = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
+            wide = wide * weight.float()
+        if cos is not None and sin is not None:
+            rotated, rest = wide.tensor_split((2 * cos.shape[1],), dim=-1)
+            low, high = rotated.chunk(2, dim=-1)
+            c, s = cos[positions][:, None], sin[positions][:, None]
+            wide = torch.cat((low * c - high * s, high * c + low * s, rest), dim=-1)
+        x.copy_(wide)
     kept = slot_mapping >= 0
     block = torch.div(slot_mapping[kept], key_cache.shape[1], rounding_mode="floor")
     offset = slot_mapping[kept] % key_cache.shape[1]
@@ -103,13 +112,19 @@ def rms_norm(
         x = residual.add_(x)
     wide = x.float()
     normed = wide * torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
-    return normed.to(x.dtype) * weight
+    return (normed.to(weight.dtype) * weight).to(x.dtype)
 
 
 def silu_and_mul(gate_up: torch.Tensor) -> torch.Tensor:
-    """See `rostra.kernels.silu_and_mul.silu_and_mul`."""
+    """See `rostra.kernels.activation.silu_and_mul`."""
     gate, up = gate_up.chunk(2, dim=-1)
     return functional.silu(gate) * up
+
+
+def gelu_and_mul(gate_up: torch.Tensor) -> torch.Tensor:
+    """See `rostra.kernels.activation.gelu_and_mul`."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return functional.gelu(gate, approximate="tanh") * up
 
 
 def quantized_matmul(

@@ -7,7 +7,13 @@ import triton
 import triton.language as tl
 
 from rostra.kernels.chip import Chip
-from rostra.kernels.launch import Launch, next_power_of_2, require, require_floats
+from rostra.kernels.launch import (
+    Launch,
+    next_power_of_2,
+    require,
+    require_floats,
+    require_rows,
+)
 
 
 @triton.jit
@@ -36,9 +42,10 @@ def rms_norm_kernel(  # type: ignore[no-untyped-def]
         # What is normalised is what the residual now holds, rounding included.
         x = total.to(tl.float32)
     variance = tl.sum(x * x, 0) / HIDDEN
-    normed = (x * tl.rsqrt(variance + eps)).to(element).to(tl.float32)
-    weight = tl.load(weight_ptr + column, mask=mask, other=0.0).to(tl.float32)
-    tl.store(out_ptr + row * out_stride + column, (normed * weight).to(element), mask=mask)
+    weight = tl.load(weight_ptr + column, mask=mask, other=0.0)
+    normed = (x * tl.rsqrt(variance + eps)).to(weight.dtype).to(tl.float32)
+    scaled = (normed * weight.to(tl.float32)).to(element)
+    tl.store(out_ptr + row * out_stride + column, scaled, mask=mask)
 
 
 def rms_norm_launches(
@@ -79,15 +86,15 @@ def rms_norm(
 ) -> torch.Tensor:
     """x / sqrt(mean(x^2) + eps) * weight over the last dimension (arXiv 1910.07467).
 
-    Computed in float32, rounded to the type of `x`, then multiplied by `weight`, as LlamaRMSNorm in
-    transformers does.
+    Computed in float32, rounded to the type of `weight`, then multiplied by it: with one type for
+    all that is what LlamaRMSNorm in transformers does, with a weight of float32 Gemma3RMSNorm.
 
-    x: [T, H] float32, bfloat16 or float16. weight: [H] of the same type.
+    x: [T, H] float32, bfloat16 or float16. weight: [H] of the same type or float32.
     residual: [T, H]; if given, `x` is added to it in place and the sum is normalised instead.
     Returns a new [T, H]. Raises `KernelError` for shapes, types or devices it does not take.
     """
     name = "rms_norm"
-    tensors = {"x": x, "weight": weight}
+    tensors = {"x": x}
     if residual is not None:
         tensors["residual"] = residual
         require(
@@ -96,6 +103,12 @@ def rms_norm(
             f"residual is {tuple(residual.shape)}, x {tuple(x.shape)}",
         )
     require_floats(name, **tensors)
+    require(
+        weight.dtype in (x.dtype, torch.float32) and weight.device == x.device,
+        name,
+        f"weight is {weight.dtype} on {weight.device}, x {x.dtype} on {x.device}",
+    )
+    require_rows(name, "weight", weight)
     require(
         x.dim() == 2 and weight.shape == x.shape[1:],
         name,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rostra.kernels.activation import gelu_and_mul_launches, silu_and_mul_launches
 from rostra.kernels.cache import FP8
 from rostra.kernels.chip import Chip
 from rostra.kernels.launch import Launch
@@ -18,7 +19,6 @@ from rostra.kernels.paged_attention import paged_attention_launches
 from rostra.kernels.rms_norm import rms_norm_launches
 from rostra.kernels.rope_cache import rope_and_cache_launches
 from rostra.kernels.sampling import lowest_weight_kept_launches
-from rostra.kernels.silu_and_mul import silu_and_mul_launches
 from rostra.kernels.variants_lora import lora_launches
 from rostra.kernels.variants_matmul import matmul_launches
 from rostra.kernels.variants_moe import moe_launches
@@ -83,6 +83,7 @@ def _all(chip: Chip) -> Iterator[Variant]:
     for batch in EXTREMES:
         yield from _attention(LLAMA3_8B, torch.float16, batch, chip)
     yield from _rows(PHI2, torch.float32, chip)
+    yield from _head_options(chip)
     for batch in EXTREMES:
         yield from _attention(SMOLLM2_135M, torch.float32, batch, chip)
         yield from _attention(LLAMA3_8B, torch.float32, batch, chip)
@@ -136,28 +137,10 @@ def _rows(
     model: Shape, dtype: torch.dtype, chip: Chip, *, cache: torch.dtype | None = None
 ) -> Iterator[Variant]:
     """The kernels that work on each token by itself."""
-    num_tokens = 64
-    query = _empty(num_tokens, model.num_heads, model.head_size, dtype=dtype)
-    key = _empty(num_tokens, model.num_kv_heads, model.head_size, dtype=dtype)
-    angles = _empty(8192, model.head_size // 2, dtype=torch.float32)
-    index = _empty(num_tokens, dtype=torch.int64)
-    pages = _cache(model, cache or dtype)
-    rope = rope_and_cache_launches(
-        query,
-        key,
-        key,
-        angles,
-        angles,
-        index,
-        pages,
-        pages,
-        index,
-        key_scale=1.0,
-        value_scale=1.0,
-        chip=chip,
-    )
+    rope = _rope(model, dtype, chip, cache=cache)
     yield from _named(rope, "rope-fp8" if cache == FP8 else "rope", model, dtype)
 
+    num_tokens = 64
     x = _empty(num_tokens, model.hidden, dtype=dtype)
     weight = _empty(model.hidden, dtype=dtype)
     norm = rms_norm_launches(x, weight, 1e-5, None, out=x, chip=chip)
@@ -168,6 +151,66 @@ def _rows(
     gate_up = _empty(num_tokens, 2 * model.intermediate, dtype=dtype)
     out = _empty(num_tokens, model.intermediate, dtype=dtype)
     yield from _named(silu_and_mul_launches(gate_up, out=out, chip=chip), "silu", model, dtype)
+
+
+def _head_options(chip: Chip) -> Iterator[Variant]:
+    """What some families do beyond the usual: Gemma 3 norms heads, by weights of float32; the
+    smaller Phi-4 rotates three quarters of a head, and some layers of SmolLM3 nothing."""
+    dtype = torch.bfloat16
+    for weight_dtype in (dtype, torch.float32):
+        rope = _rope(GEMMA2_9B, dtype, chip, weight_dtype=weight_dtype)
+        what = f"rope-norm-{str(weight_dtype).removeprefix('torch.')}"
+        yield from _named(rope, what, GEMMA2_9B, dtype)
+    partial = _rope(LLAMA3_8B, dtype, chip, rotated=96)
+    yield from _named(partial, "rope-part", LLAMA3_8B, dtype)
+    both = _rope(LLAMA3_8B, dtype, chip, rotated=96, weight_dtype=dtype)
+    yield from _named(both, "rope-part-norm", LLAMA3_8B, dtype)
+    yield from _named(_rope(LLAMA3_8B, dtype, chip, rotated=0), "no-rope", LLAMA3_8B, dtype)
+
+    x = _empty(64, GEMMA2_9B.hidden, dtype=dtype)
+    weight = _empty(GEMMA2_9B.hidden, dtype=torch.float32)
+    norm = rms_norm_launches(x, weight, 1e-6, x, out=x, chip=chip)
+    yield from _named(norm, "add-norm-float32", GEMMA2_9B, dtype)
+    gate_up = _empty(64, 2 * GEMMA2_9B.intermediate, dtype=dtype)
+    out = _empty(64, GEMMA2_9B.intermediate, dtype=dtype)
+    gelu = gelu_and_mul_launches(gate_up, out=out, chip=chip)
+    yield from _named(gelu, "gelu", GEMMA2_9B, dtype)
+
+
+def _rope(
+    model: Shape,
+    dtype: torch.dtype,
+    chip: Chip,
+    *,
+    cache: torch.dtype | None = None,
+    rotated: int | None = None,
+    weight_dtype: torch.dtype | None = None,
+) -> list[Launch]:
+    num_tokens = 64
+    query = _empty(num_tokens, model.num_heads, model.head_size, dtype=dtype)
+    key = _empty(num_tokens, model.num_kv_heads, model.head_size, dtype=dtype)
+    half = (model.head_size if rotated is None else rotated) // 2
+    angles = _empty(8192, half, dtype=torch.float32) if half else None
+    weight = None if weight_dtype is None else _empty(model.head_size, dtype=weight_dtype)
+    index = _empty(num_tokens, dtype=torch.int64)
+    pages = _cache(model, cache or dtype)
+    return rope_and_cache_launches(
+        query,
+        key,
+        key,
+        angles,
+        angles,
+        index,
+        pages,
+        pages,
+        index,
+        query_weight=weight,
+        key_weight=weight,
+        eps=1e-6,
+        key_scale=1.0,
+        value_scale=1.0,
+        chip=chip,
+    )
 
 
 def _sampling(chip: Chip) -> Iterator[Variant]:

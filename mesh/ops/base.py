@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from rostra.mesh.ops.coded_weight import CodedWeight
+
 Linear = Callable[[Tensor], Tensor]
 """Maps [T, in] to [T, out]."""
 
@@ -19,10 +21,12 @@ rotated, halves of these R against each other, and the others are left as they a
 
 
 class QKNorm(NamedTuple):
-    """A root-mean-square norm of each head, before it is rotated."""
+    """A root-mean-square norm of each head, before it is rotated.
+
+    Both weights are [D], of the dtype of the heads or of float32.
+    """
 
     query: Tensor
-    """Weights, [D]."""
     key: Tensor
     eps: float
 
@@ -67,6 +71,14 @@ class Ops(Protocol):
         """
         ...
 
+    def keeps(self, weight: CodedWeight) -> bool:
+        """Whether `coded_linear` takes it: there is a kernel for a weight so stored."""
+        ...
+
+    def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
+        """As `linear`, for a weight that is kept as the checkpoint stores it."""
+        ...
+
     def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> Any:
         """`tables`: those that layers choose from."""
         ...
@@ -76,8 +88,8 @@ class Ops(Protocol):
     ) -> Tensor:
         """Root-mean-square norm of `x` [T, H] in float32 (Zhang and Sennrich, arXiv 1910.07467).
 
-        `weight` [H] is of the dtype of `x` or float32.
-
+        `weight` [H] is of the dtype of `x` or float32: the norm is rounded to it, multiplied, and
+        rounded to the dtype of `x`.
         With `residual` [T, H]: adds `x` to it in place first, and norms the sum.
         """
         ...
@@ -94,8 +106,9 @@ class Ops(Protocol):
         table: int | None = 0,
         norm: QKNorm | None = None,
     ) -> None:
-        """Rotates `query` [T, Hq, D] and `key` [T, Hkv, D] in place by one of the step's tables, or
-        not at all, and writes key and value to the caches [N, B, Hkv, D]."""
+        """Norms `query` [T, Hq, D] and `key` [T, Hkv, D] and rotates them by one of the step's
+        tables, both in float32, in place and if wanted, and writes key and value to the caches
+        [N, B, Hkv, D]."""
         ...
 
     def paged_attention(

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
-from rostra.mesh.ops.linears import check_quantization, make_linear
+from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.ops.linears import (
+    check_quantization,
+    keeps_coded,
+    make_coded_linear,
+    make_linear,
+)
 from rostra.mesh.ops.native.recording import Kernel
 from rostra.mesh.ops.native_step import NativeStep
 
@@ -21,7 +26,8 @@ _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 class NativeCpuOps:
     """One call of a C function for each operation. It trusts its arguments: all tensors are of the
-    given dtype, caches contiguous, and the others contiguous in their last dimension."""
+    given dtype, or float32 for weights of norms, caches contiguous, and the others contiguous in
+    their last dimension."""
 
     def __init__(
         self, kernels: ctypes.CDLL, dtype: torch.dtype, quantization: Quantization = "none"
@@ -31,11 +37,18 @@ class NativeCpuOps:
         self._dtype = _DTYPES[dtype]
         self._rms_norm = Kernel(kernels, "rostra_rms_norm")
         self._silu_and_mul = Kernel(kernels, "rostra_silu_and_mul")
+        self._gelu_and_mul = Kernel(kernels, "rostra_gelu_and_mul")
         self._rope_and_cache = Kernel(kernels, "rostra_rope_and_cache")
         self._paged_attention = Kernel(kernels, "rostra_paged_attention")
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return make_linear(weight, bias, self._quantization, sensitive=sensitive)
+
+    def keeps(self, weight: CodedWeight) -> bool:
+        return keeps_coded(weight)
+
+    def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
+        return make_coded_linear(weight, bias)
 
     def buffers(
         self,
@@ -62,11 +75,13 @@ class NativeCpuOps:
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None
     ) -> Tensor:
-        out = torch.empty_like(x)
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
         rows, width = x.shape
         self._rms_norm(
             self._dtype,
+            _DTYPES[weight.dtype],
             x.data_ptr(),
+            x.stride(0),
             None if residual is None else residual.data_ptr(),
             weight.data_ptr(),
             out.data_ptr(),
@@ -88,8 +103,6 @@ class NativeCpuOps:
         table: int | None = 0,
         norm: QKNorm | None = None,
     ) -> None:
-        if table != 0 or norm is not None:
-            raise NotImplementedError
         _, num_heads, head_dim = query.shape
         query_token, query_head, _ = query.stride()
         key_token, key_head, _ = key.stride()
@@ -111,6 +124,11 @@ class NativeCpuOps:
             value_head,
             key_cache.data_ptr(),
             value_cache.data_ptr(),
+            -1 if table is None else table,
+            self._dtype if norm is None else _DTYPES[norm.query.dtype],
+            None if norm is None else norm.query.data_ptr(),
+            None if norm is None else norm.key.data_ptr(),
+            0.0 if norm is None else norm.eps,
         )
 
     def paged_attention(
@@ -124,8 +142,6 @@ class NativeCpuOps:
         sliding_window: int | None = None,
         soft_cap: float | None = None,
     ) -> Tensor:
-        if sliding_window is not None or soft_cap is not None:
-            raise NotImplementedError
         _, num_heads, head_dim = query.shape
         token_stride, head_stride, _ = query.stride()
         out = torch.empty_like(query, memory_format=torch.contiguous_format)
@@ -142,15 +158,19 @@ class NativeCpuOps:
             key_cache.shape[2],
             out.data_ptr(),
             scale,
+            sliding_window or 0,
+            float(soft_cap or 0.0),
         )
         return out
 
     def silu_and_mul(self, gate_up: Tensor) -> Tensor:
-        num_tokens, width = gate_up.shape
-        out = gate_up.new_empty((num_tokens, width // 2))
-        self._silu_and_mul(self._dtype, gate_up.data_ptr(), out.data_ptr(), num_tokens, width // 2)
-        return out
+        return self._activate_and_mul(self._silu_and_mul, gate_up)
 
     def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
-        gate, up = gate_up.chunk(2, dim=-1)
-        return functional.gelu(gate, approximate="tanh").mul_(up)
+        return self._activate_and_mul(self._gelu_and_mul, gate_up)
+
+    def _activate_and_mul(self, kernel: Kernel, gate_up: Tensor) -> Tensor:
+        num_tokens, width = gate_up.shape
+        out = gate_up.new_empty((num_tokens, width // 2))
+        kernel(self._dtype, gate_up.data_ptr(), out.data_ptr(), num_tokens, width // 2)
+        return out

@@ -24,7 +24,6 @@ class NativeStep:
     def __init__(
         self, tables: Sequence[RotaryTable], num_tokens: int, num_seqs: int, num_blocks: int
     ) -> None:
-        cos, sin = tables[0]
         self._ids = np.zeros(num_tokens, np.int64)
         self.token_ids = torch.from_numpy(self._ids)
         self._positions = np.zeros(num_tokens, np.int64)
@@ -32,7 +31,10 @@ class NativeStep:
         self._query_start = np.zeros(num_seqs + 1, np.int32)
         self._seq_lens = np.zeros(num_seqs, np.int32)
         self._block_table = np.zeros((num_seqs, num_blocks), np.int32)
-        self._angles = cos, sin
+        self._kept = list(tables)
+        self._tables = np.array(
+            [[cos.data_ptr(), sin.data_ptr(), cos.shape[1]] for cos, sin in tables], np.int64
+        )
         arrays = (
             self._positions,
             self._slot_mapping,
@@ -42,8 +44,7 @@ class NativeStep:
         )
         self._fields = np.array(
             [
-                cos.data_ptr(),
-                sin.data_ptr(),
+                self._tables.ctypes.data,
                 *(array.ctypes.data for array in arrays),
                 num_blocks,
                 *(0, 0, 1),

@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rostra.kernels.activation import gelu_and_mul, silu_and_mul
 from rostra.kernels.chip import Chip
 from rostra.kernels.paged_attention import paged_attention
 from rostra.kernels.quantize import quantize_weight
 from rostra.kernels.quantized_matmul import can_multiply, quantized_matmul
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
-from rostra.kernels.silu_and_mul import silu_and_mul
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.triton_step import TritonStep
 
 _WEIGHT_TYPES: dict[Quantization, torch.dtype] = {
@@ -48,6 +49,13 @@ class TritonOps:
             return lambda x: functional.linear(x, weight, bias)
         quantized, scale = quantize_weight(weight, self._weight_type)
         return lambda x: quantized_matmul(x, quantized, scale, bias)
+
+    def keeps(self, weight: CodedWeight) -> bool:
+        return weight.per_channel and can_multiply(weight.codes.dtype, Chip.of(self._device))
+
+    def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
+        codes, scale = weight.codes, weight.scales[:, 0].contiguous()
+        return lambda x: quantized_matmul(x, codes, scale, bias)
 
     def buffers(
         self,
@@ -105,9 +113,7 @@ class TritonOps:
         table: int | None = 0,
         norm: QKNorm | None = None,
     ) -> None:
-        if table is None or norm is not None:
-            raise NotImplementedError
-        cos, sin = step.tables[table]
+        cos, sin = (None, None) if table is None else step.tables[table]
         rope_and_cache(
             query,
             key,
@@ -118,6 +124,9 @@ class TritonOps:
             key_cache,
             value_cache,
             step.slot_mapping,
+            query_weight=None if norm is None else norm.query,
+            key_weight=None if norm is None else norm.key,
+            eps=0.0 if norm is None else norm.eps,
         )
 
     def paged_attention(
@@ -149,8 +158,7 @@ class TritonOps:
         return silu_and_mul(gate_up)
 
     def gelu_and_mul(self, gate_up: Tensor) -> Tensor:
-        gate, up = gate_up.chunk(2, dim=-1)
-        return functional.gelu(gate, approximate="tanh") * up
+        return gelu_and_mul(gate_up)
 
 
 def _weight_type(quantization: Quantization, device: torch.device) -> torch.dtype:

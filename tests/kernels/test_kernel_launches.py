@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import FP8, AttentionCase
 
+from rostra.kernels.activation import gelu_and_mul, silu_and_mul
 from rostra.kernels.attention_tile import choose_tiles
 from rostra.kernels.chip import AHEAD_OF_TIME, Chip
 from rostra.kernels.launch import KernelError, Launch
 from rostra.kernels.paged_attention import paged_attention, paged_attention_launches
 from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
-from rostra.kernels.silu_and_mul import silu_and_mul
 
 chips = st.sampled_from(list(AHEAD_OF_TIME.values()))
 
@@ -168,6 +168,10 @@ def test_row_kernels_refuse():
         rms_norm(x, torch.zeros(8), 1e-5, torch.zeros(1, 8))
     with pytest.raises(KernelError, match=r"silu_and_mul: gate_up is \(2, 7\)"):
         silu_and_mul(torch.zeros(2, 7))
+    with pytest.raises(KernelError, match=r"gelu_and_mul: gate_up is \(2, 7\)"):
+        gelu_and_mul(torch.zeros(2, 7))
+    with pytest.raises(KernelError, match=r"rms_norm: weight is torch\.float16"):
+        rms_norm(x, torch.zeros(8).half(), 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +179,7 @@ def test_row_kernels_refuse():
     [
         (2, torch.zeros(2, 2, 8), "do not fit together"),
         (3, torch.zeros(9, 8), "are not float32"),
+        (3, None, "only one of cos and sin"),
         (5, torch.zeros(2, dtype=torch.int32), "positions is torch.int32"),
         (7, torch.zeros(4, 8, 2, 8), "differ in shape, type or strides"),
         (6, torch.zeros(4, 8, 1, 8).half(), "key_cache is torch.float16"),
@@ -191,6 +196,25 @@ def test_rope_refuses(monkeypatch, index, value, message):
     args[index] = value
     with pytest.raises(KernelError, match="rope_and_cache: .*" + message):
         rope_and_cache(*args)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ((torch.zeros(8), None), "only one of query_weight and key_weight"),
+        ((torch.zeros(8), torch.zeros(4)), r"\(4,\); both have to be \(8,\)"),
+        ((torch.zeros(8).half(), torch.zeros(8).half()), "of float32 or of torch.float32"),
+        ((torch.zeros(8).half(), torch.zeros(8)), "of float32 or of torch.float32"),
+    ],
+)
+def test_rope_refuses_weights(monkeypatch, weights, message):
+    monkeypatch.setattr(Chip, "of", lambda device: AHEAD_OF_TIME["sm_90"])
+    cache = torch.zeros(4, 8, 1, 8)
+    place = torch.zeros(2, dtype=torch.int64)
+    key = torch.zeros(2, 1, 8)
+    args = [torch.zeros(2, 3, 8), key, key, None, None, place, cache, cache, place]
+    with pytest.raises(KernelError, match="rope_and_cache: .*" + message):
+        rope_and_cache(*args, query_weight=weights[0], key_weight=weights[1], eps=1e-6)
 
 
 def test_importing_the_package_imports_neither_torch_nor_triton():

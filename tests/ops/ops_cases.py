@@ -67,9 +67,9 @@ def make_step(generator, batch, block_size):
     return layout, num_blocks
 
 
-def tables(head_dim, positions=1024):
+def tables(rotated, positions=1024):
     angles = torch.outer(
-        torch.arange(positions).float(), 100.0 ** -torch.linspace(0, 1, head_dim // 2)
+        torch.arange(positions).float(), 100.0 ** -torch.linspace(0, 1, rotated // 2)
     )
     return angles.cos(), angles.sin()
 
@@ -81,10 +81,21 @@ class AttentionCase:
     keys: Tensor
     values: Tensor
     scale: float
+    sliding_window: int | None = None
+    soft_cap: float | None = None
 
     @classmethod
     def random(
-        cls, batch, *, num_heads, num_kv_heads, head_dim, block_size=16, dtype=torch.float32, seed=0
+        cls,
+        batch,
+        *,
+        num_heads,
+        num_kv_heads,
+        head_dim,
+        block_size=16,
+        dtype=torch.float32,
+        seed=0,
+        **options,
     ):
         """The query lies in one tensor with keys and values, as a fused projection leaves it."""
         generator = torch.Generator().manual_seed(seed)
@@ -95,9 +106,8 @@ class AttentionCase:
 
         fused = random(len(layout.positions), num_heads + 2 * num_kv_heads, head_dim)
         cache = (num_blocks, block_size, num_kv_heads, head_dim)
-        return cls(
-            layout, fused[:, :num_heads], random(*cache), random(*cache), 1.3 * head_dim**-0.5
-        )
+        scale = 1.3 * head_dim**-0.5
+        return cls(layout, fused[:, :num_heads], random(*cache), random(*cache), scale, **options)
 
     def expected(self) -> Tensor:
         """In float32, of the values as they are stored."""
@@ -112,12 +122,22 @@ class AttentionCase:
             scale=self.scale,
             max_query_len=int(layout.query_lens.max()),
             max_seq_len=int(layout.seq_lens.max()),
+            sliding_window=self.sliding_window,
+            soft_cap=self.soft_cap,
         )
 
     def found(self, ops) -> Tensor:
         head_dim = self.query.shape[2]
         step = ops.prepare(self.layout, [tables(head_dim, int(self.layout.seq_lens.max()))])
-        return ops.paged_attention(self.query, self.keys, self.values, self.scale, step)
+        return ops.paged_attention(
+            self.query,
+            self.keys,
+            self.values,
+            self.scale,
+            step,
+            sliding_window=self.sliding_window,
+            soft_cap=self.soft_cap,
+        )
 
     def check(self, ops) -> None:
         tolerance = TOLERANCE[self.query.dtype]

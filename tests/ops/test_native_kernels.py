@@ -36,10 +36,21 @@ sequences = st.one_of(
     block_size=st.sampled_from([1, 8, 16, 24, 64]),
     dtype=st.sampled_from(list(TOLERANCE)),
     num_threads=st.integers(1, 4),
+    sliding_window=st.none() | st.integers(1, 600),
+    soft_cap=st.none() | st.floats(0.5, 60.0),
     seed=st.integers(0, 2**30),
 )
 def test_attention_of_any_step(
-    batch, head_dim, num_kv_heads, group, block_size, dtype, num_threads, seed
+    batch,
+    head_dim,
+    num_kv_heads,
+    group,
+    block_size,
+    dtype,
+    num_threads,
+    sliding_window,
+    soft_cap,
+    seed,
 ):
     # What the reference can compute in a moment.
     while sum(query_len * length for query_len, length in batch) * group * head_dim > 2e8:
@@ -53,6 +64,8 @@ def test_attention_of_any_step(
         block_size=block_size,
         dtype=dtype,
         seed=seed,
+        sliding_window=sliding_window,
+        soft_cap=soft_cap,
     )
     case.spoil()
     case.check(make_ops("native", dtype))
@@ -74,11 +87,14 @@ def test_scores_far_apart():
     torch.testing.assert_close(found, case.expected(), rtol=0, atol=3e-4)
 
 
+@pytest.mark.parametrize("window", [None, 300])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_a_sequence_gets_the_same_bits_in_any_company(threads, dtype):
+def test_a_sequence_gets_the_same_bits_in_any_company(threads, dtype, window):
     """And with any number of threads, and prompts in any chunks of more than one token."""
     batch = [(1, 1500), (1, 40), (300, 300), (1, 513), (7, 900), (64, 2100)]
-    case = AttentionCase.random(batch, num_heads=6, num_kv_heads=2, head_dim=64, dtype=dtype)
+    case = AttentionCase.random(
+        batch, num_heads=6, num_kv_heads=2, head_dim=64, dtype=dtype, sliding_window=window
+    )
     ops = make_ops("native", dtype)
     threads(1)
     together = case.found(ops)
@@ -100,6 +116,7 @@ def test_a_sequence_gets_the_same_bits_in_any_company(threads, dtype):
             case.keys,
             case.values,
             case.scale,
+            window,
         )
         assert torch.equal(alone.found(ops), together[starts[s] : starts[s + 1]]), batch[s]
 
@@ -165,4 +182,19 @@ def test_exponentials(base_two):
     found = torch.empty_like(edges)
     kernels.rostra_exp(edges.data_ptr(), found.data_ptr(), len(edges), int(base_two))
     assert found[:5].tolist() == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert found[5].isnan()
+
+
+def test_hyperbolic_tangents():
+    kernels = library()
+    small = torch.logspace(-30, -1, 2**16)
+    x = torch.cat([small, -small, torch.linspace(-12, 12, 2**20)])
+    found = torch.empty_like(x)
+    kernels.rostra_tanh(x.data_ptr(), found.data_ptr(), len(x))
+    exact = x.double().tanh()
+    assert ((found - exact).abs() / exact.abs()).max().item() < 4e-7
+    edges = torch.tensor([0.0, 1e30, -1e30, torch.inf, -torch.inf, torch.nan]).repeat(8)
+    found = torch.empty_like(edges)
+    kernels.rostra_tanh(edges.data_ptr(), found.data_ptr(), len(edges))
+    assert found[:5].tolist() == [0.0, 1.0, -1.0, 1.0, -1.0]
     assert found[5].isnan()

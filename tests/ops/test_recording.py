@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from rostra.mesh.ops import StepLayout
+from rostra.mesh.ops import QKNorm, StepLayout
 from rostra.mesh.ops.native import library
 from rostra.mesh.ops.native.recording import HostCapture
 from rostra.mesh.ops.native_cpu import NativeCpuOps
@@ -25,22 +25,27 @@ def make_layer(seed, quantization="none"):
     weights = [torch.randn(n, k, generator=generator) / k**0.5 for n, k in ((48, 24), (24, 16))]
     qkv, down = (ops.linear(weight, None) for weight in weights)
     norm = torch.rand(24, generator=generator) + 0.5
-    angles = torch.randn(64, 4, generator=generator)
-    cos, sin = angles.cos(), angles.sin()
+    head_norm = QKNorm(*(torch.rand(2, 8, generator=generator) + 0.5), 1e-6)
+    tables = []
+    for half in (4, 3):
+        angles = torch.randn(64, half, generator=generator)
+        tables.append((angles.cos(), angles.sin()))
     caches = torch.zeros(2, 8, 4, 2, 8)
 
     def layer(x, residual, layout):
-        step = ops.prepare(layout, [(cos, sin)])
+        step = ops.prepare(layout, tables)
         heads = qkv(ops.rms_norm(x, norm, 1e-5, residual)).unflatten(1, (-1, 8))
         query, key, value = heads.tensor_split((2, 4), 1)
         ops.rope_and_cache(query, key, value, *caches, step)
         attended = ops.paged_attention(query, *caches, 0.35, step)
-        both = torch.cat((attended.flatten(1), attended.flatten(1)), 1)
-        return down(ops.silu_and_mul(both)[:, :16].contiguous())
+        ops.rope_and_cache(query, key, value, *caches, step, table=1, norm=head_norm)
+        nearby = ops.paged_attention(query, *caches, 0.35, step, sliding_window=3, soft_cap=2.0)
+        both = torch.cat((attended.flatten(1), nearby.flatten(1)), 1)
+        return down((ops.silu_and_mul(both) + ops.gelu_and_mul(both))[:, :16].contiguous())
 
     def buffers(num_tokens):
         return ops.buffers(
-            [(cos, sin)],
+            tables,
             num_tokens=num_tokens,
             num_seqs=num_tokens,
             num_blocks=8,

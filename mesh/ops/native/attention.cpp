@@ -44,7 +44,7 @@ void paged_attention(Attention<T> a, const Step& step) {
     static thread_local Tasks kept;
     static thread_local Buffer kept_partials;
     Tasks& plan = kept;  // the caller's, not that of each thread below
-    divide(step, a.num_kv_heads, a.group, plan);
+    divide(step, a.num_kv_heads, a.group, a.window, plan);
     a.partials = kept_partials.floats(plan.partial_rows * (a.head_dim + 2));
     const int64_t count = plan.tasks.size(), merges = plan.merges.size();
     const int64_t useful = std::min(count, plan.cost * a.head_dim / WORK_PER_THREAD + 1);
@@ -71,12 +71,12 @@ void paged_attention(Attention<T> a, const Step& step) {
 
 using namespace rostra;
 
-// query and out are [T, num_heads, head_dim]; out is contiguous.
+// query and out are [T, num_heads, head_dim]; out is contiguous. A window or a soft cap of 0 is none.
 EXPORT void rostra_paged_attention(int64_t dtype, const Step* step, int64_t head_dim,
                                    const void* query, int64_t num_heads, int64_t query_token,
                                    int64_t query_head, const void* key_cache,
                                    const void* value_cache, int64_t num_kv_heads, void* out,
-                                   float scale) {
+                                   float scale, int64_t window, float soft_cap) {
     dispatch(dtype, [&](auto zero) {
         using T = decltype(zero);
         Attention<T> a{};
@@ -88,6 +88,8 @@ EXPORT void rostra_paged_attention(int64_t dtype, const Step* step, int64_t head
         a.group = num_heads / num_kv_heads;
         a.head_dim = head_dim;
         a.scale = scale;
+        a.soft_cap = soft_cap * LOG2_E;
+        a.window = window ? window : INT32_MAX;
         paged_attention(a, *step);
     });
 }

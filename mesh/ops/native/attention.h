@@ -25,6 +25,8 @@ struct Attention {
     int64_t group;  // query heads to a key-value head
     int64_t head_dim;
     float scale;
+    float soft_cap;  // c of c * tanh(score / c), in the unit of the scores; 0 for none
+    int64_t window;  // positions that a token sees, its own included
     float* partials;  // rows of maximum, sum and D sums of weighted values
 
     float* partial(int64_t row) const { return partials + row * (head_dim + 2); }
@@ -69,14 +71,23 @@ struct Softmax {
 };
 constexpr int64_t SOFTMAX_FLOATS = sizeof(Softmax) / sizeof(float);
 
+// For `columns` scores, which W divides.
+inline void cap(float* scores, int64_t columns, float soft_cap) {
+    const float inverse = 1.0f / soft_cap;
+    for (int64_t i = 0; i < columns; i += W)
+        store(scores + i, tanh(load(scores + i) * inverse) * soft_cap);
+}
+
 // Turns a row's scores into weights relative to the largest score so far, and the row's sums of
-// values with it. Scores from `visible` to `columns`, which W divides, get weight 0.
-inline void soften(float* scores, int64_t visible, int64_t columns, Softmax& state, float* sums,
-                   int64_t width) {
-    if (visible <= 0) {
+// values with it. Scores up to `hidden` and from `visible` to `columns`, which W divides, get
+// weight 0.
+inline void soften(float* scores, int64_t hidden, int64_t visible, int64_t columns, Softmax& state,
+                   float* sums, int64_t width) {
+    if (visible <= std::max<int64_t>(0, hidden)) {
         for (int64_t i = 0; i < columns; i++) scores[i] = 0;
         return;
     }
+    for (int64_t i = 0; i < hidden; i++) scores[i] = -INFINITY;
     for (int64_t i = visible; i < columns; i++) scores[i] = -INFINITY;
     vf highest = load(scores);
     for (int64_t i = W; i < columns; i += W) highest = max(highest, load(scores + i));

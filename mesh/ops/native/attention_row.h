@@ -79,18 +79,22 @@ void weigh(const T* const* values, int64_t count, const float* weights, int64_t 
 
 template <int R, class T>
 void attend_keys(const Slots<T>& slots, int64_t count, const float* query, int64_t depth,
-                 float* scores, Softmax* states, float* sums) {
+                 float soft_cap, float* scores, Softmax* states, float* sums) {
+    const int64_t columns = (count + W - 1) / W * W;
     score<R>(slots.keys, count, query, depth, scores);
-    for (int r = 0; r < R; r++)
-        soften(scores + r * TILE_KEYS, count, (count + W - 1) / W * W, states[r],
-               sums + r * depth, depth);
+    for (int r = 0; r < R; r++) {
+        float* row = scores + r * TILE_KEYS;
+        if (soft_cap != 0) cap(row, columns, soft_cap);
+        soften(row, 0, count, columns, states[r], sums + r * depth, depth);
+    }
     weigh<R>(slots.values, count, scores, depth, sums);
 }
 
-// For heads whose size W divides.
+// For heads whose size W divides. The task's keys are those in the token's window.
 template <class T>
 void attend_row(const Attention<T>& a, const Step& step, const Task& task, Buffer& buffer) {
     const int64_t depth = a.head_dim, rows = a.group;
+    const float cap = a.soft_cap;
     float* scores = buffer.floats(ROWS_AT_ONCE * TILE_KEYS + rows * (2 * depth + SOFTMAX_FLOATS));
     float* query = scores + ROWS_AT_ONCE * TILE_KEYS;  // [rows, depth]
     float* sums = query + rows * depth;                // [rows, depth]
@@ -111,13 +115,13 @@ void attend_row(const Attention<T>& a, const Step& step, const Task& task, Buffe
             const int64_t rest = rows - row;
             // Four rows are two and two rather than three and one.
             if (rest >= ROWS_AT_ONCE && rest != ROWS_AT_ONCE + 1) {
-                attend_keys<ROWS_AT_ONCE>(slots, count, q, depth, scores, states + row, s);
+                attend_keys<ROWS_AT_ONCE>(slots, count, q, depth, cap, scores, states + row, s);
                 row += ROWS_AT_ONCE;
             } else if (rest >= 2) {
-                attend_keys<2>(slots, count, q, depth, scores, states + row, s);
+                attend_keys<2>(slots, count, q, depth, cap, scores, states + row, s);
                 row += 2;
             } else {
-                attend_keys<1>(slots, count, q, depth, scores, states + row, s);
+                attend_keys<1>(slots, count, q, depth, cap, scores, states + row, s);
                 row += 1;
             }
         }

@@ -9,8 +9,8 @@
 namespace rostra {
 
 // Query heads that share a key-value head, of some successive tokens of one sequence: the rows of a
-// tile, token after token. They attend to keys `key_begin` to `key_end`, as far as causality lets
-// them.
+// tile, token after token. They attend to keys `key_begin` to `key_end`, as far as causality and the
+// window let them.
 struct Task {
     int32_t sequence;
     int32_t kv_head;
@@ -47,7 +47,10 @@ constexpr int64_t FEW_ROWS = 4;
 constexpr int64_t PIECE_OF_ONE_TILE = 256;
 constexpr int64_t PIECE_OF_TILES = 2048;
 
-inline void divide(const Step& step, int64_t num_kv_heads, int64_t group, Tasks& found) {
+// A token sees the last `window` positions, its own included. What none of a tile's tokens sees is
+// in no task.
+inline void divide(const Step& step, int64_t num_kv_heads, int64_t group, int64_t window,
+                   Tasks& found) {
     found.tasks.clear();
     found.merges.clear();
     found.partial_rows = found.cost = 0;
@@ -61,7 +64,8 @@ inline void divide(const Step& step, int64_t num_kv_heads, int64_t group, Tasks&
             const int32_t first = begin + tile * most_tokens;
             const int32_t tokens = std::min<int32_t>(most_tokens, end - first);
             const int32_t position = step.seq_lens[s] - (end - first);
-            const int64_t keys = position + tokens, rows = tokens * group;
+            const int64_t seen = std::max<int64_t>(0, position + 1 - window);
+            const int64_t keys = position + tokens - seen, rows = tokens * group;
             const int64_t pieces = (keys + piece_keys - 1) / piece_keys;
             for (int32_t head = 0; head < num_kv_heads; head++) {
                 int32_t partial = -1;
@@ -71,7 +75,8 @@ inline void divide(const Step& step, int64_t num_kv_heads, int64_t group, Tasks&
                     found.merges.push_back({head, first, tokens, partial, int32_t(pieces)});
                 }
                 for (int64_t piece = 0; piece < pieces; piece++) {
-                    const int32_t from = keys * piece / pieces, to = keys * (piece + 1) / pieces;
+                    const int32_t from = seen + keys * piece / pieces;
+                    const int32_t to = seen + keys * (piece + 1) / pieces;
                     found.tasks.push_back({s, head, first, tokens, position, from, to, partial});
                     if (pieces > 1) partial += rows;
                 }

@@ -34,21 +34,27 @@ void attend_tile(const Attention<T>& a, const Step& step, const Task& task, Buff
         pack_transposed(slots.keys, count, round_up(count, PANEL_COLUMNS), depth, keys, TILE_KEYS);
         for (int64_t i = 0; i < count; i++)
             pack_row(slots.values[i], depth, width, 1.0f, values + i * width);
-        auto visible_to = [&](int64_t row) {
-            return std::min(count, task.first_position + row / a.group + 1 - first);
-        };
+        // The keys of this chunk that a row sees begin and end at these.
+        auto position = [&](int64_t row) { return task.first_position + row / a.group - first; };
+        auto begin = [&](int64_t row) { return position(row) + 1 - a.window; };
+        auto end = [&](int64_t row) { return std::min(count, position(row) + 1); };
         for (int64_t row = 0; row < rows; row += PANEL_ROWS) {
             const int64_t panel = std::min<int64_t>(PANEL_ROWS, rows - row);
-            const int64_t visible = visible_to(row + panel - 1);
-            if (visible <= 0) continue;
-            const int64_t columns = round_up(visible, PANEL_COLUMNS);
-            product<false>(panel, query + row * depth, depth, keys, TILE_KEYS, scores, TILE_KEYS,
-                           depth, columns);
-            for (int64_t r = 0; r < panel; r++)
-                soften(scores + r * TILE_KEYS, visible_to(row + r), columns, states[row + r],
-                       sums + (row + r) * width, width);
-            product<true>(panel, scores, TILE_KEYS, values, width, sums + row * width, width,
-                          visible, width);
+            const int64_t visible = end(row + panel - 1);
+            if (visible <= 0 || begin(row) >= count) continue;
+            const int64_t hidden =
+                std::max<int64_t>(0, begin(row)) / PANEL_COLUMNS * PANEL_COLUMNS;
+            const int64_t columns = round_up(visible, PANEL_COLUMNS) - hidden;
+            product<false>(panel, query + row * depth, depth, keys + hidden, TILE_KEYS, scores,
+                           TILE_KEYS, depth, columns);
+            for (int64_t r = 0; r < panel; r++) {
+                float* to = scores + r * TILE_KEYS;
+                if (a.soft_cap != 0) cap(to, columns, a.soft_cap);
+                soften(to, begin(row + r) - hidden, end(row + r) - hidden, columns,
+                       states[row + r], sums + (row + r) * width, width);
+            }
+            product<true>(panel, scores, TILE_KEYS, values + hidden * width, width,
+                          sums + row * width, width, visible - hidden, width);
         }
     }
     for (int64_t row = 0; row < rows; row++) finish(a, task, row, states[row], sums + row * width);

@@ -6,10 +6,14 @@
 
 #include "step.h"
 
-EXPORT void rostra_rms_norm(int64_t dtype, void* x, void* residual, const void* weight, void* out,
-                            int64_t rows, int64_t width, float eps);
+EXPORT void rostra_rms_norm(int64_t dtype, int64_t weight_dtype, const void* x, int64_t x_stride,
+                            void* residual, const void* weight, void* out, int64_t rows,
+                            int64_t width, float eps);
 
 EXPORT void rostra_silu_and_mul(int64_t dtype, const void* gate_up, void* out, int64_t rows,
+                                int64_t width);
+
+EXPORT void rostra_gelu_and_mul(int64_t dtype, const void* gate_up, void* out, int64_t rows,
                                 int64_t width);
 
 EXPORT void rostra_rope_and_cache(int64_t dtype, const rostra::Step* step, int64_t head_dim,
@@ -17,13 +21,14 @@ EXPORT void rostra_rope_and_cache(int64_t dtype, const rostra::Step* step, int64
                                   int64_t query_head, void* key, int64_t num_kv_heads,
                                   int64_t key_token, int64_t key_head, const void* value,
                                   int64_t value_token, int64_t value_head, void* key_cache,
-                                  void* value_cache);
+                                  void* value_cache, int64_t table, int64_t weight_dtype,
+                                  const void* query_weight, const void* key_weight, float eps);
 
 EXPORT void rostra_paged_attention(int64_t dtype, const rostra::Step* step, int64_t head_dim,
                                    const void* query, int64_t num_heads, int64_t query_token,
                                    int64_t query_head, const void* key_cache,
                                    const void* value_cache, int64_t num_kv_heads, void* out,
-                                   float scale);
+                                   float scale, int64_t window, float soft_cap);
 
 EXPORT void rostra_matmul_float(int64_t dtype, const void* panels, const float* bias,
                                 const float* x, int64_t x_stride, float* out, int64_t rows,

@@ -24,22 +24,31 @@ _lock = threading.Lock()
 _address = ctypes.c_void_p
 _int = ctypes.c_int64
 _SIGNATURES: dict[str, Sequence[Any]] = {
-    "rostra_rms_norm": (_int, _address, _address, _address, _address, _int, _int, ctypes.c_float),
+    "rostra_rms_norm": (
+        *(_int, _int),
+        *(_address, _int, _address),
+        *(_address, _address),
+        *(_int, _int, ctypes.c_float),
+    ),
     "rostra_silu_and_mul": (_int, _address, _address, _int, _int),
+    "rostra_gelu_and_mul": (_int, _address, _address, _int, _int),
     "rostra_rope_and_cache": (
         *(_int, _address, _int),
         *(_address, _int, _int, _int),
         *(_address, _int, _int, _int),
         *(_address, _int, _int),
         *(_address, _address),
+        *(_int, _int, _address, _address, ctypes.c_float),
     ),
     "rostra_paged_attention": (
         *(_int, _address, _int),
         *(_address, _int, _int, _int),
         *(_address, _address, _int),
         *(_address, ctypes.c_float),
+        *(_int, ctypes.c_float),
     ),
     "rostra_exp": (_address, _address, _int, _int),
+    "rostra_tanh": (_address, _address, _int),
 }
 """Arguments in the order of the C functions, which return nothing."""
 

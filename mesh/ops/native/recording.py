@@ -25,9 +25,10 @@ _NUMBERS = {
     "rostra_paged_attention": 3,
     "rostra_matmul_float": 4,
     "rostra_matmul_integer": 5,
+    "rostra_gelu_and_mul": 6,
 }
 """Of the kernels, as in replay.cpp."""
-_WORDS = 17
+_WORDS = 22
 """Of a call: the kernel's number and its arguments."""
 _ALLOCATIONS = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
 _CHUNK = 1 << 22

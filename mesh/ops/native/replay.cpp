@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr int MOST_ARGUMENTS = 16;
+constexpr int MOST_ARGUMENTS = 21;
 
 // One kernel and its arguments, each in eight bytes; of a float the lower four.
 struct Call {
@@ -51,6 +51,7 @@ EXPORT void rostra_replay(const Call* calls, int64_t count) {
             case 3: call(rostra_paged_attention, c->arguments); break;
             case 4: call(rostra_matmul_float, c->arguments); break;
             case 5: call(rostra_matmul_integer, c->arguments); break;
+            case 6: call(rostra_gelu_and_mul, c->arguments); break;
         }
     }
 }

@@ -169,8 +169,14 @@ inline float max(vf v) {
     return reduce(v, [](auto a, auto b) { return a > b ? a : b; });
 }
 
-// 2^x for x up to 127; 0 below -126.5, where results would be subnormal.
-inline vf exp2(vf x) {
+// 2^x is `scale` + `scale` * `rest`, where the rest is near 0 and as precise there as anywhere.
+struct Power {
+    vf scale;
+    vf rest;
+};
+
+// For x up to 127; 0 below -126.5, where results would be subnormal.
+inline Power power_of_two(vf x) {
     // Adding this leaves no bits for a fraction: the last ones are those of the nearest whole
     // number, plus the bias of an exponent.
     const float shift = 12582912.0f + 127.0f;
@@ -186,8 +192,13 @@ inline vf exp2(vf x) {
     p = p * r + 5.550332471e-02f;
     p = p * r + 2.402264791e-01f;
     p = p * r + 6.931472029e-01f;
-    p = p * r + 1.0f;
-    return p * bitcast<vf>(bitcast<vu>(shifted) << 23);
+    return {bitcast<vf>(bitcast<vu>(shifted) << 23), p * r};
+}
+
+// 2^x for x up to 127; 0 below -126.5.
+inline vf exp2(vf x) {
+    const Power power = power_of_two(x);
+    return (power.rest + 1.0f) * power.scale;
 }
 
 // e^x; at most e^88.
@@ -201,6 +212,16 @@ inline vf exp(vf x) {
     // ln 2 in two parts, the first short enough for n times it to be exact.
     const vf r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     return exp2(r * 1.442695041f) * exp2(n);
+}
+
+// (e^2x - 1) / (e^2x + 1), where e^2x - 1 keeps its precision near 0.
+inline vf tanh(vf x) {
+    const vf high = splat(20.0f);  // 1 from here on
+    x = high < x ? high : x;
+    x = -high > x ? -high : x;
+    const Power power = power_of_two(x * (2 * 1.442695041f));
+    const vf less_one = power.scale * power.rest + (power.scale - 1.0f);
+    return less_one / (less_one + 2.0f);
 }
 
 }  // namespace rostra

@@ -9,11 +9,18 @@
 
 namespace rostra {
 
-// Fields of 8 bytes each, in the order in which native_cpu.py fills them in; their meaning is that
-// of StepLayout.
-struct Step {
-    const float* cos;  // [P, D / 2]
+// Both are made of fields of 8 bytes each, in the order in which native_step.py fills them in.
+
+// The rotation of the first 2 * half elements of a head.
+struct RotaryTable {
+    const float* cos;  // [P, half]
     const float* sin;
+    int64_t half;
+};
+
+// The meaning of the fields is that of StepLayout.
+struct Step {
+    const RotaryTable* tables;
     const int64_t* positions;     // [T]
     const int64_t* slot_mapping;  // [T]
     const int32_t* query_start;   // [S + 1]
