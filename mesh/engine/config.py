@@ -8,7 +8,7 @@ import msgspec
 
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 KVCacheDType = Literal["auto", "fp8"]
-Quantization = Literal["none", "int8", "int4", "fp8"]
+Quantization = Literal["auto", "none", "int8", "int4", "fp8"]
 Speculation = Literal["off", "ngram"]
 Task = Literal["auto", "generate", "embed"]
 PoolingChoice = Literal["auto", "last", "mean", "cls"]
@@ -35,9 +35,11 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     dtype: DType = "auto"
     """Of computing, of weights that are not quantised, and of the cache. `auto`: the fastest the
     device computes natively."""
-    quantization: Quantization = "none"
-    """Of the weights of linear maps, quantised while they are loaded. `int8`, `int4` and `fp8`
-    (e4m3) keep a scale for each group or channel. A device that lacks one refuses it at start."""
+    quantization: Quantization = "auto"
+    """Of the weights of linear maps. `auto`: as the checkpoint stores them where there is a kernel
+    for it, else unquantised. `none`: unquantised. `int8`, `int4` and `fp8` (e4m3) quantise them
+    while they are loaded, with a scale for each group or channel. A device that lacks one refuses
+    it at start."""
     kv_cache_dtype: KVCacheDType = "auto"
     """`fp8` (e4m3) halves the memory of a key and a value. `auto`: `dtype`."""
     block_size: int = 16

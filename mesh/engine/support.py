@@ -32,14 +32,14 @@ class Support:
         if device.type == "cpu":
             return cls(
                 dtypes=("auto", "float32", "bfloat16", "float16"),
-                quantizations=("none", "int8", "int4"),
+                quantizations=("auto", "none", "int8", "int4"),
                 kv_cache_dtypes=("auto",),
             )
         fp8 = ("fp8",) if _computes_fp8(device) else ()
         bfloat16 = ("bfloat16",) if _computes_bfloat16(device) else ()
         return cls(
             dtypes=("auto", "float32", *bfloat16, "float16"),
-            quantizations=("none", "int8", *fp8),
+            quantizations=("auto", "none", "int8", *fp8),
             kv_cache_dtypes=("auto", *fp8),
         )
 

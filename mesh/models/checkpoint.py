@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +12,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.store.safetensors_files import (
+    INDEX_FILE,
+    REPAIR,
+    TensorEntry,
+    files_of,
+    read_header,
+)
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
-_ITEM_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_REPAIR = "fetch the model again"
+_FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 class Checkpoint:
@@ -28,13 +31,14 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Opens every file. Raises RostraError when one is absent, truncated or contradicts the
-        index."""
+        """Opens every file. Raises RostraError when one is absent, truncated, damaged or
+        contradicts the index."""
         self.folder = folder
         self._stack = ExitStack()
-        self._slices: dict[str, Any] = {}
+        self._files: dict[str, Any] = {}
+        self._entries: dict[str, TensorEntry] = {}
         try:
-            for path, names in _files(folder).items():
+            for path, names in files_of(folder).items():
                 self._open(path, names)
         except BaseException:
             self._stack.close()
@@ -49,70 +53,67 @@ class Checkpoint:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._slices.clear()
+        self._files.clear()
         self._stack.close()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._slices
+        return name in self._entries
 
     @property
     def names(self) -> Iterable[str]:
-        return self._slices.keys()
+        return self._entries.keys()
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._slices[name].get_shape())
+        return self._entries[name].shape
+
+    def dtype(self, name: str) -> str:
+        """As the files call it, such as F16."""
+        return self._entries[name].dtype
 
     def num_bytes(self, name: str) -> int:
-        """Size in the file. Raises RostraError for a dtype that is no floating-point one."""
-        dtype = self._slices[name].get_dtype()
-        if dtype not in _ITEM_SIZES:
+        """Size in the file."""
+        return self._entries[name].num_bytes
+
+    def check_dtype(self, name: str) -> None:
+        """Raises RostraError for a tensor that holds no floating-point numbers."""
+        dtype = self.dtype(name)
+        if dtype not in _FLOATS:
             raise RostraError(
-                f"{self.folder}: tensor {name} has dtype {dtype}; supported are "
-                + ", ".join(_ITEM_SIZES)
+                f"{self.folder}: tensor {name} has dtype {dtype}, and config.json does not say how "
+                f"it is quantised; supported are {', '.join(_FLOATS)}"
             )
-        return math.prod(self.shape(name)) * _ITEM_SIZES[dtype]
+
+    def is_coded(self, name: str) -> bool:
+        return False
 
     def read(self, name: str, rows: slice, columns: slice | None = None) -> Tensor:
         """`rows` of the tensor's first dimension and `columns` of its second, on the CPU."""
-        part = self._slices[name]
+        file = self._files[name]
         try:
+            if not self.shape(name):
+                return file.get_tensor(name)
+            part = file.get_slice(name)
             return part[rows] if columns is None else part[rows, columns]
         except SafetensorError as error:
             raise RostraError(
-                f"{self.folder}: tensor {name} cannot be read ({error}); {_REPAIR}"
+                f"{self.folder}: tensor {name} cannot be read ({error}); {REPAIR}"
             ) from None
 
+    def read_coded(
+        self, name: str, rows: slice, columns: slice | None = None
+    ) -> CodedWeight | None:
+        return None
+
     def _open(self, path: Path, names: frozenset[str] | None) -> None:
+        entries = read_header(path)
         try:
             file = self._stack.enter_context(safe_open(path, framework="pt", device="cpu"))
-        except FileNotFoundError:
-            raise RostraError(f"{path} is missing; {_REPAIR}") from None
         except (SafetensorError, OSError) as error:
-            raise RostraError(f"{path} is damaged or truncated ({error}); {_REPAIR}") from None
-        held = frozenset(file.keys())
-        for name in sorted(names - held if names is not None else ()):
+            raise RostraError(f"{path} is damaged or truncated ({error}); {REPAIR}") from None
+        for name in sorted(names - entries.keys() if names is not None else ()):
             raise RostraError(
-                f"{path} lacks tensor {name}, which {INDEX_FILE} puts there; {_REPAIR}"
+                f"{path} lacks tensor {name}, which {INDEX_FILE} puts there; {REPAIR}"
             )
-        for name in names if names is not None else held:
-            self._slices[name] = file.get_slice(name)
-
-
-def _files(folder: Path) -> dict[Path, frozenset[str] | None]:
-    """Which file holds which tensors; None: all that it has."""
-    index = folder / INDEX_FILE
-    if not index.is_file():
-        if not (folder / SINGLE_FILE).is_file():
-            raise RostraError(f"{folder} holds neither {SINGLE_FILE} nor {INDEX_FILE}")
-        return {folder / SINGLE_FILE: None}
-    try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        names_of: dict[Path, set[str]] = {}
-        for name, file_name in places.items():
-            # A name that leaves the folder is no file of this model.
-            if Path(file_name).name != file_name:
-                raise RostraError(f"{index}: {file_name!r} is no plain file name")
-            names_of.setdefault(folder / file_name, set()).add(name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RostraError(f"{index} cannot be read ({error!r}); {_REPAIR}") from None
-    return {path: frozenset(names) for path, names in names_of.items()}
+        for name in names if names is not None else entries:
+            self._files[name] = file
+            self._entries[name] = entries[name]

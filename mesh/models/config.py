@@ -42,8 +42,6 @@ class ModelConfig:
     @classmethod
     def of(cls, fields: Fields) -> ModelConfig:
         """Raises RostraError for what is missing, out of place or not supported."""
-        if fields.raw.get("quantization_config"):
-            raise fields.error("quantization_config", "quantised checkpoints are not supported")
         hidden_size = fields.integer("hidden_size")
         heads = fields.integer("num_attention_heads")
         kv_heads = fields.integer("num_key_value_heads", heads)

@@ -12,6 +12,8 @@ from torch.nn import functional
 from rostra.mesh.models.parallel import Parallel
 from rostra.mesh.models.parameters import Piece, Weight
 from rostra.mesh.ops import Linear, Ops
+from rostra.mesh.ops.base import AdapterWeights
+from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.lossless import in_16_bits
 
 
@@ -40,7 +42,7 @@ class Output(NamedTuple):
 class Projection(Packed):
     """One matrix product, of the weight that `pieces` make up; `biases` make up its bias."""
 
-    weight: Weight | None
+    weight: Weight | CodedWeight | None
     bias: Weight | None
 
     def __init__(
@@ -55,23 +57,30 @@ class Projection(Packed):
         """`padding`: rows of zeros below the pieces. `sensitive` as in `Ops.linear`."""
         super().__init__()
         self.pieces = tuple(pieces)
-        self.weight = Weight(pieces, padding)
+        self.weight = Weight(pieces, padding, linear=True)
         self.bias = Weight(biases, padding) if biases else None
         self._ops = ops
         self._sensitive = sensitive
         self._apply_linear: Linear | None = None
+        self.adapters: AdapterWeights | None = None
 
     def pack(self) -> None:
         """Hands the loaded weights to the operations, which may lay them out anew; they are let go
         here."""
         assert self.weight is not None
-        self._apply_linear = self._ops.linear(self.weight, self.bias, sensitive=self._sensitive)
+        if isinstance(self.weight, CodedWeight):
+            self._apply_linear = self._ops.coded_linear(self.weight, self.bias)
+        else:
+            self._apply_linear = self._ops.linear(self.weight, self.bias, sensitive=self._sensitive)
         self.weight = self.bias = None
 
     def forward(self, x: Tensor, step: Any) -> Tensor:
         """[T, in_features] -> [T, features]. `step` is what `Ops.prepare` made."""
         assert self._apply_linear is not None
-        return self._apply_linear(x)
+        out = self._apply_linear(x)
+        if self.adapters is not None and step.adapters is not None:
+            self._ops.add_adapters(x, out, self.adapters, step)
+        return out
 
 
 class ColumnProjection(Projection):

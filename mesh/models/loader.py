@@ -9,12 +9,12 @@ import torch
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.base import Model
-from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import ModelConfig
 from rostra.mesh.models.decoder import DecoderModel
 from rostra.mesh.models.llama import LlamaForCausalLM
 from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops, make_ops
 
 FAMILIES: dict[str, type[DecoderModel]] = {"LlamaForCausalLM": LlamaForCausalLM}
@@ -28,7 +28,7 @@ def load_model(
     progress: Progress | None = None,
     *,
     max_model_len: int | None = None,
-    quantization: Quantization = "none",
+    quantization: Quantization = "auto",
     ops: Ops | None = None,
     parallel: Parallel = ALONE,
 ) -> Model:
@@ -52,9 +52,16 @@ def load_model(
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
     model = family(config, ops or make_ops(device, dtype, quantization), parallel)
-    with Checkpoint(path) as checkpoint:
+    with open_weights(path) as weights:
         load_parameters(
-            model, checkpoint, device, dtype, model.ignores, progress, model.finish_module
+            model,
+            weights,
+            device,
+            dtype,
+            model.ignores,
+            progress,
+            model.finish_module,
+            keeps=model.ops.keeps if quantization == "auto" else None,
         )
     model.finish_loading(device, max_model_len or limit)
     return model.eval()

@@ -9,50 +9,31 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.store.safetensors_files import REPAIR, files_of, read_header
 
-INDEX_FILE = "model.safetensors.index.json"
-WEIGHTS_FILE = "model.safetensors"
 _TOKENIZER_SOURCES = ("tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 def check_model_folder(folder: Path) -> None:
     """Reads headers only. Raises RostraError with what is missing or cut short."""
     _read_object(folder / "config.json")
-    for name in weight_files(folder):
-        _check_safetensors(folder / name)
+    for path in files_of(folder):
+        _check_safetensors(path)
     _check_tokenizer(folder)
 
 
 def weight_files(folder: Path) -> list[str]:
-    """Names of the safetensors files that make up the model.
-
-    Raises RostraError where there are none.
-    """
-    index = folder / INDEX_FILE
-    if index.is_file():
-        weight_map = _read_object(index).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise RostraError(f"{index} has no weight_map; get the model's files again.")
-        return sorted(set(weight_map.values()))
-    if (folder / WEIGHTS_FILE).is_file():
-        return [WEIGHTS_FILE]
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pth")):
-        raise RostraError(
-            f"{folder} has its weights as pickles, which can run code; save them as safetensors."
-        )
-    raise RostraError(f"{folder} has no {WEIGHTS_FILE}; it is not a complete model folder.")
+    """Names of the safetensors files that make up the model. Raises RostraError as `files_of`."""
+    return sorted(path.name for path in files_of(folder))
 
 
 def _check_safetensors(file: Path) -> None:
-    if not file.is_file():
-        raise RostraError(f"{file} is missing; get the model's files again.")
+    read_header(file)
     try:
         with safe_open(file, framework="numpy"):
             pass
     except (SafetensorError, OSError) as error:
-        raise RostraError(
-            f"{file} is cut short or no safetensors file ({error}); get it again."
-        ) from error
+        raise RostraError(f"{file} is damaged or truncated ({error}); {REPAIR}") from error
 
 
 def _check_tokenizer(folder: Path) -> None:

@@ -14,9 +14,9 @@ from gguf import ReaderTensor
 from safetensors.numpy import save_file
 
 from rostra.mesh.errors import RostraError
-from rostra.mesh.store.checks import INDEX_FILE, WEIGHTS_FILE
 from rostra.mesh.store.gguf_file import GgufModel, shape_of
 from rostra.mesh.store.progress import ProgressTask
+from rostra.mesh.store.safetensors_files import INDEX_FILE, WEIGHTS_FILE
 
 DTYPE = np.dtype(np.float16)
 """Keeps 11 bits, which is finer than any quantisation, in half the space of float32."""

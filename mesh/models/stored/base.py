@@ -19,8 +19,6 @@ class StoredWeights(Protocol):
     """
 
     folder: Path
-    packed_tensors: frozenset[str]
-    """Names in the files that are parts of tensors named here."""
 
     def __contains__(self, name: str) -> bool: ...
 
@@ -31,6 +29,14 @@ class StoredWeights(Protocol):
 
     def num_bytes(self, name: str) -> int:
         """Size in the files."""
+        ...
+
+    def check_dtype(self, name: str) -> None:
+        """Raises RostraError for a tensor that holds no numbers which can be read."""
+        ...
+
+    def is_coded(self, name: str) -> bool:
+        """Whether it is stored quantised."""
         ...
 
     def read(self, name: str, rows: slice, columns: slice | None = None) -> Tensor:

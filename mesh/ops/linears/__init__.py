@@ -12,6 +12,7 @@ from torch.nn import functional
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear
+from rostra.mesh.ops.linears.coded import keeps_coded, make_coded_linear
 from rostra.mesh.ops.linears.compiled import FloatLinear, QuantisedLinear
 from rostra.mesh.ops.linears.quantise import quantise
 from rostra.mesh.ops.lossless import in_16_bits
@@ -19,6 +20,8 @@ from rostra.mesh.ops.native import library
 from rostra.mesh.ops.packed_linear import can_pack, pack
 
 log = logging.getLogger(__name__)
+
+__all__ = ["check_quantization", "keeps_coded", "make_coded_linear", "make_linear"]
 
 _BITS: dict[Quantization, int] = {"int8": 8, "int4": 4}
 

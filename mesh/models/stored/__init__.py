@@ -1,0 +1,6 @@
+"""Weights as checkpoints store them: plain, or quantised in one of the public formats."""
+
+from rostra.mesh.models.stored.base import StoredWeights
+from rostra.mesh.models.stored.open import METHODS, open_weights
+
+__all__ = ["METHODS", "StoredWeights", "open_weights"]
