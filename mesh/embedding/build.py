@@ -11,7 +11,7 @@ import torch
 from rostra.mesh.embedding.layout import Pooling, SentenceLayout
 from rostra.mesh.embedding.runner import EmbeddingRunner
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.device import choose_num_threads, device_name, open_device
+from rostra.mesh.engine.device import choose_num_threads, open_device
 from rostra.mesh.engine.support import check_support
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.encoders import load_encoder
@@ -37,6 +37,7 @@ def build_embedding_runner(
         model,
         _choose_pooling(config, layout, default="mean"),
         device,
+        dtype,
         vocab_size=model.config.vocab_size,
         embedding_size=model.config.hidden_size,
         max_model_len=_choose_length(config, layout, model.max_length),
@@ -44,7 +45,7 @@ def build_embedding_runner(
     log.info(
         "device %s (%s), dtype %s, quantization %s, pooling %s, texts of up to %d tokens",
         device,
-        device_name(device),
+        runner.device_name,
         str(dtype).removeprefix("torch."),
         config.quantization,
         runner.pooling,

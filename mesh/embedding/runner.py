@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.embedding.layout import Pooling
+from rostra.mesh.engine.device import device_name
 
 
 class TextModel(Protocol):
@@ -30,17 +31,24 @@ class EmbeddingRunner:
         model: TextModel,
         pooling: Pooling,
         device: torch.device,
+        dtype: torch.dtype,
         *,
         vocab_size: int,
         embedding_size: int,
         max_model_len: int,
     ) -> None:
+        self.dtype = dtype
+        """Of computing; vectors are float32."""
         self.vocab_size = vocab_size
         self.embedding_size = embedding_size
         self.max_model_len = max_model_len
         self._model = model
         self.pooling: Pooling = pooling
         self._device = device
+
+    @property
+    def device_name(self) -> str:
+        return device_name(self._device)
 
     @torch.inference_mode()
     def embed(self, inputs: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ _GENERATION_ONLY = {
     "kv_cache_bytes": "--kv-cache-bytes",
     "kv_cache_dtype": "--kv-cache-dtype",
     "speculation": "--speculation",
+    "tensor_parallel_size": "--tp",
 }
 
 
@@ -42,5 +43,5 @@ def choose_task(config: EngineConfig) -> Literal["generate", "embed"]:
     defaults = EngineConfig(model_path=config.model_path)
     for name, flag in _GENERATION_ONLY.items():
         if getattr(config, name) != getattr(defaults, name):
-            raise RostraError(f"{flag} is for generation: an embedding worker has no use for it")
+            raise RostraError(f"{flag} is for generation: an embedding model does without")
     return task

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.messages import EngineLoad, EngineRequest
+from rostra.mesh.engine.messages import EmbeddingRequest, EngineLoad, EngineRequest
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.engine_connection import ENGINE_COMMAND, EngineConnection
@@ -131,7 +131,7 @@ class EngineClient:
             raise EngineUnavailableError("starting", "the engine is starting")
         return self.info
 
-    async def generate(self, *requests: EngineRequest) -> EngineStream:
+    async def submit(self, *requests: EngineRequest | EmbeddingRequest) -> EngineStream:
         """Returns once the engine has taken all of these requests in.
 
         Raises EngineUnavailableError, EngineFullError, EngineTooLongError or EngineRefusedError;

@@ -15,8 +15,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from rostra.mesh.engine.admission import (
     PromptTooLongError,
@@ -24,12 +24,14 @@ from rostra.mesh.engine.admission import (
     RequestRefusedError,
 )
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.messages import EngineRequest
+from rostra.mesh.engine.messages import (
+    EmbeddingRequest,
+    EngineLoad,
+    EngineRequest,
+    RequestOutput,
+)
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
-
-if TYPE_CHECKING:
-    from rostra.mesh.engine.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +44,27 @@ REFUSALS = {
 }
 
 EngineBuilder = Callable[
-    [EngineConfig, Callable[[int, int], None]], "tuple[Engine, wire.EngineInfo]"
+    [EngineConfig, Callable[[int, int], None]], "tuple[ServedEngine, wire.EngineInfo]"
 ]
+
+
+class ServedEngine(Protocol):
+    """What the loop drives: an engine that generates text, or one that makes vectors."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `step` would do anything."""
+        ...
+
+    def add_request(self, request: Any) -> None:
+        """Queues one of the engine's kind. Raises RequestRefusedError."""
+        ...
+
+    def abort(self, request_id: str) -> bool: ...
+
+    def step(self) -> list[RequestOutput]: ...
+
+    def load(self) -> EngineLoad: ...
 
 
 class Outbox:
@@ -117,7 +138,7 @@ class Inbox:
 class EngineLoop:
     """Takes commands, makes steps, and reports each turn. Blocks while there is nothing to do."""
 
-    def __init__(self, engine: Engine, inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(self, engine: ServedEngine, inbox: Inbox, outbox: Outbox) -> None:
         self.engine = engine
         self.inbox = inbox
         self.outbox = outbox
@@ -140,7 +161,7 @@ class EngineLoop:
         self.outbox.busy_since = None
         self.outbox.put(wire.Turn(admissions, outputs, self.engine.load()))
 
-    def _add(self, requests: list[EngineRequest]) -> wire.Admission:
+    def _add(self, requests: Sequence[EngineRequest | EmbeddingRequest]) -> wire.Admission:
         name = requests[0].request_id
         for position, request in enumerate(requests):
             try:
@@ -164,17 +185,20 @@ def end_with_parent() -> None:
 
 def build(
     config: EngineConfig, on_progress: Callable[[int, int], None]
-) -> tuple[Engine, wire.EngineInfo]:
+) -> tuple[ServedEngine, wire.EngineInfo]:
     # libgomp reads this when torch loads it. By default a thread that waits for the others spins
     # for milliseconds; where another process wants the core too, that keeps those others from
     # running, and a decode step was measured to take 20 times as long.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Here and not above: importing torch takes seconds, in which the server's death must already
     # end this process.
+    from rostra.mesh.embedding.task import choose_task
     from rostra.mesh.engine.build import build_runner
     from rostra.mesh.engine.device import choose_dtype, open_device
     from rostra.mesh.engine.engine import Engine
 
+    if choose_task(config) == "embed":
+        return _build_embedding(config, on_progress)
     runner = build_runner(config, on_progress)
     info = wire.EngineInfo(
         device=config.device,
@@ -185,6 +209,24 @@ def build(
         vocab_size=runner.vocab_size,
     )
     return Engine(runner, config), info
+
+
+def _build_embedding(
+    config: EngineConfig, on_progress: Callable[[int, int], None]
+) -> tuple[ServedEngine, wire.EngineInfo]:
+    from rostra.mesh.embedding.build import build_embedding_runner
+    from rostra.mesh.embedding.engine import EmbeddingEngine
+
+    runner = build_embedding_runner(config, on_progress)
+    info = wire.EngineInfo(
+        device=config.device,
+        device_name=runner.device_name,
+        dtype=str(runner.dtype).removeprefix("torch."),
+        max_model_len=runner.max_model_len,
+        vocab_size=runner.vocab_size,
+        embedding_size=runner.embedding_size,
+    )
+    return EmbeddingEngine(runner, config), info
 
 
 def main(build: EngineBuilder = build) -> None:

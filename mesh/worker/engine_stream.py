@@ -8,7 +8,12 @@ from typing import TypeVar
 
 import msgspec
 
-from rostra.mesh.engine.messages import EngineRequest, FinishReason, RequestOutput
+from rostra.mesh.engine.messages import (
+    EmbeddingRequest,
+    EngineRequest,
+    FinishReason,
+    RequestOutput,
+)
 
 T = TypeVar("T")
 
@@ -48,7 +53,9 @@ class EngineStream:
     """
 
     def __init__(
-        self, requests: Sequence[EngineRequest], forget: Callable[[Sequence[str]], None]
+        self,
+        requests: Sequence[EngineRequest | EmbeddingRequest],
+        forget: Callable[[Sequence[str]], None],
     ) -> None:
         """`forget` takes the ids of requests that the engine need not go on with."""
         self.open = {request.request_id for request in requests}

@@ -67,7 +67,7 @@ class Generation:
         requests = self._job.engine_requests(name, deadline)
         self._record.prompt_tokens = len(self._job.prompt)
         try:
-            stream = await engine.generate(*requests)
+            stream = await engine.submit(*requests)
         except EngineTooLongError as error:
             raise context_length_exceeded(
                 self._job.prompt_field,

@@ -141,7 +141,7 @@ def unavailable(reason: str, message: str) -> RpcError:
 
 
 def from_engine(error: EngineUnavailableError | EngineFullError | EngineRefusedError) -> RpcError:
-    """The status for what `EngineClient.generate` and `EngineStream` raise."""
+    """The status for what `EngineClient.submit` and `EngineStream` raise."""
     if isinstance(error, EngineUnavailableError):
         return unavailable(error.reason, str(error))
     if isinstance(error, EngineFullError):

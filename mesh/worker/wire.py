@@ -13,7 +13,12 @@ from typing import BinaryIO
 import msgspec
 
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
+from rostra.mesh.engine.messages import (
+    EmbeddingRequest,
+    EngineLoad,
+    EngineRequest,
+    RequestOutput,
+)
 
 HEADER = struct.Struct("!I")
 
@@ -27,7 +32,7 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
 class Add(msgspec.Struct, frozen=True, tag=True):
     """Requests to take in together, or not at all. Answered by `Admission`."""
 
-    requests: list[EngineRequest]
+    requests: list[EngineRequest | EmbeddingRequest]
 
 
 class Abort(msgspec.Struct, frozen=True, tag=True):
@@ -62,6 +67,8 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     max_model_len: int
     vocab_size: int
+    embedding_size: int | None = None
+    """Numbers of a vector; None where the engine generates text."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

@@ -140,7 +140,7 @@ async def test_an_exception_in_a_step_fails_the_streams_and_restarts(tmp_path: P
 
 async def taken_or_failed(engine: EngineClient) -> Exception | None:
     try:
-        async for _ in await engine.generate(REQUEST):
+        async for _ in await engine.submit(REQUEST):
             pass
     except EngineUnavailableError as error:
         return error
@@ -161,12 +161,12 @@ async def test_a_step_that_never_ends_is_a_stall_and_its_process_is_ended(
     try:
         await engine.start()
         assert engine.able
-        waiting = asyncio.create_task(engine.generate(REQUEST))
+        waiting = asyncio.create_task(engine.submit(REQUEST))
         async with asyncio.timeout(30):
             while engine.able:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         with pytest.raises(EngineUnavailableError, match="has not finished a step"):
-            await engine.generate(REQUEST)
+            await engine.submit(REQUEST)
         stalled = engine.pid
         with pytest.raises(EngineUnavailableError, match="engine process died"):
             await waiting
