@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,11 @@ class DecoderModel(nn.Module):
     is called with what is still to be added to the residual, the residual, which takes it in, its
     cache and the step; it returns what is then still to be added.
     """
+
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """What a config.json that does not mention these fields means; see `Fields.or_else`."""
+    partial_rotary: ClassVar[bool] = False
+    """Whether heads may be rotated in part."""
 
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
@@ -67,7 +72,19 @@ class DecoderModel(nn.Module):
 
     def read_ropes(self) -> list[RopeConfig]:
         """The rotary tables, in the order in which layers name them."""
-        return [RopeConfig.parse(self.config.fields.raw, str(self.config.fields.path))]
+        rope = RopeConfig.read(self.config)
+        if rope.dim < self.config.head_dim and not self.partial_rotary:
+            raise self.config.fields.error(
+                "partial_rotary_factor", f"{self.config.architecture} rotates whole heads"
+            )
+        return [rope]
+
+    @property
+    def position_limit(self) -> int:
+        """Positions that can be computed. Beyond those that config.json names, some scalings of
+        rotary embeddings allow more."""
+        limit = self.config.max_position_embeddings
+        return min((rope.scaling.position_limit(limit) for rope in self.ropes), default=limit)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -98,9 +115,7 @@ class DecoderModel(nn.Module):
         if self.output is None:
             self._tied_output = self.ops.linear(self.embedding.weight, None, sensitive=True)
         self.embedding.compact()
-        self._tables = [
-            rotary_tables(rope, self.config.head_dim, max_model_len, device) for rope in self.ropes
-        ]
+        self._tables = [rotary_tables(rope, max_model_len, device) for rope in self.ropes]
 
     def step_buffers(self, **sizes: int) -> Any:
         ops: Any = self.ops

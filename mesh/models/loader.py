@@ -9,7 +9,7 @@ import torch
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.base import Model
-from rostra.mesh.models.config import ModelConfig
+from rostra.mesh.models.config import Fields, ModelConfig
 from rostra.mesh.models.decoder import DecoderModel
 from rostra.mesh.models.llama import LlamaForCausalLM
 from rostra.mesh.models.parallel import ALONE, Parallel
@@ -34,24 +34,25 @@ def load_model(
 ) -> Model:
     """Reads a model folder: config.json and safetensors files.
 
-    `max_model_len` bounds the positions that can be computed; default: the model's own limit.
+    `max_model_len` bounds the positions that can be computed; default: max_position_embeddings.
     `quantization` is that of the linear maps' weights; `ops` takes the place of the device's own
     operations. Of a `parallel` group, this rank's share is read. `progress` is told of bytes read.
 
     Raises RostraError for an architecture that is not supported, a `max_model_len` beyond the
     model's limit, and a checkpoint that is damaged or does not fit its config.
     """
-    config = ModelConfig.read(path)
-    family = FAMILIES.get(config.architecture)
+    fields = Fields.read(path)
+    family = FAMILIES.get(fields.architecture())
     if family is None:
         raise RostraError(
-            f"{path}: architecture {config.architecture} is not supported; supported: "
+            f"{path}: architecture {fields.architecture()} is not supported; supported: "
             + ", ".join(FAMILIES)
         )
-    limit = config.max_position_embeddings
+    config = ModelConfig.of(fields.or_else(family.defaults))
+    model = family(config, ops or make_ops(device, dtype, quantization), parallel)
+    limit = model.position_limit
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
-    model = family(config, ops or make_ops(device, dtype, quantization), parallel)
     with open_weights(path) as weights:
         load_parameters(
             model,
@@ -63,5 +64,5 @@ def load_model(
             model.finish_module,
             keeps=model.ops.keeps if quantization == "auto" else None,
         )
-    model.finish_loading(device, max_model_len or limit)
+    model.finish_loading(device, max_model_len or config.max_position_embeddings)
     return model.eval()
