@@ -6,7 +6,9 @@ import pytest
 import torch
 from kernel_cases import DTYPES, AttentionCase
 from torch.nn import functional
+from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm, apply_rotary_pos_emb
+from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm
 
 from rostra.kernels import reference
 
@@ -64,6 +66,49 @@ def test_norm_is_that_of_llama(dtype):
     total = x + residual
     assert torch.equal(reference.rms_norm(x, norm.weight.data, 1e-5, residual), norm(total))
     assert torch.equal(residual, total)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_norm_with_a_wide_weight_is_that_of_gemma(dtype):
+    x = torch.randn(5, 576).to(dtype)
+    norm = Gemma3RMSNorm(576, eps=1e-6).to(dtype)
+    norm.weight.data.normal_()
+    weight = norm.weight.data.float() + 1.0
+    assert torch.equal(reference.rms_norm(x, weight, 1e-6), norm(x))
+
+
+def test_norms_of_heads_are_those_of_qwen_and_partial_rotation_that_of_phi():
+    """Phi rotates the first dimensions of a head and leaves the others."""
+    query, key, value = torch.randn(6, 8, 64), torch.randn(6, 2, 64), torch.randn(6, 2, 64)
+    norms = [Qwen3RMSNorm(64, eps=1e-6) for _ in range(2)]
+    for norm in norms:
+        norm.weight.data.normal_()
+    angles = torch.outer(torch.arange(40.0), 10_000 ** -torch.linspace(0, 1, 24))
+    positions = torch.arange(6) + 30
+    both = torch.cat((angles, angles), dim=-1)[positions][None]
+    expected = [norm(x).transpose(0, 1)[None] for norm, x in zip(norms, (query, key), strict=True)]
+    turned = apply_rotary_pos_emb(*(x[..., :48] for x in expected), both.cos(), both.sin())
+    expected = [
+        torch.cat((part, x[..., 48:]), -1) for part, x in zip(turned, expected, strict=True)
+    ]
+    cache = torch.zeros(1, 16, 2, 64)
+    reference.rope_and_cache(
+        *(query, key, value, angles.cos(), angles.sin(), positions),
+        *(cache, cache.clone(), torch.arange(6)),
+        query_weight=norms[0].weight.data,
+        key_weight=norms[1].weight.data,
+        eps=1e-6,
+    )
+    for actual, wanted in zip((query, key), expected, strict=True):
+        torch.testing.assert_close(actual, wanted[0].transpose(0, 1), rtol=0, atol=1e-5)
+    assert torch.equal(cache[0, :6], key)
+
+
+def test_gelu_is_that_of_gemma():
+    gate, up = torch.randn(3, 40) * 3, torch.randn(3, 40)
+    cubic = (2 / torch.pi) ** 0.5 * (gate + 0.044715 * gate**3)
+    expected = 0.5 * gate * (1 + torch.tanh(cubic)) * up
+    torch.testing.assert_close(reference.gelu_and_mul(torch.cat((gate, up), -1)), expected)
 
 
 def test_activation_is_that_of_llama():
