@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.ops.base import Linear, Ops, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.base import Experts, Linear, Ops, QKNorm, RotaryTable, StepLayout
 
-__all__ = ["Linear", "Ops", "QKNorm", "RotaryTable", "StepLayout", "make_ops"]
+__all__ = ["Experts", "Linear", "Ops", "QKNorm", "RotaryTable", "StepLayout", "make_ops"]
 
 
 def make_ops(device: torch.device, dtype: torch.dtype, quantization: Quantization = "auto") -> Ops:

@@ -56,6 +56,26 @@ class StepLayout:
         return np.diff(self.query_start)
 
 
+class Experts(Protocol):
+    """The feed-forward layers of a mixture, of which each token takes a few."""
+
+    def add(self, gate_up: Tensor, down: Tensor) -> None:
+        """The weights of the next expert, [2 * I, H] with the gate's first, and [H, I], laid out
+        once for many calls. Called once for each expert, before the first call."""
+        ...
+
+    def __call__(
+        self, x: Tensor, router_logits: Tensor, *, top_k: int, renormalize: bool
+    ) -> Tensor:
+        """sum of factor * down(silu(gate(x)) * up(x)) over a token's experts: [T, H] -> [T, H].
+
+        The experts are the `top_k` of the largest `router_logits` [T, E], of equal ones the first;
+        the factors are the softmax over all of them in float32 (`renormalize`: divided by its sum
+        over those chosen).
+        """
+        ...
+
+
 class Ops(Protocol):
     """What a model computes with. Tensors are on the device of the implementation.
 
@@ -77,6 +97,14 @@ class Ops(Protocol):
 
     def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
         """As `linear`, for a weight that is kept as the checkpoint stores it."""
+        ...
+
+    def router(self, weight: Tensor) -> Linear:
+        """x -> x @ weight.T, never quantised: a small error would send tokens to other experts."""
+        ...
+
+    def experts(self, num_experts: int) -> Experts:
+        """Room for the weights of so many experts, quantised where those of linear maps are."""
         ...
 
     def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> Any:

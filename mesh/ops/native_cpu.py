@@ -11,6 +11,7 @@ from torch import Tensor
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.ops.experts import CpuExperts
 from rostra.mesh.ops.linears import (
     check_quantization,
     keeps_coded,
@@ -43,6 +44,13 @@ class NativeCpuOps:
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return make_linear(weight, bias, self._quantization, sensitive=sensitive)
+
+    def router(self, weight: Tensor) -> Linear:
+        return make_linear(weight, None, "none")
+
+    def experts(self, num_experts: int) -> CpuExperts:
+        del num_experts  # each has its own linear maps
+        return CpuExperts(self.linear, self.silu_and_mul)
 
     def keeps(self, weight: CodedWeight) -> bool:
         return keeps_coded(weight)

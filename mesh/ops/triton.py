@@ -25,6 +25,7 @@ from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.ops.triton_experts import TritonExperts
 from rostra.mesh.ops.triton_step import TritonStep
 
 _WEIGHT_TYPES: dict[Quantization, torch.dtype] = {
@@ -49,6 +50,12 @@ class TritonOps:
             return lambda x: functional.linear(x, weight, bias)
         quantized, scale = quantize_weight(weight, self._weight_type)
         return lambda x: quantized_matmul(x, quantized, scale, bias)
+
+    def router(self, weight: Tensor) -> Linear:
+        return lambda x: functional.linear(x, weight)
+
+    def experts(self, num_experts: int) -> TritonExperts:
+        return TritonExperts(num_experts, self._weight_type)
 
     def keeps(self, weight: CodedWeight) -> bool:
         return weight.per_channel and can_multiply(weight.codes.dtype, Chip.of(self._device))
