@@ -44,6 +44,14 @@ def _metaspace_with_bytes(piece: str) -> bytes:
     return bytes([int(byte[1], 16)]) if byte else _metaspace(piece)
 
 
+def _wordpiece(prefix: str) -> Callable[[str], bytes]:
+    def to_bytes(piece: str) -> bytes:
+        inside = piece.startswith(prefix)
+        return piece.removeprefix(prefix).encode() if inside else f" {piece}".encode()
+
+    return to_bytes
+
+
 @dataclass(frozen=True)
 class PieceDecoder:
     """How pieces of one vocabulary become text.
@@ -53,13 +61,15 @@ class PieceDecoder:
 
     to_bytes: Callable[[str], bytes]
     strips_leading_space: bool
-    """The tokenizer puts a space before every text, which is not part of the text."""
+    """The bytes of a text's first token begin with a space that is not part of the text."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | None) -> PieceDecoder:
         """Reads the `decoder` of a tokenizer.json.
 
-        Raises ValueError for a decoder that is neither byte-level nor of sentencepiece's kind.
+        WordPiece keeps no spaces: one stands before each word, also where there was none.
+        Raises ValueError for a decoder that is neither of these nor byte-level nor of
+        sentencepiece's kind.
         """
         steps = _flatten(config)
         by_kind = {step["type"]: step for step in steps}
@@ -69,6 +79,8 @@ class PieceDecoder:
         if kinds - {"ByteFallback", "Fuse"} == {"Metaspace"}:
             prepends = by_kind["Metaspace"].get("prepend_scheme", "always") != "never"
             return cls(_metaspace_with_bytes if "ByteFallback" in kinds else _metaspace, prepends)
+        if kinds == {"WordPiece"}:
+            return cls(_wordpiece(by_kind["WordPiece"]["prefix"]), strips_leading_space=True)
         if _is_sentencepiece(by_kind):
             strip = by_kind.get("Strip", {"start": 0})["start"] == 1
             return cls(_metaspace_with_bytes if "ByteFallback" in kinds else _metaspace, strip)

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import grpc
-
 from rostra.mesh.engine.messages import FinishReason, RequestOutput
 from rostra.mesh.text import OutputText, ReleasedText, Tokenizer
 from rostra.mesh.worker.engine_client import EngineClient
@@ -16,7 +14,7 @@ from rostra.mesh.worker.jobs import Job
 from rostra.mesh.worker.request_log import RequestRecord
 from rostra.mesh.worker.responses import GenerateResponder, Responder
 from rostra.mesh.worker.running import RunningRequest
-from rostra.mesh.worker.status import RpcError, context_length_exceeded, unavailable
+from rostra.mesh.worker.status import context_length_exceeded, deadline_exceeded, unavailable
 from rostra.v1 import tokens_pb2
 
 FINISH_REASONS = {
@@ -97,9 +95,7 @@ class Generation:
         if index not in self._unfinished:
             return
         if output.finish is FinishReason.DEADLINE:
-            raise RpcError(
-                grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded", "the deadline has passed"
-            )
+            raise deadline_exceeded()
         if output.finish is FinishReason.ERROR:
             raise unavailable("engine_failed", output.error or "the engine failed at this request")
         if index == 0 and output.num_cached_tokens is not None:

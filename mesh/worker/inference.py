@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rostra.mesh.engine.messages import OutputToken
 from rostra.mesh.worker.checks import Checks
+from rostra.mesh.worker.embedding import embed, engine_request, read_inputs
 from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.generation import Generation
 from rostra.mesh.worker.jobs import (
@@ -28,7 +29,7 @@ from rostra.mesh.worker.responses import (
     token_infos,
 )
 from rostra.mesh.worker.running import RunningRequests
-from rostra.mesh.worker.status import Context, unimplemented, with_status
+from rostra.mesh.worker.status import Context, with_status
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import chat_pb2, inference_pb2, inference_pb2_grpc
 
@@ -75,7 +76,9 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         ):
             record.request_id = running.request_id
             self._model.check_name(request.model)
-            job = await read(request, self._model, self._engine.require_info())
+            info = self._engine.require_info()
+            self._model.check_task(info, embeds=False)
+            job = await read(request, self._model, info)
             generation = Generation(job, self._model.tokenizer, responder, context.write, record)
             await generation.run(self._engine, running, deadline)
 
@@ -83,7 +86,19 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
     async def Embed(
         self, request: inference_pb2.EmbedRequest, context: Context
     ) -> inference_pb2.EmbedResponse:
-        raise unimplemented(f"{self._model.name} generates text and makes no embeddings")
+        deadline = read_deadline(context)
+        request_id = request.request_id if request.HasField("request_id") else None
+        with (
+            RequestRecord("Embed", read_traceparent(context)) as record,
+            self._running.enter(request_id) as running,
+        ):
+            record.request_id = running.request_id
+            self._model.check_name(request.model)
+            info = self._engine.require_info()
+            self._model.check_task(info, embeds=True)
+            inputs = await read_inputs(request, self._model, info)
+            asked = engine_request(request, inputs, running.request_id, deadline)
+            return await embed(asked, self._engine, running, record)
 
     @with_status
     async def Tokenize(

@@ -12,7 +12,7 @@ from typing import TypeVar
 from rostra.mesh.errors import RostraError
 from rostra.mesh.text import Tokenizer
 from rostra.mesh.worker.config import WorkerConfig
-from rostra.mesh.worker.status import model_not_found
+from rostra.mesh.worker.status import model_not_found, unimplemented
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import control_pb2
 
@@ -47,6 +47,13 @@ class ServedModel:
         if name and name != self.name and name not in self.aliases:
             raise model_not_found(name)
 
+    def check_task(self, engine: EngineInfo, *, embeds: bool) -> None:
+        """Raises RpcError UNIMPLEMENTED for what a model of the other kind is asked to do."""
+        if engine.embedding_size is not None and not embeds:
+            raise unimplemented(f"{self.name} makes embeddings and generates no text; use Embed")
+        if engine.embedding_size is None and embeds:
+            raise unimplemented(f"{self.name} generates text and makes no embeddings")
+
     def describe(self, engine: EngineInfo) -> control_pb2.ModelInfo:
         return control_pb2.ModelInfo(
             name=self.name,
@@ -57,6 +64,7 @@ class ServedModel:
             has_chat_template=self.tokenizer.has_chat_template,
             eos_token_ids=sorted(self.tokenizer.eos_token_ids),
             aliases=self.aliases,
+            embedding_size=engine.embedding_size,
         )
 
 

@@ -107,18 +107,19 @@ def invalid_argument(violations: Sequence[Violation]) -> RpcError:
 
 
 def context_length_exceeded(
-    field: str, message: str, *, prompt_tokens: int, max_tokens: int, max_model_len: int
+    field: str, message: str, *, prompt_tokens: int, max_tokens: int | None, max_model_len: int
 ) -> RpcError:
-    """`field` is the one to make smaller."""
+    """`field` is the one to make smaller; `max_tokens` is None where nothing is generated."""
+    numbers = {
+        "prompt_tokens": prompt_tokens,
+        "max_tokens": max_tokens,
+        "max_model_len": max_model_len,
+    }
     return RpcError(
         grpc.StatusCode.INVALID_ARGUMENT,
         "context_length_exceeded",
         message,
-        metadata={
-            "prompt_tokens": str(prompt_tokens),
-            "max_tokens": str(max_tokens),
-            "max_model_len": str(max_model_len),
-        },
+        metadata={name: str(number) for name, number in numbers.items() if number is not None},
         violations=[Violation(field, message, "context_length_exceeded")],
     )
 
@@ -129,6 +130,12 @@ def model_not_found(model: str) -> RpcError:
         "model_not_found",
         f"no model {shorten(model)!r} here; GetModelInfo lists those there are",
         metadata={"model": shorten(model)},
+    )
+
+
+def deadline_exceeded() -> RpcError:
+    return RpcError(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "deadline_exceeded", "the deadline has passed"
     )
 
 
