@@ -9,9 +9,9 @@ import torch
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.bert import BertModel, DistilBertModel, RobertaModel
-from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.config import Fields
 from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops, make_ops
 
 ENCODERS: dict[str, type[BertModel]] = {
@@ -34,7 +34,7 @@ def load_encoder(
     dtype: torch.dtype,
     progress: Progress | None = None,
     *,
-    quantization: Quantization = "none",
+    quantization: Quantization = "auto",
     ops: Ops | None = None,
 ) -> BertModel:
     """Reads a model folder, as `load_model` does for decoders.
@@ -50,12 +50,19 @@ def load_encoder(
             f"{path}: architecture {architecture} is no supported encoder; supported: "
             + ", ".join(ENCODERS)
         )
-    with Checkpoint(path) as checkpoint:
-        prefixed = any(name.startswith(family.base_name) for name in checkpoint.names)
-        prefix = family.base_name if prefixed else ""
-        model = family(fields, prefix, ops or make_ops(device, dtype, quantization))
+    ops = ops or make_ops(device, dtype, quantization)
+    with open_weights(path) as weights:
+        prefixed = any(name.startswith(family.base_name) for name in weights.names)
+        model = family(fields, family.base_name if prefixed else "", ops)
         load_parameters(
-            model, checkpoint, device, dtype, model.ignores, progress, model.finish_module
+            model,
+            weights,
+            device,
+            dtype,
+            model.ignores,
+            progress,
+            model.finish_module,
+            keeps=ops.keeps if quantization == "auto" else None,
         )
     model.finish_loading()
     return model.eval()
