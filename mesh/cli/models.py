@@ -20,8 +20,8 @@ app = typer.Typer(
 Name = Annotated[
     str,
     typer.Argument(
-        help="smollm2-135m-instruct, all-minilm-l6-v2 (embeddings), a hub id (organisation/model), "
-        "a model folder or a .gguf file."
+        help="smollm2-135m-instruct, all-minilm-l6-v2 (embeddings), gemma3-270m, a hub id "
+        "(organisation/model), a model folder or a .gguf file."
     ),
 ]
 
@@ -30,12 +30,18 @@ Name = Annotated[
 def pull(
     name: Name,
     force: Annotated[bool, typer.Option("--force", help="Fetch it anew.")] = False,
+    accept_license: Annotated[
+        list[str] | None,
+        typer.Option("--accept-license", help="Agree to the terms of a model that has its own."),
+    ] = None,
     home: HomeFolder = None,
 ) -> None:
     """Fetch a model, or check one that is there already against its manifest."""
     from rostra.mesh.cli.progress import RichProgress
 
-    folder = _store(home).pull(name, RichProgress(), force=force)
+    folder = _store(home).pull(
+        name, RichProgress(), force=force, accepted_licenses=accept_license or ()
+    )
     typer.echo(f"{folder.name} revision {folder.revision} from {folder.source}")
     typer.echo(folder.path)
 

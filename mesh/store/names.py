@@ -11,13 +11,14 @@ from rostra.mesh.errors import RostraError
 
 DEMO_MODEL = "smollm2-135m-instruct"
 EMBEDDING_MODEL = "all-minilm-l6-v2"
-BUILT_IN = (DEMO_MODEL, EMBEDDING_MODEL)
+GEMMA_MODEL = "gemma3-270m"
+BUILT_IN = (DEMO_MODEL, EMBEDDING_MODEL, GEMMA_MODEL)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
 class BuiltInModel:
-    """A model that Rostra knows by name: from the hub, or from a package where there is no hub."""
+    """A model that Rostra knows by name: from the hub, or from packages where there is no hub."""
 
     name: str
 
@@ -87,6 +88,6 @@ def parse_name(name: str) -> ModelName:
     if path.suffix != ".gguf" and _HUB_ID.fullmatch(name):
         return HubModel(name)
     raise RostraError(
-        f"There is no model {name!r}: give {' or '.join(map(repr, BUILT_IN))}, a hub id such as "
+        f"There is no model {name!r}: give {', '.join(map(repr, BUILT_IN))}, a hub id such as "
         "'organisation/model', a model folder or a .gguf file."
     )

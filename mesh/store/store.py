@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,14 +54,20 @@ class ModelStore:
         return self._present(wanted, shown) or self._pull(wanted, shown)
 
     def pull(
-        self, name: str, progress: Progress | None = None, *, force: bool = False
+        self,
+        name: str,
+        progress: Progress | None = None,
+        *,
+        force: bool = False,
+        accepted_licenses: Iterable[str] = (),
     ) -> ModelFolder:
         """Like `resolve`, but reads all of a model that is there already and compares it with its
-        manifest. `force` fetches it anew."""
+        manifest. `force` fetches it anew. A model with terms of its own is fetched only where these
+        are among the `accepted_licenses`."""
         wanted, shown = parse_name(name), progress or SilentProgress()
         present = None if force else self._present(wanted, shown)
         if present is None:
-            return self._pull(wanted, shown, force=force)
+            return self._pull(wanted, shown, force=force, accepted_licenses=accepted_licenses)
         manifest = Manifest.read(present.path)
         if manifest is not None:
             manifest.check_content(present.path, shown)
@@ -125,7 +131,15 @@ class ModelStore:
         manifest.check_sizes(folder)
         return _folder_of(manifest, folder)
 
-    def _pull(self, wanted: ModelName, progress: Progress, *, force: bool = False) -> ModelFolder:
+    def _pull(
+        self,
+        wanted: ModelName,
+        progress: Progress,
+        *,
+        force: bool = False,
+        accepted_licenses: Iterable[str] = (),
+    ) -> ModelFolder:
+        sources.check_licenses(wanted, accepted_licenses)
         if isinstance(wanted, LocalFolder):
             return local_folder(wanted.path, self._revisions, progress)
         with self._lock(wanted.key, progress), _disk_errors(self._root):

@@ -214,7 +214,7 @@ def test_a_hub_that_never_answers_is_given_up(tmp_path, monkeypatch):
 
 def test_the_demo_model_comes_from_the_hub_when_there_is_one(hub, home):
     folder = ModelStore(home).resolve(DEMO_MODEL)
-    assert folder.source == f"hub {sources.BUILT_IN[DEMO_MODEL][0]}@{COMMIT[:12]}"
+    assert folder.source == f"hub {sources.BUILT_IN[DEMO_MODEL].repository}@{COMMIT[:12]}"
     assert folder.name == DEMO_MODEL
 
 

