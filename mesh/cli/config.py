@@ -45,6 +45,7 @@ class WorkerEntry(BaseModel):
     stall_timeout: float = Field(default=60.0, gt=0)
 
     device: str | None = None
+    tensor_parallel_size: int | None = Field(default=None, ge=1)
     dtype: DType | None = None
     quantization: Quantization | None = None
     kv_cache_dtype: KVCacheDType | None = None

@@ -38,6 +38,14 @@ def worker(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or cuda:N.", rich_help_panel=ENGINE)
     ] = None,
+    tensor_parallel_size: Annotated[
+        int | None,
+        typer.Option(
+            "--tp",
+            help="Ranks that each hold a part of every layer: GPUs, or processes on a CPU.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"] | None,
         typer.Option(help="Of computing, weights and KV cache.", rich_help_panel=ENGINE),
@@ -106,6 +114,7 @@ def worker(
         "name": name,
         "listen": listen,
         "device": device,
+        "tensor_parallel_size": tensor_parallel_size,
         "dtype": dtype,
         "quantization": quantization,
         "kv_cache_dtype": kv_cache_dtype,

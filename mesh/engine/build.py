@@ -23,6 +23,7 @@ from rostra.mesh.engine.support import cache_dtype, check_support
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import Model, load_model
 from rostra.mesh.models.checkpoint import Checkpoint
+from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.ops import Ops
 from rostra.mesh.ops.native import library
 from rostra.mesh.ops.native.recording import HostCapture
@@ -59,13 +60,17 @@ def build_runner(
     *,
     ops: Ops | None = None,
     sampler: Sampler | None = None,
+    parallel: Parallel = ALONE,
 ) -> Runner:
-    """The part of `build_engine` that computes; `ops` and `sampler` can be replaced by others."""
+    """The part of `build_engine` that computes; `ops` and `sampler` can be replaced by others.
+
+    Of a `parallel` group, this rank's part. All ranks make the same choices.
+    """
     device = open_device(config.device)
     dtype = check_support(config, device)
     if device.type == "cpu":
-        torch.set_num_threads(choose_num_threads(config.num_threads))
-    model = _load(config, device, dtype, on_progress, ops)
+        torch.set_num_threads(choose_num_threads(config.num_threads, parallel.local_size))
+    model = _load(config, device, dtype, on_progress, ops, parallel)
     limits = RunnerLimits(
         max_model_len=config.max_model_len or model.config.max_position_embeddings,
         max_num_seqs=config.max_num_seqs,
@@ -73,7 +78,8 @@ def build_runner(
         num_draft_tokens=config.num_draft_tokens if config.speculation != "off" else 0,
     )
     shape = KVCacheShape.of(model, config.block_size, cache_dtype(config, dtype))
-    free = free_bytes(device)
+    parallel.wait()  # until the others have their weights, which may be in the same memory
+    free = _free_bytes(device, parallel)
     if device.type == "cuda":
         free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
         free -= _largest_step_bytes(model, shape, limits, device)
@@ -83,7 +89,7 @@ def build_runner(
         shape,
         num_blocks=config.num_blocks,
         kv_cache_bytes=config.kv_cache_bytes,
-        free_bytes=free,
+        free_bytes=parallel.least(free),
         share=_HOST_SHARE if device.type == "cpu" else 1.0,
         max_model_len=limits.max_model_len,
         max_num_seqs=limits.max_num_seqs,
@@ -95,7 +101,7 @@ def build_runner(
     on_demand = device.type == "cpu"
     runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand)
     runner.warm_up()
-    log.info("%s", _describe(config, device, dtype, shape, num_blocks))
+    log.info("%s", _describe(config, device, dtype, shape, num_blocks, parallel))
     return runner
 
 
@@ -114,10 +120,11 @@ def _load(
     dtype: torch.dtype,
     on_progress: Callable[[int, int], None] | None,
     ops: Ops | None,
+    parallel: Parallel,
 ) -> Model:
     path = Path(config.model_path)
-    least = _least_weight_bytes(path, config, dtype)
-    free = free_bytes(device)
+    least = _least_weight_bytes(path, config, dtype) // parallel.size
+    free = parallel.least(_free_bytes(device, parallel))
     weights = f"the weights of {path}"
     # A host promises memory that it does not have, and kills the process that uses it.
     if least > free:
@@ -131,7 +138,13 @@ def _load(
             max_model_len=config.max_model_len,
             quantization=config.quantization,
             ops=ops,
+            parallel=parallel,
         )
+
+
+def _free_bytes(device: torch.device, parallel: Parallel) -> int:
+    """What this rank may take: those of a host without GPUs share its memory."""
+    return free_bytes(device) // (parallel.local_size if device.type == "cpu" else 1)
 
 
 def _least_weight_bytes(path: Path, config: EngineConfig, dtype: torch.dtype) -> int:
@@ -167,6 +180,7 @@ def _describe(
     dtype: torch.dtype,
     shape: KVCacheShape,
     num_blocks: int,
+    parallel: Parallel,
 ) -> str:
     """What the settings came to, in one line."""
     parts = [
@@ -181,6 +195,8 @@ def _describe(
         parts.append(f"compiled kernels: {'yes' if library() is not None else 'no'}")
     else:
         parts.append(f"graphs: {'yes' if config.graphs else 'no'}")
+    if parallel.size > 1:
+        parts.append(f"rank {parallel.rank} of {parallel.size}")
     return ", ".join(parts)
 
 

@@ -55,13 +55,14 @@ def choose_dtype(dtype: DType, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float16
 
 
-def choose_num_threads(num_threads: int | None) -> int:
+def choose_num_threads(num_threads: int | None, num_processes: int = 1) -> int:
     """`num_threads`, else the physical cores this process may use: more would only wait for each
-    other."""
+    other. `num_processes` of the host compute together and divide them."""
     if num_threads is not None:
         return num_threads
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(psutil.cpu_count(logical=False) or 1, usable or 1, _container_cpus())
+    num_cores = min(psutil.cpu_count(logical=False) or 1, usable or 1, _container_cpus())
+    return max(1, num_cores // num_processes)
 
 
 def device_name(device: torch.device) -> str:

@@ -248,7 +248,7 @@ class Runner:
                 begin = int(start) + offset
                 logits = self._model.logits(hidden[begin : begin + len(token_ids)])
                 token_ids_there = upload(token_ids, self._device)
-                pieces.append(PendingLogprobs.launch(logits, token_ids_there, count))
+                pieces.append(self._sampler.launch_logprobs(logits, token_ids_there, count))
             found.append((part.request_id, pieces))
         return found
 

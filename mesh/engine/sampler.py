@@ -116,6 +116,12 @@ class Sampler:
             token_ids, best = choose(adjusted, rows)
         return PendingSample(token_ids, best, rows, _launch_logprobs(logits, rows, token_ids))
 
+    def launch_logprobs(
+        self, logits: Tensor, token_ids: Tensor, num_candidates: int
+    ) -> PendingLogprobs:
+        """Of tokens that are given, such as those of a prompt: see `PendingLogprobs.launch`."""
+        return PendingLogprobs.launch(logits, token_ids, num_candidates)
+
 
 def uniform(seed: int, position: int) -> float:
     """A number in [0, 1) that depends on the unsigned 64-bit seed and position only.

@@ -16,6 +16,8 @@ class Parallel:
 
     rank: int = 0
     size: int = 1
+    local_size: int = 1
+    """Ranks on this host."""
 
     def all_reduce(self, x: Tensor) -> Tensor:
         """The sum of all ranks' `x`, in its place."""
@@ -25,6 +27,14 @@ class Parallel:
         """[n, c] of every rank, side by side: [n, size * c]. Whole on rank 0; on the others a
         tensor of that shape with any content."""
         return x
+
+    def least(self, value: int) -> int:
+        """The smallest of all ranks' values. No rank has it before all have given theirs."""
+        return value
+
+    def wait(self) -> None:
+        """Returns when all ranks have come here."""
+        self.least(0)
 
     def share(self, count: int, what: str) -> slice:
         """This rank's part of `count` things. Raises RostraError where they cannot be divided."""

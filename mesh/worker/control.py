@@ -55,7 +55,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             device_name=info.device_name,
             dtype=info.dtype,
             started_at=self._started_at,
-            tensor_parallel_size=1,
+            tensor_parallel_size=info.tensor_parallel_size,
         )
 
     @with_status

@@ -1,20 +1,21 @@
-"""The server's side of the engine: starts its process, feeds it, restarts it when it dies."""
+"""The server's side of the engine: starts its processes, feeds it, restarts it when it dies."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import EmbeddingRequest, EngineLoad, EngineRequest
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
-from rostra.mesh.worker.engine_connection import ENGINE_COMMAND, EngineConnection
+from rostra.mesh.worker.engine_connection import ENGINE_COMMAND
+from rostra.mesh.worker.engine_group import Ending, EngineGroup
 from rostra.mesh.worker.engine_stream import (
     EngineFullError,
     EngineRefusedError,
@@ -54,7 +55,7 @@ REFUSALS: dict[wire.Refusal, type[Exception]] = {
 
 
 class EngineClient:
-    """One engine in a process of its own. All methods belong to one event loop."""
+    """One engine in processes of its own. All methods belong to one event loop."""
 
     def __init__(
         self,
@@ -64,9 +65,12 @@ class EngineClient:
         on_progress: Callable[[int, int], None] = lambda done, total: None,
         on_health: Callable[[bool], None] = lambda able: None,
         command: Sequence[str] = ENGINE_COMMAND,
+        place: Place | None = None,
     ) -> None:
         """`stall_timeout`: seconds without a sign of life, or with one step, after which the
-        engine counts as unable; after twice that its process is ended.
+        engine counts as unable; after twice that it is ended.
+        `place`: of the engine among ranks that somebody else starts, and starts again when one
+        ends. None: this client does, for all of them.
         `on_progress(done, total)` is called while weights load, in bytes; `on_health` whenever the
         engine became able or unable."""
         self.info: wire.EngineInfo | None = None
@@ -76,12 +80,15 @@ class EngineClient:
         self._on_progress = on_progress
         self._on_health = on_health
         self._command = command
-        self._connection: EngineConnection | None = None
+        self._place = place
+        self._group: EngineGroup | None = None
         self._ready = False
         self._closing = False
         self._last_heard = 0.0
         self._busy_since: float | None = None
-        self._failure: wire.Failed | None = None
+        self._stall = ""
+        """Why it was ended by this client, if it was."""
+        self._gone = asyncio.Event()
         self._load = EngineLoad()
         self._load_before = EngineLoad()
         self._streams: dict[str, EngineStream] = {}
@@ -102,7 +109,7 @@ class EngineClient:
         return started.result()
 
     async def close(self) -> None:
-        """Ends the process, and all streams with EngineUnavailableError. Idempotent."""
+        """Ends the processes, and all streams with EngineUnavailableError. Idempotent."""
         self._closing = True
         self._report_health()
         self._fail_streams(shutting_down())
@@ -111,9 +118,14 @@ class EngineClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
+    async def gone(self) -> None:
+        """Waits for the end of an engine that is not for this client to start again."""
+        await self._gone.wait()
+
     @property
-    def pid(self) -> int | None:
-        return None if self._connection is None else self._connection.pid
+    def pids(self) -> list[int]:
+        """Of the engine's processes, by rank; none between two engines."""
+        return [] if self._group is None else self._group.pids
 
     @property
     def able(self) -> bool:
@@ -177,8 +189,8 @@ class EngineClient:
 
     def _send(self, command: wire.Command) -> None:
         # Without a connection there is nothing that could run on.
-        if self._connection is not None:
-            self._connection.send(command)
+        if self._group is not None:
+            self._group.send(command)
 
     async def _keep_running(self, started: asyncio.Future[wire.EngineInfo]) -> None:
         backoff = FIRST_BACKOFF
@@ -186,37 +198,41 @@ class EngineClient:
             began = time.monotonic()
             ending = await self._run_once(started)
             if not started.done():
-                mendable = self._failure is not None and self._failure.mendable
-                started.set_exception(
-                    RostraError(ending if mendable else f"the engine did not start: {ending}")
-                )
+                message = ending.message
+                if not ending.mendable:
+                    message = f"the engine did not start: {message}"
+                started.set_exception(RostraError(message))
+                return
+            if self._place is not None:
+                log.error("the engine ended (%s)", ending.message)
+                self._gone.set()
                 return
             if time.monotonic() - began >= STEADY_AFTER:
                 backoff = FIRST_BACKOFF
-            log.error("the engine ended (%s); starting it again in %.1f s", ending, backoff)
+            log.error("the engine ended (%s); starting it again in %.1f s", ending.message, backoff)
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, MAX_BACKOFF)
 
-    async def _run_once(self, started: asyncio.Future[wire.EngineInfo]) -> str:
-        """Runs one process to its end. Returns one line on why it ended."""
-        self._failure = None
+    async def _run_once(self, started: asyncio.Future[wire.EngineInfo]) -> Ending:
+        """Runs one engine to its end."""
+        self._stall = ""
         try:
-            connection = await EngineConnection.open(self._config, self._command)
+            group = await EngineGroup.open(self._config, self._command, self._place)
         except OSError as error:
-            return f"no process could be started: {error.strerror}"
-        self._connection = connection
+            return Ending(f"no process could be started: {error.strerror}", mendable=False)
+        self._group = group
         try:
-            async for event in connection.events():
+            async for event in group.events():
                 self._take(event, started)
         finally:
-            self._connection = None
+            self._group = None
             self._ready = False
             self._load_before = _add_counters(EngineLoad(), self._load, self._load_before)
             self._load = EngineLoad()
             self._report_health()
             self._fail_streams(EngineUnavailableError("engine_failed", "the engine process died"))
-            code = await connection.close()
-        return self._failure.message if self._failure else _describe_exit(code)
+            ending = await group.close()
+        return Ending(self._stall, mendable=False) if self._stall else ending
 
     def _take(self, event: wire.Event, started: asyncio.Future[wire.EngineInfo]) -> None:
         self._last_heard = time.monotonic()
@@ -232,8 +248,6 @@ class EngineClient:
             self._report_health()
             if not started.done():
                 started.set_result(event.info)
-        else:
-            self._failure = event
 
     def _take_turn(self, turn: wire.Turn) -> None:
         self._busy_since = None
@@ -270,13 +284,12 @@ class EngineClient:
 
     def _end_stalled(self) -> None:
         self._ready = False
-        self._failure = wire.Failed(
+        self._stall = (
             f"it had not finished a step for {self._stalled_for():.0f} s: raise --stall-timeout, "
-            "or lower --max-num-batched-tokens, if its steps may take that long",
-            mendable=False,
+            "or lower --max-num-batched-tokens, if its steps may take that long"
         )
-        if self._connection is not None:
-            self._connection.kill()
+        if self._group is not None:
+            self._group.kill()
 
     def _report_health(self) -> None:
         trouble = self._trouble()
@@ -290,9 +303,3 @@ class EngineClient:
 def _add_counters(reading: EngineLoad, *others: EngineLoad) -> EngineLoad:
     sums = {name: sum(getattr(each, name) for each in (reading, *others)) for name in COUNTERS}
     return msgspec.structs.replace(reading, **sums)
-
-
-def _describe_exit(code: int) -> str:
-    if code < 0:
-        return f"its process was ended by {signal.Signals(-code).name}"
-    return f"its process ended with exit code {code}"

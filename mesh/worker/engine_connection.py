@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 
+from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.worker import wire
 
@@ -19,7 +20,7 @@ EXIT_GRACE = 5.0
 
 
 class EngineConnection:
-    """A running engine process. `open` starts it, `close` ends it."""
+    """A running engine process, one rank of an engine. `open` starts it, `close` ends it."""
 
     def __init__(
         self,
@@ -27,13 +28,15 @@ class EngineConnection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
+        self.failure: wire.Failed | None = None
+        """What the process said of its end, once `events` has come to it."""
         self._process = process
         self._reader = reader
         self._writer = writer
 
     @classmethod
     async def open(
-        cls, config: EngineConfig, command: Sequence[str] = ENGINE_COMMAND
+        cls, config: EngineConfig, place: Place, command: Sequence[str] = ENGINE_COMMAND
     ) -> EngineConnection:
         """Starts `command` with its socket's descriptor as the last argument. Raises OSError."""
         ours, theirs = socket.socketpair()
@@ -51,7 +54,7 @@ class EngineConnection:
             ours.close()
             raise
         connection = cls(process, reader, writer)
-        connection.send(wire.Configure(config))
+        connection.send(wire.Configure(config, place))
         return connection
 
     @property
@@ -63,12 +66,16 @@ class EngineConnection:
         self._writer.write(wire.encode(command))
 
     async def events(self) -> AsyncIterator[wire.Event]:
-        """Ends when the process does."""
+        """Ends when the process does. A `Failed` goes to `failure`."""
         header = wire.HEADER
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 (length,) = header.unpack(await self._reader.readexactly(header.size))
-                yield wire.decode_event(await self._reader.readexactly(length))
+                event = wire.decode_event(await self._reader.readexactly(length))
+                if isinstance(event, wire.Failed):
+                    self.failure = event
+                else:
+                    yield event
 
     def kill(self) -> None:
         """Ends a process that does not end by itself; `events` ends with it."""

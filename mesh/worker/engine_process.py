@@ -1,4 +1,4 @@
-"""The process that computes: one engine, its loop, and a socket to the server.
+"""A process that computes: one engine, its loop, and a socket to the server; or another rank.
 
 Run as `python -m rostra.mesh.worker.engine_process FD`, where FD is its end of a socket pair. The
 server ends it by closing the other end, and so does the server's own death.
@@ -16,8 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
+from rostra.mesh.distributed.place import PeerLostError
 from rostra.mesh.engine.admission import (
     PromptTooLongError,
     QueueFullError,
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1
+PEER_LOST = 75
+"""Exit code of a rank that ends because another one has. It has nothing more to say."""
 
 REFUSALS = {
     QueueFullError: wire.Refusal.QUEUE_FULL,
@@ -44,7 +47,7 @@ REFUSALS = {
 }
 
 EngineBuilder = Callable[
-    [EngineConfig, Callable[[int, int], None]], "tuple[ServedEngine, wire.EngineInfo]"
+    [wire.Configure, Callable[[int, int], None]], "tuple[ServedEngine, wire.EngineInfo]"
 ]
 
 
@@ -114,7 +117,7 @@ class Inbox:
         command = wire.decode_command(first)
         if not isinstance(command, wire.Configure):
             raise RuntimeError("the first command was not Configure")
-        self.config = command.config
+        self.setup = command
         self._commands: queue.SimpleQueue[wire.Command] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="inbox", daemon=True).start()
 
@@ -184,22 +187,26 @@ def end_with_parent() -> None:
 
 
 def build(
-    config: EngineConfig, on_progress: Callable[[int, int], None]
+    setup: wire.Configure, on_progress: Callable[[int, int], None]
 ) -> tuple[ServedEngine, wire.EngineInfo]:
-    # libgomp reads this when torch loads it. By default a thread that waits for the others spins
-    # for milliseconds; where another process wants the core too, that keeps those others from
-    # running, and a decode step was measured to take 20 times as long.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    """The engine of rank 0."""
+    _prepare_torch()
     # Here and not above: importing torch takes seconds, in which the server's death must already
     # end this process.
+    from rostra.mesh.distributed.build import build_leader
     from rostra.mesh.embedding.task import choose_task
     from rostra.mesh.engine.build import build_runner
     from rostra.mesh.engine.device import choose_dtype, open_device
-    from rostra.mesh.engine.engine import Engine
+    from rostra.mesh.engine.engine import Engine, StepRunner
 
+    config, place = setup.config, setup.place
     if choose_task(config) == "embed":
         return _build_embedding(config, on_progress)
-    runner = build_runner(config, on_progress)
+    step_runner: StepRunner
+    if place.size == 1:
+        step_runner = runner = build_runner(config, on_progress)
+    else:
+        runner, step_runner = build_leader(config, place, on_progress)
     info = wire.EngineInfo(
         device=config.device,
         device_name=runner.device_name,
@@ -207,8 +214,9 @@ def build(
         dtype=str(choose_dtype(config.dtype, open_device(config.device))).removeprefix("torch."),
         max_model_len=runner.max_model_len,
         vocab_size=runner.vocab_size,
+        tensor_parallel_size=place.size,
     )
-    return Engine(runner, config), info
+    return Engine(step_runner, config), info
 
 
 def _build_embedding(
@@ -229,8 +237,24 @@ def _build_embedding(
     return EmbeddingEngine(runner, config), info
 
 
+def follow(setup: wire.Configure) -> NoReturn:
+    """Serves rank 0 until one of the two ends."""
+    _prepare_torch()
+    from rostra.mesh.distributed.build import run_follower
+
+    run_follower(setup.config, setup.place)
+
+
+def _prepare_torch() -> None:
+    # libgomp reads this when torch loads it. By default a thread that waits for the others spins
+    # for milliseconds; where another process wants the core too, that keeps those others from
+    # running, and a decode step was measured to take 20 times as long.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 def main(build: EngineBuilder = build) -> None:
-    """Serves one engine over the socket whose file descriptor is the last argument."""
+    """Serves one engine, or one rank of it, over the socket whose file descriptor is the last
+    argument."""
     end_with_parent()
     # Ctrl-C and a stop of the whole service reach every process; the server decides when the
     # running work has ended, and then closes the socket.
@@ -240,19 +264,25 @@ def main(build: EngineBuilder = build) -> None:
     connection = socket.socket(fileno=int(sys.argv[-1]))
     inbox = Inbox(connection)
     outbox = Outbox(connection)
+    exit_code = 1
     try:
+        if inbox.setup.place.rank:
+            follow(inbox.setup)
         engine, info = build(
-            inbox.config, lambda done, total: outbox.put(wire.Progress(done, total))
+            inbox.setup, lambda done, total: outbox.put(wire.Progress(done, total))
         )
         outbox.put(wire.Ready(info, engine.load()))
         EngineLoop(engine, inbox, outbox).run()
+    except PeerLostError as error:
+        log.error("another rank has ended: %s", error)
+        exit_code = PEER_LOST
     except RostraError as error:
         outbox.put(wire.Failed(str(error), mendable=True))
     except Exception as error:
         log.exception("the engine failed")
         outbox.put(wire.Failed(f"{type(error).__name__}: {error}".splitlines()[0], mendable=False))
     outbox.flush(timeout=5.0)
-    os._exit(1)
+    os._exit(exit_code)
 
 
 if __name__ == "__main__":

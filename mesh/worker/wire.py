@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import (
     EmbeddingRequest,
@@ -27,6 +28,8 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
     """The first command."""
 
     config: EngineConfig
+    place: Place = Place()
+    """Of this process among those that compute the model."""
 
 
 class Add(msgspec.Struct, frozen=True, tag=True):
@@ -69,6 +72,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     vocab_size: int
     embedding_size: int | None = None
     """Numbers of a vector; None where the engine generates text."""
+    tensor_parallel_size: int = 1
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):

@@ -44,12 +44,12 @@ async def test_a_stalled_and_then_a_killed_engine(tiny_model: Path):
     async with running(tiny_config(tiny_model)) as service:
         await stall_and_recover(service)
         await kill_and_recover(service)
-        pid = service.worker.engine.pid
+        pid = service.worker.engine.pids[0]
     assert not psutil.pid_exists(pid)
 
 
 async def stall_and_recover(service: Service) -> None:
-    pid = service.worker.engine.pid
+    pid = service.worker.engine.pids[0]
     call = service.inference.Generate(generate(max_tokens=400, **ENDLESS))
     await started(call)
     os.kill(pid, signal.SIGSTOP)
@@ -61,14 +61,14 @@ async def stall_and_recover(service: Service) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     await eventually(lambda: is_serving(service, True))
-    assert service.worker.engine.pid == pid
+    assert service.worker.engine.pids[0] == pid
     async for part in call:  # what ran before the stall goes on after it
         last = part
     assert last.usage.completion_tokens == 400
 
 
 async def kill_and_recover(service: Service) -> None:
-    pid = service.worker.engine.pid
+    pid = service.worker.engine.pids[0]
     before = await service.load()
     calls = [
         service.inference.Generate(generate(n=2, **ENDLESS)),
@@ -83,7 +83,7 @@ async def kill_and_recover(service: Service) -> None:
     refusal = await refused(service.inference.Chat(chat()))
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "engine_failed")
     await eventually(lambda: is_serving(service, True))
-    assert service.worker.engine.pid not in (pid, None)
+    assert service.worker.engine.pids[0] != pid
     got = await collect(service.inference.Generate(generate(max_tokens=3, **ENDLESS)))
     assert got.usage.completion_tokens == 3
     after = await service.load()
@@ -167,13 +167,13 @@ async def test_a_step_that_never_ends_is_a_stall_and_its_process_is_ended(
                 await asyncio.sleep(0.02)
         with pytest.raises(EngineUnavailableError, match="has not finished a step"):
             await engine.submit(REQUEST)
-        stalled = engine.pid
+        stalled = engine.pids[0]
         with pytest.raises(EngineUnavailableError, match="engine process died"):
             await waiting
         async with asyncio.timeout(30):
             while not engine.able:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        assert engine.pid != stalled
+        assert engine.pids[0] != stalled
         assert "had not finished a step for" in caplog.text
         assert "--stall-timeout" in caplog.text
     finally:

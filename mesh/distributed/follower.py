@@ -1,0 +1,42 @@
+"""The other ranks: they compute what rank 0 plans, and sample nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from rostra.mesh.distributed.channel import Channel
+from rostra.mesh.distributed.parallel import DistributedParallel
+from rostra.mesh.engine.engine import PendingStep, StepRunner
+from rostra.mesh.engine.logprobs import PendingLogprobs
+from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
+
+
+def follow(runner: StepRunner, channel: Channel) -> NoReturn:
+    """Computes step after step. Ends with the PeerLostError that rank 0's end is."""
+    in_flight: deque[PendingStep] = deque()
+    while True:
+        message = channel.receive()
+        for _ in range(message.num_results):
+            in_flight.popleft().result()
+        in_flight.append(runner.launch(message.plan))
+
+
+class FollowingSampler(Sampler):
+    """Takes the tokens that rank 0 chose, whatever the logits: only rank 0 has them."""
+
+    def __init__(self, parallel: DistributedParallel) -> None:
+        self._parallel = parallel
+
+    def launch(self, logits: Tensor, rows: Sequence[SamplingRow]) -> PendingSample:
+        chosen = torch.empty(len(rows), dtype=torch.int64, device=logits.device)
+        return PendingSample(self._parallel.broadcast(chosen), chosen, rows, None)
+
+    def launch_logprobs(
+        self, logits: Tensor, token_ids: Tensor, num_candidates: int
+    ) -> PendingLogprobs:
+        return PendingLogprobs.launch(logits[:0], token_ids[:0], num_candidates)
