@@ -113,8 +113,8 @@ def _inside(index: Path, tensor: str, file: Any) -> Path:
 
 def _pickle(path: Path) -> RostraError:
     return RostraError(
-        f"{path} is a pickle, which can run any code when it is read; save the model as safetensors "
-        "(save_pretrained of transformers does)"
+        f"{path} is a pickle, which can run any code when it is read; save the model as "
+        "safetensors, as save_pretrained of transformers does"
     )
 
 

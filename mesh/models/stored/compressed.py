@@ -29,7 +29,7 @@ class _ScaledLayer(CodedLayer):
         self,
         checkpoint: Checkpoint,
         layer: str,
-        codes: str,
+        codes: str = "weight",
         scale: str = "weight_scale",
         block: tuple[int, int] | None = None,
     ) -> None:
@@ -37,7 +37,13 @@ class _ScaledLayer(CodedLayer):
         optional = [part for part in _OPTIONAL if f"{layer}.{part}" in checkpoint]
         super().__init__(checkpoint, layer, [codes, scale, *optional])
         self._scale = scale
-        self._block = block
+        self._block = block if self._has_blocks() else None
+
+    def _has_blocks(self) -> bool:
+        """Blocks of the settings may be those of other layers."""
+        if not self.has(self._scale) or len(self.part_shape(self._scale)) < 2:
+            return False
+        return self.part_shape(self._scale)[0] != self.shape[0]
 
     def check_scale(self) -> None:
         out_features, in_features = self.shape
@@ -101,8 +107,8 @@ class PackedLayer(_ScaledLayer):
     """`pack-quantized`: 4 or 8 bits."""
 
     def __init__(self, checkpoint: Checkpoint, layer: str) -> None:
-        super().__init__(checkpoint, layer, "weight_packed")
         self._shape: tuple[int, int] | None = None
+        super().__init__(checkpoint, layer, "weight_packed")
 
     @property
     def shape(self) -> tuple[int, int]:

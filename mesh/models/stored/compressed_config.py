@@ -55,7 +55,7 @@ def open_compressed(
     for name in checkpoint.names:
         if name.endswith(".weight_packed"):
             layers.append(PackedLayer(checkpoint, name.removesuffix(".weight_packed")))
-        elif name.endswith(".weight_scale") and f"{name.removesuffix('_scale')}" in checkpoint:
+        elif name.endswith(".weight_scale") and name.removesuffix("_scale") in checkpoint:
             layers.append(PlainLayer(checkpoint, name.removesuffix(".weight_scale"), block=block))
     return QuantisedCheckpoint(checkpoint, layers, _IGNORED)
 
@@ -67,7 +67,7 @@ def open_fp8(
     suffix = ".weight_scale_inv"
     block = _pair(settings.get("weight_block_size"), f"{where}: weight_block_size")
     layers = [
-        PlainLayer(checkpoint, name.removesuffix(suffix), suffix[1:], block)
+        PlainLayer(checkpoint, name.removesuffix(suffix), scale=suffix[1:], block=block)
         for name in checkpoint.names
         if name.endswith(suffix)
     ]

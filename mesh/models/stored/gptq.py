@@ -3,7 +3,8 @@
 `qweight` int32 [in * bits / 32, out] holds rows, `qzeros` int32 [groups, out * bits / 32] columns
 of codes; `scales` [groups, out]; `g_idx` int32 [in] names each row's group, in any order where the
 columns were quantised by their importance. weight = (code - zero) * scale. The first version of
-the format stores the zero less one, modulo the number of codes; `gptq_v2` stores it as it is.
+the format stores zeros less one, taken from the packed integers as a whole; `gptq_v2` stores them
+as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from rostra.mesh.ops.coded_weight import CodedWeight
 
 _FORMATS = ("gptq", "gptq_v2")
 _PARTS = ("qweight", "qzeros", "scales", "g_idx")
+_ONES = {4: 0x11111111, 8: 0x01010101}
+"""One in each code of an integer, by bits."""
 
 
 def open_gptq(
@@ -63,7 +66,7 @@ class _GptqLayer(CodedLayer):
             checkpoint, layer, [part for part in _PARTS if f"{layer}.{part}" in checkpoint]
         )
         self._group_size = group_size
-        self._zero_offset = 1 if kind == "gptq" else 0
+        self._zeros_less_one = kind == "gptq"
         self._bits = bits
         if self.has("g_idx"):
             # Layers may have more bits than the settings say, which are the default only.
@@ -98,8 +101,10 @@ class _GptqLayer(CodedLayer):
         words, inner = covering(columns, in_features, per_word)
         codes = unpack_columns(self.part("qweight", words, rows).T, self._bits)[:, inner]
         words, inner = covering(rows, out_features, per_word)
-        zeros = unpack_columns(self.part("qzeros", span, words), self._bits)[:, inner]
-        zeros = (zeros + self._zero_offset) & (2**self._bits - 1)
+        packed = self.part("qzeros", span, words)
+        if self._zeros_less_one:
+            packed = packed + _ONES[self._bits]
+        zeros = unpack_columns(packed, self._bits)[:, inner]
         scales = self.part("scales", span, rows).float().T.contiguous()
         if self._bits == 4:
             return CodedWeight(codes.contiguous(), scales, zeros.T.float(), groups)

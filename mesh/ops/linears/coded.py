@@ -38,7 +38,7 @@ def to_quantised(weight: CodedWeight) -> QuantisedWeight:
     """The same codes, with each scale repeated for the groups of 32 that it covers.
 
     Scales of 16 bits stay as they are. Those of 32, and the minima, which are -zero * scale, are
-    rounded to the 11 bits of float16: a minimum is off by less than 0.4 % of a step of its codes,
+    rounded to the 11 bits of float16: a minimum is off by less than 0.8 % of a step of its codes,
     and by nothing where the zero is a power of two, such as the 8 of symmetric weights.
     """
     runs = weight.group_runs(GROUP)
