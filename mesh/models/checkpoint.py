@@ -86,14 +86,18 @@ class Checkpoint:
     def is_coded(self, name: str) -> bool:
         return False
 
-    def read(self, name: str, rows: slice, columns: slice | None = None) -> Tensor:
-        """`rows` of the tensor's first dimension and `columns` of its second, on the CPU."""
+    def read(
+        self, name: str, rows: slice, columns: slice | None = None, *, matrix: int | None = None
+    ) -> Tensor:
+        """`rows` of the tensor's first dimension and `columns` of its second, on the CPU; or those
+        of one `matrix` of a stack."""
         file = self._files[name]
         try:
             if not self.shape(name):
                 return file.get_tensor(name)
             part = file.get_slice(name)
-            return part[rows] if columns is None else part[rows, columns]
+            within = (rows,) if columns is None else (rows, columns)
+            return part[within] if matrix is None else part[(matrix, *within)]
         except SafetensorError as error:
             raise RostraError(
                 f"{self.folder}: tensor {name} cannot be read ({error}); {REPAIR}"

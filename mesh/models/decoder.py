@@ -20,6 +20,7 @@ from rostra.mesh.models.layers import (
 )
 from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.rotary import RopeConfig, rotary_tables
+from rostra.mesh.models.stored import StoredWeights
 from rostra.mesh.ops import Linear, Ops, StepLayout
 
 
@@ -103,6 +104,10 @@ class DecoderModel(nn.Module):
         """Tensors that checkpoints carry and the model computes, or shares, itself."""
         tied = name == "lm_head.weight" and self.config.tie_word_embeddings
         return tied or name.endswith("rotary_emb.inv_freq")
+
+    def stored(self, weights: StoredWeights) -> StoredWeights:
+        """The tensors of a checkpoint as this family names them."""
+        return weights
 
     def finish_module(self, module: nn.Module) -> None:
         """Lays out the loaded weights of `module`, one of this model's."""

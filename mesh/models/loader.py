@@ -12,12 +12,18 @@ from rostra.mesh.models.base import Model
 from rostra.mesh.models.config import Fields, ModelConfig
 from rostra.mesh.models.decoder import DecoderModel
 from rostra.mesh.models.llama import LlamaForCausalLM
+from rostra.mesh.models.mixtral import MixtralForCausalLM
 from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.models.qwen3_moe import Qwen3MoeForCausalLM
 from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops, make_ops
 
-FAMILIES: dict[str, type[DecoderModel]] = {"LlamaForCausalLM": LlamaForCausalLM}
+FAMILIES: dict[str, type[DecoderModel]] = {
+    "LlamaForCausalLM": LlamaForCausalLM,
+    "MixtralForCausalLM": MixtralForCausalLM,
+    "Qwen3MoeForCausalLM": Qwen3MoeForCausalLM,
+}
 """By the architecture named in config.json."""
 
 
@@ -56,7 +62,7 @@ def load_model(
     with open_weights(path) as weights:
         load_parameters(
             model,
-            weights,
+            model.stored(weights),
             device,
             dtype,
             model.ignores,

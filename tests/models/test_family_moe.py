@@ -1,0 +1,231 @@
+"""Mixtral and Qwen3's mixtures of experts against transformers on the same weights."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from model_harness import Harness, check_against, expected_tokens, random_prompts
+from moe_checkpoints import MIXTURES, VOCAB_SIZE, save_mixture
+from safetensors.torch import load_file, save_file
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.models import load_model
+from rostra.mesh.models.checkpoint import Checkpoint
+from rostra.mesh.models.moe import Expert
+from rostra.mesh.models.parallel import Parallel
+from rostra.mesh.ops import StepLayout, make_ops
+
+CPU = torch.device("cpu")
+PROMPTS = random_prompts([1, 2, 16, 17, 70], VOCAB_SIZE)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_ragged_batch_equals_transformers(tmp_path, name):
+    """Prefill, chunked and not, and decoding, in steps of mixed batches."""
+    model = save_mixture(tmp_path, name)
+    for chunk in (33, 512):
+        harness = Harness(tmp_path, max_num_batched_tokens=chunk)
+        harness.generate(PROMPTS, 12)
+        check_against(harness, model, PROMPTS)
+    for prompt_name, prompt in PROMPTS.items():
+        assert harness.token_ids(prompt_name) == expected_tokens(model, prompt, 12), prompt_name
+
+
+@pytest.mark.parametrize("name", ["mixtral", "qwen3, dense layers, bias"])
+@pytest.mark.parametrize("saving", [{}, {"max_shard_size": "60KB"}], ids=["single", "sharded"])
+def test_stacked_experts_are_read_too(tmp_path, name, saving):
+    model = save_mixture(tmp_path, name, save_original_format=False, **saving)
+    with Checkpoint(tmp_path) as checkpoint:
+        assert any(each.endswith(".experts.gate_up_proj") for each in checkpoint.names)
+    harness = Harness(tmp_path)
+    harness.generate(PROMPTS, 4)
+    check_against(harness, model, PROMPTS)
+
+
+def test_a_request_does_not_depend_on_the_batch(tmp_path):
+    save_mixture(tmp_path, "qwen3")
+    together = Harness(tmp_path, max_num_batched_tokens=48, prefix_caching=False)
+    together.generate(PROMPTS, 6)
+    for name, prompt in PROMPTS.items():
+        alone = Harness(tmp_path, prefix_caching=False)
+        alone.generate({name: prompt}, 6)
+        assert alone.token_ids(name) == together.token_ids(name)
+        for at, logits in alone.sampler.logits.items():
+            assert torch.equal(logits, together.sampler.logits[at])
+
+
+@pytest.mark.parametrize(("quantization", "tolerance"), [("int8", 0.03), ("int4", 0.5)])
+def test_quantised_weights_stay_close(tmp_path, quantization, tolerance):
+    save_mixture(tmp_path, "mixtral, all experts, tied")
+    exact, quantised = (Harness(tmp_path, quantization=each) for each in ("none", quantization))
+    for harness in (exact, quantised):
+        harness.generate(PROMPTS, 1)
+    for at, logits in exact.sampler.logits.items():
+        difference = (quantised.sampler.logits[at] - logits).norm() / logits.norm()
+        assert 0 < difference < tolerance
+
+
+class Threads(Parallel):
+    """Ranks that run in threads of one process."""
+
+    def __init__(self, rank, barrier, shared):
+        self.rank, self.size = rank, barrier.parties
+        self._barrier, self._shared = barrier, shared
+
+    def _exchange(self, x):
+        self._shared[self.rank] = x.clone()
+        self._barrier.wait(timeout=60)
+        everyone = [self._shared[rank] for rank in range(self.size)]
+        self._barrier.wait(timeout=60)
+        return everyone
+
+    def all_reduce(self, x):
+        return x.copy_(torch.stack(self._exchange(x)).sum(0))
+
+    def gather_columns(self, x):
+        return torch.cat(self._exchange(x), 1)
+
+
+def prefill(model, token_ids):
+    count = len(token_ids)
+    layout = StepLayout(
+        positions=np.arange(count),
+        slot_mapping=np.arange(count),
+        query_start=np.array([0, count], np.int32),
+        seq_lens=np.array([count], np.int32),
+        block_table=np.arange(-(-count // 16), dtype=np.int32)[None],
+        block_size=16,
+    )
+    shape = (layout.block_table.shape[1], 16, model.num_kv_heads, model.config.head_dim)
+    caches = [
+        (torch.zeros(shape), torch.zeros(shape)) for _ in range(model.config.num_hidden_layers)
+    ]
+    with torch.inference_mode():
+        return model.logits(model(token_ids, layout, caches))
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("stacked", [False, True], ids=["single", "stacked"])
+@pytest.mark.parametrize("name", ["mixtral, one of many, window, wide heads", "qwen3"])
+def test_ranks_compute_the_same_together(tmp_path, monkeypatch, name, stacked, size):
+    if size == 3:
+        shape = {"num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 96}
+        monkeypatch.setitem(MIXTURES, name, (MIXTURES[name][0], MIXTURES[name][1] | shape))
+    model = save_mixture(tmp_path, name, save_original_format=not stacked)
+    token_ids = torch.tensor(PROMPTS["4: 70 tokens"])
+    read = [0] * size
+    ranks = threading.local()
+    stock = Checkpoint.read
+
+    def counted(*args, **kwargs):
+        part = stock(*args, **kwargs)
+        read[ranks.rank] += part.numel()
+        return part
+
+    monkeypatch.setattr(Checkpoint, "read", counted)
+    barrier, shared = threading.Barrier(size), {}
+
+    def run(rank):
+        ranks.rank = rank
+        parallel = Threads(rank, barrier, shared)
+        return prefill(load_model(tmp_path, CPU, torch.float32, parallel=parallel), token_ids)
+
+    with ThreadPoolExecutor(size) as pool:
+        found = list(pool.map(run, range(size)))
+    with torch.inference_mode():
+        expected = model(token_ids[None]).logits[0]
+    assert (found[0] - expected).abs().max() < 1e-4
+    # Norms and routers are every rank's; so is a key-value head where there are too few.
+    everyones = sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if "norm" in name or "gate.weight" in name or "k_proj" in name or "v_proj" in name
+    )
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert max(read) <= (total - everyones) / size + everyones + model.config.hidden_size
+
+
+def test_experts_are_laid_out_one_by_one(tmp_path):
+    save_mixture(tmp_path, "mixtral")
+    ops = make_ops(CPU, torch.float32)
+    waiting = []
+    lay_out = ops.experts
+
+    def experts(num_experts):
+        made = lay_out(num_experts)
+        add = made.add
+
+        def counted(*weights):
+            held = [thing for thing in gc.get_objects() if type(thing) is Expert]
+            waiting.append(sum(one.down is not None and not one.down.is_meta for one in held))
+            add(*weights)
+
+        made.add = counted
+        return made
+
+    ops.experts = experts
+    load_model(tmp_path, CPU, torch.float32, ops=ops)
+    assert waiting == [1] * 8
+
+
+def test_a_cpu_does_not_record_steps_that_depend_on_the_tokens(tmp_path):
+    save_mixture(tmp_path, "qwen3")
+    assert not load_model(tmp_path, CPU, torch.float32).recordable
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_experts_per_tok": 9}, "num_experts_per_tok: 9 is more than num_local_experts, 8"),
+        ({"num_experts_per_tok": 0}, "num_experts_per_tok: expected a positive integer"),
+        ({"num_local_experts": 9}, "lacks tensor model.layers.0.mlp.experts.8.gate_proj.weight"),
+        (
+            {"num_local_experts": 7},
+            "has, beyond what its config.json describes, tensor "
+            "model.layers.0.mlp.experts.7.down_proj.weight and 5 more",
+        ),
+        ({"moe_intermediate_size": 40}, r"shape \[48, 64\], but config.json asks for \[40, 64\]"),
+        ({"mlp_only_layers": "all"}, "mlp_only_layers: expected a list of layers, found 'all'"),
+        ({"mlp_only_layers": [0]}, "lacks tensor model.layers.0.mlp.gate_proj.weight"),
+        ({"hidden_act": "gelu"}, "hidden_act: 'gelu' is not supported"),
+    ],
+)
+@pytest.mark.parametrize("stacked", [False, True], ids=["single", "stacked"])
+def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, message, stacked):
+    save_mixture(tmp_path, "qwen3", save_original_format=not stacked)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(RostraError, match=message):
+        load_model(tmp_path, CPU, torch.float32)
+
+
+def test_ranks_that_do_not_divide_an_expert_are_refused(tmp_path):
+    save_mixture(tmp_path, "qwen3, window")
+    parallel = Threads(0, threading.Barrier(4), {})
+    with pytest.raises(RostraError, match="30 intermediate features of an expert cannot be"):
+        load_model(tmp_path, CPU, torch.float32, parallel=parallel)
+
+
+def test_a_stack_that_is_none_is_refused(tmp_path):
+    save_mixture(tmp_path, "mixtral", save_original_format=False)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    name = "model.layers.1.mlp.experts.gate_up_proj"
+    tensors[name] = tensors[name].flatten(0, 1)
+    save_file(tensors, path)
+    with pytest.raises(RostraError, match=rf"tensor {name} has shape \[768, 64\], which is no"):
+        load_model(tmp_path, CPU, torch.float32)
