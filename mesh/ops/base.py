@@ -31,6 +31,22 @@ class QKNorm(NamedTuple):
     eps: float
 
 
+class AdapterWeights(NamedTuple):
+    """Low-rank adapters (arXiv 2106.09685) of one linear map, or of several with the same input.
+
+    Beyond the rank of an adapter its slot holds anything.
+    """
+
+    a: Tensor
+    """[slots, maps, R, in]"""
+    b: Tensor
+    """[slots, R, out], turned and scaled; the maps' features stand side by side."""
+    ranks: Tensor
+    """int32 [slots], 0 where the adapter leaves these maps as they are."""
+    outputs: tuple[int, ...]
+    """Features of each map."""
+
+
 @dataclass(frozen=True)
 class StepLayout:
     """Which tokens of which sequences a step computes, and where their keys and values lie.
@@ -50,6 +66,8 @@ class StepLayout:
     block_table: npt.NDArray[np.int32]
     """[S, M], block ids of each sequence; what is beyond its length is any valid id."""
     block_size: int
+    adapter_slots: npt.NDArray[np.int32] | None = None
+    """[S], the slot of each sequence's adapter, -1 for none; None where no sequence has one."""
 
     @property
     def query_lens(self) -> npt.NDArray[np.int32]:
@@ -108,7 +126,15 @@ class Ops(Protocol):
         ...
 
     def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> Any:
-        """`tables`: those that layers choose from."""
+        """`tables`: those that layers choose from. The result has an attribute `adapters`, None
+        where no token of the step has one."""
+        ...
+
+    def add_adapters(self, x: Tensor, out: Tensor, weights: AdapterWeights, step: Any) -> None:
+        """Adds to each row of `out` [T, out] what its token's adapter makes of `x` [T, in].
+
+        `step.adapters` is not None. All are of one dtype.
+        """
         ...
 
     def rms_norm(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.adapters import NativeAdapters
+from rostra.mesh.ops.base import AdapterWeights, Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.experts import CpuExperts
 from rostra.mesh.ops.linears import (
@@ -41,6 +42,7 @@ class NativeCpuOps:
         self._gelu_and_mul = Kernel(kernels, "rostra_gelu_and_mul")
         self._rope_and_cache = Kernel(kernels, "rostra_rope_and_cache")
         self._paged_attention = Kernel(kernels, "rostra_paged_attention")
+        self._add_adapters = NativeAdapters(kernels)
 
     def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
         return make_linear(weight, bias, self._quantization, sensitive=sensitive)
@@ -67,18 +69,32 @@ class NativeCpuOps:
         num_blocks: int,
         max_query_len: int,
         max_seq_len: int,
+        num_adapter_slots: int = 0,
     ) -> NativeStep:
         """A step at fixed addresses with room for these sizes; a recording keeps to `num_tokens`,
         and finds the other sizes in the step."""
         del max_query_len, max_seq_len
-        return NativeStep(tables, num_tokens, num_seqs, num_blocks)
+        with_adapters = num_adapter_slots > 0
+        return NativeStep(tables, num_tokens, num_seqs, num_blocks, with_adapters=with_adapters)
 
     def prepare(self, layout: StepLayout | NativeStep, tables: Sequence[RotaryTable]) -> NativeStep:
         # Also makes torch tell OpenMP, in this thread, how many threads it may use.
         torch.get_num_threads()
         if isinstance(layout, NativeStep):
             return layout
-        return NativeStep(tables, len(layout.positions), *layout.block_table.shape).fill(layout)
+        step = NativeStep(
+            tables,
+            len(layout.positions),
+            *layout.block_table.shape,
+            with_adapters=layout.adapter_slots is not None,
+        )
+        return step.fill(layout)
+
+    def add_adapters(
+        self, x: Tensor, out: Tensor, weights: AdapterWeights, step: NativeStep
+    ) -> None:
+        assert step.adapters is not None
+        self._add_adapters(self._dtype, x, out, weights, step.adapters)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rostra.mesh.ops.adapters import NO_ADAPTER, token_slots
 from rostra.mesh.ops.base import RotaryTable, StepLayout
 
 
@@ -20,9 +21,17 @@ class NativeStep:
     """int64 [num_tokens]"""
     address: int
     """Of the C structure: see native/step.h."""
+    adapters: int | None
+    """Address of the slot of each token's adapter, int32; None where none has one."""
 
     def __init__(
-        self, tables: Sequence[RotaryTable], num_tokens: int, num_seqs: int, num_blocks: int
+        self,
+        tables: Sequence[RotaryTable],
+        num_tokens: int,
+        num_seqs: int,
+        num_blocks: int,
+        *,
+        with_adapters: bool = False,
     ) -> None:
         self._ids = np.zeros(num_tokens, np.int64)
         self.token_ids = torch.from_numpy(self._ids)
@@ -52,6 +61,8 @@ class NativeStep:
             np.int64,
         )
         self.address = self._fields.ctypes.data
+        self._adapter_slots = np.full(num_tokens, NO_ADAPTER, np.int32)
+        self.adapters = self._adapter_slots.ctypes.data if with_adapters else None
 
     def fill(
         self, layout: StepLayout, token_ids: npt.NDArray[np.int64] | None = None
@@ -70,4 +81,7 @@ class NativeStep:
         self._seq_lens[:num_seqs] = layout.seq_lens
         self._block_table[:num_seqs, :num_blocks] = layout.block_table
         self._fields[-3:] = num_tokens, num_seqs, layout.block_size
+        if self.adapters is not None:
+            self._adapter_slots.fill(NO_ADAPTER)
+            self._adapter_slots[:num_tokens] = token_slots(layout)
         return self

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
-from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.adapters import add_by_groups
+from rostra.mesh.ops.base import AdapterWeights, Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.experts import CpuExperts
 from rostra.mesh.ops.linears import (
@@ -53,6 +54,12 @@ class TorchCpuOps:
 
     def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> TorchStep:
         return TorchStep(layout, tables, self._dtype)
+
+    def add_adapters(
+        self, x: Tensor, out: Tensor, weights: AdapterWeights, step: TorchStep
+    ) -> None:
+        assert step.adapters is not None
+        add_by_groups(x, out, weights, step.adapters)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None

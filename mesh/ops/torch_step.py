@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rostra.mesh.ops.adapters import AdapterGroups, group_tokens
 from rostra.mesh.ops.base import RotaryTable, StepLayout
 
 _PADDING_RATIO = 0.75
@@ -46,6 +47,7 @@ class TorchStep:
     """For each table float32 [T, 1, R]: the cosines, both halves, and the sines, negative in the
     first half."""
     prefill: Sequence[Prefill]
+    adapters: AdapterGroups | None
 
     def __init__(
         self, layout: StepLayout, tables: Sequence[RotaryTable], dtype: torch.dtype
@@ -55,6 +57,7 @@ class TorchStep:
         self.angles = [_angles(cos[positions], sin[positions]) for cos, sin in tables]
         prefilling = np.flatnonzero(layout.query_lens > 1)
         self.prefill = [_prefill(layout, int(sequence)) for sequence in prefilling]
+        self.adapters = group_tokens(layout)
         self._layout = layout
         self._dtype = dtype
         self._decode: dict[int | None, Sequence[DecodeGroup]] = {}

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rostra.kernels.activation import gelu_and_mul, silu_and_mul
 from rostra.kernels.chip import Chip
+from rostra.kernels.lora import lora_expand, lora_shrink
 from rostra.kernels.paged_attention import paged_attention
 from rostra.kernels.quantize import quantize_weight
 from rostra.kernels.quantized_matmul import can_multiply, quantized_matmul
@@ -23,7 +24,8 @@ from rostra.kernels.rms_norm import rms_norm
 from rostra.kernels.rope_cache import rope_and_cache
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.errors import RostraError
-from rostra.mesh.ops.base import Linear, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.adapters import count_slots
+from rostra.mesh.ops.base import AdapterWeights, Linear, QKNorm, RotaryTable, StepLayout
 from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.triton_experts import TritonExperts
 from rostra.mesh.ops.triton_step import TritonStep
@@ -73,11 +75,13 @@ class TritonOps:
         num_blocks: int,
         max_query_len: int,
         max_seq_len: int,
+        num_adapter_slots: int = 0,
     ) -> TritonStep:
         """A step of these sizes, all padding.
 
         `tables` as for `prepare`. The rows of a layout have at most `num_blocks` blocks,
-        `max_query_len` new tokens and `max_seq_len` tokens in all.
+        `max_query_len` new tokens and `max_seq_len` tokens in all, and adapters in the first
+        `num_adapter_slots` slots.
         """
         return TritonStep(
             self._device,
@@ -87,6 +91,7 @@ class TritonOps:
             num_blocks=num_blocks,
             max_query_len=max_query_len,
             max_seq_len=max_seq_len,
+            num_adapter_slots=num_adapter_slots,
         )
 
     def prepare(self, layout: StepLayout | TritonStep, tables: Sequence[RotaryTable]) -> TritonStep:
@@ -100,8 +105,16 @@ class TritonOps:
             num_blocks=num_blocks,
             max_query_len=int(layout.query_lens.max()),
             max_seq_len=int(layout.seq_lens.max()),
+            num_adapter_slots=count_slots(layout),
         )
         return step.fill(layout)
+
+    def add_adapters(
+        self, x: Tensor, out: Tensor, weights: AdapterWeights, step: TritonStep
+    ) -> None:
+        assert step.adapters is not None
+        hidden = lora_shrink(x, weights.a, weights.ranks, *step.adapters)
+        lora_expand(hidden, weights.b, weights.ranks, *step.adapters, weights.outputs, out)
 
     def rms_norm(
         self, x: Tensor, weight: Tensor, eps: float, residual: Tensor | None = None

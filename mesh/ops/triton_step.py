@@ -9,6 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from rostra.kernels.lora_tiles import lora_tiles, most_tiles, tile_rows
+from rostra.mesh.ops.adapters import count_slots, token_slots
 from rostra.mesh.ops.base import RotaryTable, StepLayout
 
 _ALIGNMENT = 128
@@ -51,6 +53,11 @@ class TritonStep:
     """int32 [num_seqs]"""
     block_table: Tensor
     """int32 [num_seqs, num_blocks]"""
+    tile_tokens: Tensor
+    tile_slots: Tensor
+    adapters: tuple[Tensor, Tensor] | None = None
+    """Tiles of tokens that share an adapter, and its slot: see `lora_tiles`. None in a step without
+    room for adapters."""
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class TritonStep:
         num_blocks: int,
         max_query_len: int,
         max_seq_len: int,
+        num_adapter_slots: int = 0,
     ) -> None:
         self.tables = tables
         self.max_query_len = max_query_len
@@ -71,13 +79,17 @@ class TritonStep:
         self.block_table = torch.zeros(num_seqs, num_blocks, dtype=torch.int32, device=device)
         # One copy for all: the parts stand behind each other in one buffer, the block table last,
         # of which only as many columns travel as the longest sequence fills.
-        self._parts, self._table_start = _parts(num_tokens, num_seqs)
+        self._num_adapter_slots = num_adapter_slots
+        self._parts, self._table_start = _parts(num_tokens, num_seqs, num_adapter_slots)
         capacity = self._table_start + 4 * num_seqs * num_blocks
         self._packed = torch.empty(capacity, dtype=torch.uint8, device=device)
         self._pinned = device.type == "cuda"
         for name, (dtype, size, start) in self._parts.items():
             part = self._packed[start : start + size * dtype.itemsize].view(dtype)
             setattr(self, name, part)
+        if num_adapter_slots:
+            tiles = self.tile_tokens.view(-1, tile_rows(num_tokens))
+            self.adapters = tiles, self.tile_slots
         self.fill(_EMPTY)
 
     def fill(
@@ -98,12 +110,14 @@ class TritonStep:
             or num_blocks > self.block_table.shape[1]
             or int(layout.query_lens.max(initial=0)) > self.max_query_len
             or int(layout.seq_lens.max(initial=0)) > self.max_seq_len
+            or count_slots(layout) > self._num_adapter_slots
         ):
             raise ValueError(
                 f"a step for {self.num_tokens} tokens of {self.num_seqs} sequences of up to "
                 f"{self.max_seq_len} tokens, {self.max_query_len} of them new, in "
-                f"{self.block_table.shape[1]} blocks cannot hold {num_tokens} tokens of {num_seqs} "
-                f"sequences in {num_blocks} blocks"
+                f"{self.block_table.shape[1]} blocks, and {self._num_adapter_slots} adapter slots, "
+                f"cannot hold {num_tokens} tokens of {num_seqs} "
+                f"sequences in {num_blocks} blocks with {count_slots(layout)} adapter slots"
             )
         size = self._table_start + 4 * num_seqs * num_blocks
         host = torch.empty(size, dtype=torch.uint8, pin_memory=self._pinned)
@@ -116,6 +130,9 @@ class TritonStep:
         _write(parts["slot_mapping"], layout.slot_mapping, num_tokens, _NOWHERE)
         _write(parts["query_start"], layout.query_start, num_seqs + 1, num_tokens)
         _write(parts["seq_lens"], layout.seq_lens, num_seqs, 0)
+        if self.adapters is not None:
+            tiles = lora_tiles(token_slots(layout), self.num_tokens, self._num_adapter_slots)
+            parts["tile_tokens"][:], parts["tile_slots"][:] = tiles[0].ravel(), tiles[1]
         table = host[self._table_start :].view(torch.int32).view(num_seqs, num_blocks)
         table.numpy()[:] = layout.block_table
         self._packed[:size].copy_(host, non_blocking=True)
@@ -124,7 +141,9 @@ class TritonStep:
         return self
 
 
-def _parts(num_tokens: int, num_seqs: int) -> tuple[dict[str, tuple[torch.dtype, int, int]], int]:
+def _parts(
+    num_tokens: int, num_seqs: int, num_adapter_slots: int
+) -> tuple[dict[str, tuple[torch.dtype, int, int]], int]:
     """Type, elements and first byte of each part of the buffer, and where the last one ends."""
     sizes = {
         "token_ids": (torch.int64, num_tokens),
@@ -133,6 +152,10 @@ def _parts(num_tokens: int, num_seqs: int) -> tuple[dict[str, tuple[torch.dtype,
         "query_start": (torch.int32, num_seqs + 1),
         "seq_lens": (torch.int32, num_seqs),
     }
+    if num_adapter_slots:
+        num_tiles = most_tiles(num_tokens, num_adapter_slots)
+        sizes["tile_tokens"] = (torch.int32, num_tiles * tile_rows(num_tokens))
+        sizes["tile_slots"] = (torch.int32, num_tiles)
     parts, start = {}, 0
     for name, (dtype, size) in sizes.items():
         parts[name] = (dtype, size, start)

@@ -30,6 +30,11 @@ EXPORT void rostra_paged_attention(int64_t dtype, const rostra::Step* step, int6
                                    const void* value_cache, int64_t num_kv_heads, void* out,
                                    float scale, int64_t window, float soft_cap);
 
+EXPORT void rostra_lora(int64_t dtype, int64_t num_tokens, const int32_t* slots, const void* x,
+                        int64_t x_stride, const void* a, const void* b, const int32_t* ranks,
+                        int64_t max_rank, int64_t depth, int64_t outputs, const int64_t* ends,
+                        void* out, int64_t out_stride);
+
 EXPORT void rostra_matmul_float(int64_t dtype, const void* panels, const float* bias,
                                 const float* x, int64_t x_stride, float* out, int64_t rows,
                                 int64_t n, int64_t k, int64_t threads);

@@ -22,6 +22,27 @@ constexpr int64_t COLUMNS = 512;     // of a task
 // Multiplications below which a second thread costs more than it saves.
 constexpr int64_t PARALLEL_FROM = 1 << 17;
 
+// a * b + c in one rounding, said outright: left to themselves, compilers fuse in one loop and not in
+// another, as their model of the processor has it, and the last bits of a sum would depend on how
+// many tokens a loop is for.
+inline vf fma(vf a, vf b, vf c) {
+#if defined(__AVX512F__)
+    return bitcast<vf>(_mm512_fmadd_ps(bitcast<__m512>(a), bitcast<__m512>(b), bitcast<__m512>(c)));
+#elif defined(__AVX__) && defined(__FMA__)
+    return bitcast<vf>(_mm256_fmadd_ps(bitcast<__m256>(a), bitcast<__m256>(b), bitcast<__m256>(c)));
+#else
+    return a * b + c;
+#endif
+}
+
+inline float fma(float a, float b, float c) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 // Tokens that stand side by side and share an adapter.
 struct Block {
     int64_t first, count, slot;
@@ -57,14 +78,14 @@ void dots(const T* x, int64_t x_stride, const T* a, int64_t depth, float* hidden
         for (int c = 0; c < C; c++) {
             const vf value = load(x + c * x_stride + k);
 #pragma GCC unroll 4
-            for (int r = 0; r < R; r++) sums[c][r] += value * row[r];
+            for (int r = 0; r < R; r++) sums[c][r] = fma(value, row[r], sums[c][r]);
         }
     }
     for (int c = 0; c < C; c++) {
         for (int r = 0; r < R; r++) {
             float rest = 0;
             for (int64_t k = whole; k < depth; k++)
-                rest += to_float(x[c * x_stride + k]) * to_float(a[r * depth + k]);
+                rest = fma(to_float(x[c * x_stride + k]), to_float(a[r * depth + k]), rest);
             hidden[c * width + r] = sum(sums[c][r]) + rest;
         }
     }
@@ -96,8 +117,8 @@ void expand(const Problem<T>& p, const Block& block, int64_t output, int64_t fir
 #pragma GCC unroll 4
             for (int c = 0; c < C; c++) {
                 const vf value = splat(hidden[c * width + r]);
-                sums[c][0] += value * low;
-                sums[c][1] += value * high;
+                sums[c][0] = fma(value, low, sums[c][0]);
+                sums[c][1] = fma(value, high, sums[c][1]);
             }
         }
         for (int c = 0; c < C; c++) {
@@ -110,7 +131,7 @@ void expand(const Problem<T>& p, const Block& block, int64_t output, int64_t fir
         for (int c = 0; c < C; c++) {
             float total = 0;
             for (int64_t r = 0; r < rank; r++)
-                total += hidden[c * width + r] * to_float(b[r * columns + n]);
+                total = fma(hidden[c * width + r], to_float(b[r * columns + n]), total);
             T* to = out + c * p.out_stride + n;
             *to = from_float<T>(to_float(*to) + total);
         }

@@ -25,6 +25,7 @@ _NUMBERS = {
     "rostra_paged_attention": 3,
     "rostra_matmul_float": 4,
     "rostra_matmul_integer": 5,
+    "rostra_lora": 10,
     "rostra_gelu_and_mul": 6,
 }
 """Of the kernels, as in replay.cpp."""

@@ -51,6 +51,7 @@ EXPORT void rostra_replay(const Call* calls, int64_t count) {
             case 3: call(rostra_paged_attention, c->arguments); break;
             case 4: call(rostra_matmul_float, c->arguments); break;
             case 5: call(rostra_matmul_integer, c->arguments); break;
+            case 10: call(rostra_lora, c->arguments); break;
             case 6: call(rostra_gelu_and_mul, c->arguments); break;
         }
     }
