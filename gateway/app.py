@@ -13,7 +13,7 @@ from rostra.gateway.keys import DISPATCHER, FLEET, METRICS, SETTINGS
 from rostra.gateway.membership import Membership, StaticMembership
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.router import Router
-from rostra.gateway.routes import chat, completions, models, operations
+from rostra.gateway.routes import chat, completions, embeddings, models, operations
 from rostra.gateway.settings import GatewaySettings
 
 
@@ -41,6 +41,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
         [
             web.post("/v1/chat/completions", chat.chat_completions),
             web.post("/v1/completions", completions.completions),
+            web.post("/v1/embeddings", embeddings.embeddings),
             web.get("/v1/models", models.list_models),
             # A model's name may contain slashes.
             web.get("/v1/models/{model:.+}", models.retrieve_model),

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 
@@ -22,8 +22,15 @@ from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
 
 logger = logging.getLogger(__name__)
 
-RequestT = TypeVar("RequestT", bound=chat_pb2.ChatRequest | inference_pb2.GenerateRequest)
-ResponseT = TypeVar("ResponseT", bound=chat_pb2.ChatResponse | inference_pb2.GenerateResponse)
+RequestT = TypeVar(
+    "RequestT",
+    bound=chat_pb2.ChatRequest | inference_pb2.GenerateRequest | inference_pb2.EmbedRequest,
+)
+ResponseT = TypeVar(
+    "ResponseT",
+    bound=chat_pb2.ChatResponse | inference_pb2.GenerateResponse | inference_pb2.EmbedResponse,
+)
+Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall
 
 
 class Dispatcher:
@@ -34,7 +41,7 @@ class Dispatcher:
         self.metrics = metrics
         self.max_attempts = max_attempts
         self.ending = False
-        self._running: set[grpc.aio.UnaryStreamCall] = set()
+        self._running: set[Rpc] = set()
 
     def chat(self, request: chat_pb2.ChatRequest, exchange: Exchange, *, hold: bool) -> ChatCall:
         return Call(self, lambda stub: stub.Chat, request, exchange, hold, "messages")
@@ -44,6 +51,9 @@ class Dispatcher:
     ) -> GenerateCall:
         return Call(self, lambda stub: stub.Generate, request, exchange, hold, "prompt")
 
+    def embed(self, request: inference_pb2.EmbedRequest, exchange: Exchange) -> EmbedCall:
+        return Call(self, lambda stub: stub.Embed, request, exchange, True, "input")
+
     def end_all(self) -> None:
         """Ends every running call, and every later one, with a 503."""
         self.ending = True
@@ -51,7 +61,7 @@ class Dispatcher:
             rpc.cancel()
 
     @contextmanager
-    def running(self, rpc: grpc.aio.UnaryStreamCall, link: WorkerLink) -> Iterator[None]:
+    def running(self, rpc: Rpc, link: WorkerLink) -> Iterator[None]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
@@ -77,7 +87,8 @@ class Call(Generic[RequestT, ResponseT]):
         dispatcher: Dispatcher,
         method: Callable[
             [inference_pb2_grpc.InferenceAsyncStub],
-            grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+            grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT]
+            | grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
         ],
         request: RequestT,
         exchange: Exchange,
@@ -120,6 +131,11 @@ class Call(Generic[RequestT, ResponseT]):
                     raise self._api_error(error) from error
                 self._dispatcher.metrics.retries.labels(error.code().name).inc()
             await asyncio.sleep(0.05 * 1.5 ** (attempt - 1) * random.uniform(0.8, 1.2))
+
+    async def only_message(self) -> ResponseT:
+        """The answer of a call that does not stream. Raises ApiError."""
+        async with aclosing(self.messages()) as messages:
+            return await anext(messages)
 
     async def detokenize(self, ids: list[int]) -> str:
         """The text of some tokens, by the worker that answers. Raises ApiError."""
@@ -165,7 +181,7 @@ class Call(Generic[RequestT, ResponseT]):
         clock = _TokenClock(self._dispatcher.metrics, exchange)
         with self._dispatcher.running(rpc, self.link):
             try:
-                async for message in rpc:
+                async for message in _messages(rpc):
                     clock.observe(message)
                     held.append(message)
                     if self._hold or not clock.started:
@@ -191,6 +207,15 @@ class Call(Generic[RequestT, ResponseT]):
 
 ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
 GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
+EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
+
+
+async def _messages(rpc: Rpc) -> AsyncGenerator[Any, None]:
+    if isinstance(rpc, grpc.aio.UnaryUnaryCall):
+        yield await rpc
+        return
+    async for message in rpc:
+        yield message
 
 
 class _TokenClock:
@@ -204,10 +229,17 @@ class _TokenClock:
         self.started = False
         """Whether a token or a finish has come."""
 
-    def observe(self, message: chat_pb2.ChatResponse | inference_pb2.GenerateResponse) -> None:
+    def observe(
+        self,
+        message: chat_pb2.ChatResponse
+        | inference_pb2.GenerateResponse
+        | inference_pb2.EmbedResponse,
+    ) -> None:
         if message.HasField("usage"):
             self._exchange.prompt_tokens += message.usage.prompt_tokens
             self._exchange.completion_tokens += message.usage.completion_tokens
+        if isinstance(message, inference_pb2.EmbedResponse):
+            return
         if not (message.HasField("delta") or message.HasField("finish")):
             return
         now = self._exchange.elapsed()

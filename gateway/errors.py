@@ -73,6 +73,16 @@ def worker_fault(message: str) -> ApiError:
     return ApiError(502, message, kind="server_error", code="worker_error")
 
 
+def request_aborted() -> ApiError:
+    # Not a status that clients repeat by themselves: that would undo the operator's will.
+    return ApiError(
+        410,
+        "The request was ended by an operator",
+        kind="server_error",
+        code="request_aborted",
+    )
+
+
 def deadline_exceeded() -> ApiError:
     return ApiError(
         504,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode
 from grpc.aio import AioRpcError
@@ -11,12 +13,15 @@ from rostra.gateway.errors import (
     ApiError,
     deadline_exceeded,
     model_not_found,
+    request_aborted,
     unavailable,
     worker_fault,
 )
 
 RETRY_ELSEWHERE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
 """A second worker may answer where the first could not; every other status would repeat itself."""
+
+_EMBED_INPUT = re.compile(r"inputs(\[\d+\])?.*")
 
 CLIENT_MISTAKES = frozenset(
     {
@@ -78,6 +83,8 @@ def api_error(error: AioRpcError, *, model: str, prompt_param: str) -> ApiError:
                 error.details() or f"The model '{model}' cannot do that",
                 code="unsupported_operation",
             )
+        case StatusCode.ABORTED:
+            answer = request_aborted()
         case StatusCode.ALREADY_EXISTS:
             answer = ApiError(409, "A request of this id is running", code="already_exists")
         case StatusCode.RESOURCE_EXHAUSTED:
@@ -103,16 +110,18 @@ def _context_length_exceeded(
     error: AioRpcError, details: StatusDetails, prompt_param: str
 ) -> ApiError:
     numbers = details.metadata
+    # Of several inputs, the worker says which.
+    param = (prompt_param == "input" and _rest_name(details.field, prompt_param)) or prompt_param
     if "max_model_len" not in numbers or "prompt_tokens" not in numbers:
         message = error.details() or "The request is longer than the model's context"
     else:
         message = (
             f"This model's maximum context length is {numbers['max_model_len']} tokens; "
-            f"the request has {numbers['prompt_tokens']} in the {prompt_param}"
+            f"the request has {numbers['prompt_tokens']} in the {param}"
         )
         if numbers.get("max_tokens"):
             message += f" and asks for {numbers['max_tokens']} more"
-    return ApiError(400, message, param=prompt_param, code="context_length_exceeded")
+    return ApiError(400, message, param=param, code="context_length_exceeded")
 
 
 def _rest_name(field: str | None, prompt_param: str) -> str | None:
@@ -121,6 +130,8 @@ def _rest_name(field: str | None, prompt_param: str) -> str | None:
     if not field:
         return None
     name = field.removeprefix("sampling.")
+    if prompt_param == "input":
+        return _EMBED_INPUT.sub(r"input\1", name)
     if prompt_param == "prompt":
         # Which of several prompts it was, the worker cannot know.
         if name.startswith("tokens.ids"):

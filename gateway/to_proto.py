@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.completions import DEFAULT_MAX_TOKENS, CompletionRequest
+from rostra.gateway.schemas.embeddings import EmbeddingsRequest
 from rostra.gateway.schemas.fields import SamplingFields
 from rostra.gateway.schemas.messages import Message
 from rostra.v1 import chat_pb2, inference_pb2, sampling_pb2
@@ -63,6 +66,22 @@ def generate_request(
     else:
         request.tokens.ids.extend(prompt)
     return request
+
+
+def embed_request(
+    body: EmbeddingsRequest, inputs: Iterable[str | list[int]], request_id: str
+) -> inference_pb2.EmbedRequest:
+    return inference_pb2.EmbedRequest(
+        model=body.model,
+        inputs=[
+            inference_pb2.EmbedInput(text=each)
+            if isinstance(each, str)
+            else inference_pb2.EmbedInput(tokens=inference_pb2.TokenIds(ids=each))
+            for each in inputs
+        ],
+        dimensions=body.dimensions,
+        request_id=request_id,
+    )
 
 
 def _sampling(body: SamplingFields) -> sampling_pb2.SamplingParams:

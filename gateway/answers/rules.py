@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rostra.gateway.errors import ApiError, worker_fault
+from rostra.gateway.errors import request_aborted, worker_fault
 from rostra.v1 import chat_pb2, inference_pb2, tokens_pb2
 
 Response = chat_pb2.ChatResponse | inference_pb2.GenerateResponse
@@ -44,13 +44,7 @@ class StreamRules:
 
 def finish_reason(finish: tokens_pb2.Finish) -> str:
     if finish.reason == tokens_pb2.FINISH_REASON_ABORT:
-        # Not a status that clients repeat by themselves: that would undo the operator's will.
-        raise ApiError(
-            410,
-            "The request was ended by an operator",
-            kind="server_error",
-            code="request_aborted",
-        )
+        raise request_aborted()
     name = _FINISH_REASONS.get(finish.reason)
     if name is None:
         raise worker_fault("The worker ended an output for a reason this gateway does not know")

@@ -42,4 +42,5 @@ def _model(info: control_pb2.ModelInfo, first_seen: int) -> dict[str, Any]:
         "aliases": list(info.aliases),
         "max_model_len": info.max_model_len,
         "revision": info.revision,
+        "embedding_size": info.embedding_size if info.HasField("embedding_size") else None,
     }

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from rostra.gateway.schemas.fields import (
-    PositiveUInt32,
-    RequestFields,
-    UInt32,
-    broken_rule,
-    only,
-)
+from rostra.gateway.schemas.fields import PositiveUInt32, RequestFields, broken_rule, only
+from rostra.gateway.schemas.prompts import Prompt, each_prompt
 
 DEFAULT_MAX_TOKENS = 16
 """Of this endpoint in the OpenAI API."""
-
-
-def _prompt_kind(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "<text>"
-    if not isinstance(value, list):
-        return None
-    match value:
-        case [str(), *_]:
-            return "<texts>"
-        case [list(), *_]:
-            return "<token lists>"
-        case _:
-            return "<tokens>"
-
-
-Text = Annotated[str, Field(min_length=1)]
-Tokens = Annotated[list[UInt32], Field(min_length=1)]
-Prompt = Annotated[
-    Annotated[Text, Tag("<text>")]
-    | Annotated[list[Text], Tag("<texts>")]
-    | Annotated[Tokens, Tag("<tokens>")]
-    | Annotated[list[Tokens], Tag("<token lists>")],
-    Discriminator(
-        _prompt_kind,
-        custom_error_type="prompt_type",
-        custom_error_message="Input should be a string, a list of strings, a list of token ids or "
-        "a list of lists of token ids",
-    ),
-]
 
 
 class CompletionRequest(RequestFields):
@@ -67,10 +32,4 @@ class CompletionRequest(RequestFields):
     @property
     def prompts(self) -> list[str | list[int]]:
         """Each prompt by itself."""
-        match self.prompt:
-            case str() as text:
-                return [text]
-            case [int(), *_] as tokens:
-                return [tokens]  # type: ignore[list-item]
-            case several:
-                return list(several)  # type: ignore[arg-type]
+        return each_prompt(self.prompt)

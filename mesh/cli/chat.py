@@ -92,8 +92,11 @@ async def first_model(session: Any, url: str) -> str:
                 f"{url}/v1/models answers {response.status}: {await reason(response)}"
             )
         models = (await response.json())["data"]
+    models = [model for model in models if model.get("embedding_size") is None]
     if not models:
-        raise RostraError(f"{url} serves no model now: wait for a worker, or name one with --model")
+        raise RostraError(
+            f"{url} serves no model that answers now: wait for a worker, or name one with --model"
+        )
     return str(models[0]["id"])
 
 

@@ -168,6 +168,10 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
             async for message in messages:
                 yield message
 
+    async def Embed(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async with aclosing(self._answer(request, context)) as messages:
+            return await anext(messages)
+
     async def Detokenize(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         return inference_pb2.DetokenizeResponse(text="".join(f"<{one}>" for one in request.ids))
 

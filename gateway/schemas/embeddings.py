@@ -1,0 +1,36 @@
+"""POST /v1/embeddings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from rostra.gateway.schemas.fields import PositiveUInt32, Schema, broken_rule
+from rostra.gateway.schemas.prompts import Prompt, each_prompt
+
+MAX_INPUTS = 2048
+"""Of the OpenAI API."""
+
+
+class EmbeddingsRequest(Schema):
+    model: Annotated[str, Field(min_length=1, max_length=256)]
+    input: Prompt
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: PositiveUInt32 | None = None
+    user: str | None = None
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> EmbeddingsRequest:
+        count = len(self.inputs)
+        if count > MAX_INPUTS:
+            raise broken_rule(
+                "input",
+                f"input: {count} inputs in one request, at most {MAX_INPUTS} are taken",
+            )
+        return self
+
+    @property
+    def inputs(self) -> list[str | list[int]]:
+        """Each input by itself."""
+        return each_prompt(self.input)
