@@ -18,8 +18,10 @@ from rostra.mesh.engine.config import (
     DType,
     EngineConfig,
     KVCacheDType,
+    PoolingChoice,
     Quantization,
     Speculation,
+    Task,
 )
 from rostra.mesh.errors import RostraError
 
@@ -44,6 +46,8 @@ class WorkerEntry(BaseModel):
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
 
+    task: Task | None = None
+    pooling: PoolingChoice | None = None
     device: str | None = None
     tensor_parallel_size: int | None = Field(default=None, ge=1)
     dtype: DType | None = None

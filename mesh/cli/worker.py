@@ -35,6 +35,21 @@ def worker(
         str | None, typer.Option(help="host:port of the gRPC server; port 0 takes a free one.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="The name that requests use.")] = None,
+    task: Annotated[
+        Literal["auto", "generate", "embed"] | None,
+        typer.Option(
+            help="Generate text, or turn texts into vectors. auto: what the model is made for.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    pooling: Annotated[
+        Literal["auto", "last", "mean", "cls"] | None,
+        typer.Option(
+            help="Which hidden states become a text's vector: the last token's, the mean, the "
+            "first token's. auto: as the model's folder says.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda or cuda:N.", rich_help_panel=ENGINE)
     ] = None,
@@ -113,6 +128,8 @@ def worker(
         "model": model,
         "name": name,
         "listen": listen,
+        "task": task,
+        "pooling": pooling,
         "device": device,
         "tensor_parallel_size": tensor_parallel_size,
         "dtype": dtype,

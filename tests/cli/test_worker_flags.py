@@ -10,6 +10,8 @@ from rostra.mesh.cli.config import WorkerEntry
 from rostra.mesh.cli.main import app
 
 FLAGS = {
+    "--task": ("embed", "task", "embed"),
+    "--pooling": ("last", "pooling", "last"),
     "--tp": ("2", "tensor_parallel_size", 2),
     "--quantization": ("int4", "quantization", "int4"),
     "--kv-cache-dtype": ("fp8", "kv_cache_dtype", "fp8"),
