@@ -53,14 +53,14 @@ def root(
 
 
 def main() -> None:
-    """Runs a command. What the user can mend is one line on stderr and exit code 1."""
+    """Runs a command. What the user can mend is one line on stderr and exit code 2."""
     try:
         app(prog_name="rostra")
     except RostraError as error:
         Console(stderr=True, soft_wrap=True).print(
             f"[bold red]error:[/] {_escape(str(error))}", highlight=False
         )
-        sys.exit(1)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

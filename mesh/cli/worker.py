@@ -66,8 +66,12 @@ def worker(
         typer.Option(help="Of computing, weights and KV cache.", rich_help_panel=ENGINE),
     ] = None,
     quantization: Annotated[
-        Literal["none", "int8", "int4", "fp8"] | None,
-        typer.Option(help="Of the weights: none, int8, int4 or fp8.", rich_help_panel=ENGINE),
+        Literal["auto", "none", "int8", "int4", "fp8"] | None,
+        typer.Option(
+            help="Of the weights: none, int8, int4 or fp8; auto: as the checkpoint stores them, "
+            "where there is a kernel for it.",
+            rich_help_panel=ENGINE,
+        ),
     ] = None,
     kv_cache_dtype: Annotated[
         Literal["auto", "fp8"] | None,

@@ -22,8 +22,8 @@ from rostra.mesh.engine.sampler import Sampler, SamplingRow
 from rostra.mesh.engine.support import cache_dtype, check_support
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import Model, load_model
-from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.parallel import ALONE, Parallel
+from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops
 from rostra.mesh.ops.native import library
 from rostra.mesh.ops.native.recording import HostCapture
@@ -149,8 +149,14 @@ def _free_bytes(device: torch.device, parallel: Parallel) -> int:
 
 def _least_weight_bytes(path: Path, config: EngineConfig, dtype: torch.dtype) -> int:
     per_weight = _BYTES_PER_WEIGHT.get(config.quantization, dtype.itemsize)
-    with Checkpoint(path) as checkpoint:
-        return int(per_weight * sum(math.prod(checkpoint.shape(name)) for name in checkpoint.names))
+    kept = config.quantization == "auto"
+    with open_weights(path) as weights:
+        return sum(
+            weights.num_bytes(name)
+            if kept and weights.is_coded(name)
+            else int(per_weight * math.prod(weights.shape(name)))
+            for name in weights.names
+        )
 
 
 @torch.inference_mode()

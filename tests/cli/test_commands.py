@@ -27,7 +27,7 @@ def rostra(*arguments, **options):
 def refused(*arguments, **options):
     """The one line that a failing command prints."""
     result = rostra(*arguments, **options)
-    assert result.returncode == 1, result
+    assert result.returncode == 2, result
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("error: ")

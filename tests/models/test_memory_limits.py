@@ -113,8 +113,8 @@ def config(**settings) -> EngineConfig:
 @pytest.mark.parametrize(
     ("settings", "working"),
     [
-        ({"quantization": "fp8"}, "none, int8, int4"),
-        ({"quantization": "int3"}, "none, int8, int4"),
+        ({"quantization": "fp8"}, "auto, none, int8, int4"),
+        ({"quantization": "int3"}, "auto, none, int8, int4"),
         ({"kv_cache_dtype": "fp8"}, "auto"),
         ({"dtype": "float64"}, "auto, float32, bfloat16, float16"),
     ],
@@ -154,7 +154,7 @@ def test_what_gpus_can_do(monkeypatch, capability, hip, expected):
     device = torch.device("cuda", 0)
     found = Support.of(device)
     assert found.dtypes == ("auto", "float32", *expected[0].split())
-    assert found.quantizations == tuple(expected[1].split())
+    assert found.quantizations == ("auto", *expected[1].split())
     assert found.kv_cache_dtypes == tuple(expected[2].split())
     if "fp8" not in expected[2]:
         with pytest.raises(RostraError, match=r"--kv-cache-dtype fp8.*what works there: auto$"):
