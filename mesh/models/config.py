@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,6 +126,12 @@ class Fields:
             raise self.error(name, f"expected a number, found {value!r}")
         return float(value)
 
+    def positive(self, name: str, default: float | None = None) -> float:
+        value = self.number(name, default)
+        if not 0.0 < value < math.inf:
+            raise self.error(name, f"expected a positive number, found {value!r}")
+        return value
+
     def optional_number(self, name: str) -> float | None:
         return None if self.raw.get(name) is None else self.number(name)
 
@@ -146,6 +153,11 @@ class Fields:
         if not listed or len(values) < count:
             raise self.error(name, f"expected a list of {count} {what}, found {values!r}")
         return values[:count]
+
+    def refuse(self, name: str) -> None:
+        """Raises RostraError for any value."""
+        if self.raw.get(name) is not None:
+            raise self.error(name, f"{self.raw[name]!r} is not supported")
 
     def refuse_unless(self, name: str, supported: Any) -> None:
         """Raises RostraError for any other value; an absent one passes."""

@@ -34,8 +34,6 @@ class DecoderModel(nn.Module):
 
     defaults: ClassVar[Mapping[str, Any]] = {}
     """What a config.json that does not mention these fields means; see `Fields.or_else`."""
-    partial_rotary: ClassVar[bool] = False
-    """Whether heads may be rotated in part."""
 
     embedding_scale: float = 1.0
     logit_scale: float = 1.0
@@ -72,9 +70,10 @@ class DecoderModel(nn.Module):
         return RMSNorm(name, size, self.eps, self.ops, offset=self.norm_offset)
 
     def read_ropes(self) -> list[RopeConfig]:
-        """The rotary tables, in the order in which layers name them."""
+        """The rotary tables, in the order in which layers name them. Families that rotate heads in
+        part say so here."""
         rope = RopeConfig.read(self.config)
-        if rope.dim < self.config.head_dim and not self.partial_rotary:
+        if rope.dim < self.config.head_dim:
             raise self.config.fields.error(
                 "partial_rotary_factor", f"{self.config.architecture} rotates whole heads"
             )

@@ -11,18 +11,31 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.models.base import Model
 from rostra.mesh.models.config import Fields, ModelConfig
 from rostra.mesh.models.decoder import DecoderModel
+from rostra.mesh.models.granite import GraniteForCausalLM
 from rostra.mesh.models.llama import LlamaForCausalLM
+from rostra.mesh.models.mistral import MistralForCausalLM
 from rostra.mesh.models.mixtral import MixtralForCausalLM
+from rostra.mesh.models.olmo2 import Olmo2ForCausalLM
 from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.parameters import Progress, load_parameters
+from rostra.mesh.models.phi3 import Phi3ForCausalLM
+from rostra.mesh.models.qwen import Qwen2ForCausalLM, Qwen3ForCausalLM
 from rostra.mesh.models.qwen3_moe import Qwen3MoeForCausalLM
+from rostra.mesh.models.smollm3 import SmolLM3ForCausalLM
 from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops, make_ops
 
 FAMILIES: dict[str, type[DecoderModel]] = {
+    "GraniteForCausalLM": GraniteForCausalLM,
     "LlamaForCausalLM": LlamaForCausalLM,
+    "MistralForCausalLM": MistralForCausalLM,
     "MixtralForCausalLM": MixtralForCausalLM,
+    "Olmo2ForCausalLM": Olmo2ForCausalLM,
+    "Phi3ForCausalLM": Phi3ForCausalLM,
+    "Qwen2ForCausalLM": Qwen2ForCausalLM,
+    "Qwen3ForCausalLM": Qwen3ForCausalLM,
     "Qwen3MoeForCausalLM": Qwen3MoeForCausalLM,
+    "SmolLM3ForCausalLM": SmolLM3ForCausalLM,
 }
 """By the architecture named in config.json."""
 

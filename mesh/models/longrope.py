@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.models.config import Fields, ModelConfig
-from rostra.mesh.models.rope_scaling import Scaling, original_positions, positive
+from rostra.mesh.models.rope_scaling import Scaling, original_positions
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LongRope(Scaling):
     @classmethod
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         original = original_positions(settings, config)
-        factor = positive(settings, "factor", config.max_position_embeddings / original)
+        factor = settings.positive("factor", config.max_position_embeddings / original)
         stretch = max(math.log(factor), 0.0) / math.log(original)
         return cls(
             _factors(settings, "short_factor", dim // 2),

@@ -60,7 +60,7 @@ class Linear(Scaling):
     @classmethod
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         del config, dim
-        return cls(positive(settings, "factor"))
+        return cls(settings.positive("factor"))
 
     def frequencies(self, theta: float, dim: int, max_model_len: int) -> Tensor:
         return super().frequencies(theta, dim, max_model_len) / self.factor
@@ -82,7 +82,7 @@ class Dynamic(Scaling):
     @classmethod
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         del dim
-        return cls(positive(settings, "factor"), config.max_position_embeddings)
+        return cls(settings.positive("factor"), config.max_position_embeddings)
 
     def position_limit(self, trained: int) -> int:
         return max(trained, int(self.factor * trained))
@@ -106,9 +106,9 @@ class Llama3(Scaling):
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         del dim
         return cls(
-            positive(settings, "factor"),
-            positive(settings, "low_freq_factor"),
-            positive(settings, "high_freq_factor"),
+            settings.positive("factor"),
+            settings.positive("low_freq_factor"),
+            settings.positive("high_freq_factor"),
             original_positions(settings, config),
         )
 
@@ -136,7 +136,7 @@ class Proportional(Scaling):
     @classmethod
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         turning = int(rotated_share(settings, config) * dim // 2)
-        return cls(positive(settings, "factor", 1.0), turning)
+        return cls(settings.positive("factor", 1.0), turning)
 
     def frequencies(self, theta: float, dim: int, max_model_len: int) -> Tensor:
         plain = super().frequencies(theta, dim, max_model_len)
@@ -148,13 +148,6 @@ def inverse_frequencies(theta: float, dim: int) -> Tensor:
     """theta ** (-2i / dim), float32 [dim / 2]."""
     exponents = torch.arange(0, dim, 2, dtype=torch.int64).float() / dim
     return 1.0 / (theta**exponents)
-
-
-def positive(settings: Fields, name: str, default: float | None = None) -> float:
-    value = settings.number(name, default)
-    if not 0.0 < value < math.inf:
-        raise settings.error(name, f"expected a positive number, found {value!r}")
-    return value
 
 
 def original_positions(settings: Fields, config: ModelConfig) -> int:

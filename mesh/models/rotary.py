@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,6 @@ from rostra.mesh.models.rope_scaling import (
     Llama3,
     Proportional,
     Scaling,
-    positive,
 )
 from rostra.mesh.models.yarn import Yarn
 
@@ -42,29 +42,34 @@ class RopeConfig:
     scaling: Scaling = UNSCALED
 
     @classmethod
-    def read(cls, config: ModelConfig, settings: Fields | None = None) -> RopeConfig:
+    def read(
+        cls,
+        config: ModelConfig,
+        settings: Fields | None = None,
+        scalings: Mapping[str, type[Scaling]] = SCALINGS,
+    ) -> RopeConfig:
         """From config.json, in either form: `rope_parameters`, or `rope_theta` and `rope_scaling`.
 
         `settings` is the object that counts where there are several, as there are for layers of
-        different kinds. Raises RostraError for a scaling that is not supported, and settings that
-        are missing or make no sense.
+        different kinds; `scalings` what names of them mean to a family. Raises RostraError for a
+        scaling that is not supported, and settings that are missing or make no sense.
         """
         fields = config.fields
         if settings is None:
             old = fields.part("rope_scaling")
             settings = old if old.raw else fields.part("rope_parameters")
         kind = settings.raw.get("rope_type", settings.raw.get("type", "default"))
-        scaling = SCALINGS.get(kind) if isinstance(kind, str) else None
+        scaling = scalings.get(kind) if isinstance(kind, str) else None
         if scaling is None:
             raise settings.error(
-                "rope_type", f"{kind!r} is not supported, only {', '.join(SCALINGS)}"
+                "rope_type", f"{kind!r} is not supported, only {', '.join(scalings)}"
             )
         dim = scaling.rotated(settings, config)
         if dim < 2 or dim % 2:
             raise settings.error(
                 "partial_rotary_factor", f"rotates {dim} dimensions, which do not form pairs"
             )
-        theta = positive(settings, "rope_theta", fields.number("rope_theta", DEFAULT_THETA))
+        theta = settings.positive("rope_theta", fields.number("rope_theta", DEFAULT_THETA))
         return cls(theta, dim, scaling.read(settings, config, dim))
 
 

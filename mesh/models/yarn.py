@@ -14,7 +14,6 @@ from rostra.mesh.models.rope_scaling import (
     Scaling,
     inverse_frequencies,
     original_positions,
-    positive,
 )
 
 
@@ -41,7 +40,7 @@ class Yarn(Scaling):
     def read(cls, settings: Fields, config: ModelConfig, dim: int) -> Self:
         del dim
         original = original_positions(settings, config)
-        factor = positive(settings, "factor", config.max_position_embeddings / original)
+        factor = settings.positive("factor", config.max_position_embeddings / original)
         mscale = settings.optional_number("mscale")
         mscale_all_dim = settings.optional_number("mscale_all_dim")
         temperature = _mscale(factor, 1.0)
@@ -50,8 +49,8 @@ class Yarn(Scaling):
         return cls(
             factor,
             original,
-            beta_fast=positive(settings, "beta_fast", 32.0),
-            beta_slow=positive(settings, "beta_slow", 1.0),
+            beta_fast=settings.positive("beta_fast", 32.0),
+            beta_slow=settings.positive("beta_slow", 1.0),
             truncate=settings.flag("truncate", True),
             temperature=settings.number("attention_factor", temperature),
         )

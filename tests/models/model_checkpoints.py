@@ -1,4 +1,4 @@
-"""Small random Llama checkpoints, saved by transformers."""
+"""Small random checkpoints, saved by transformers: those of Llama, and of any configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedConfig, PreTrainedModel
 
 VOCAB_SIZE = 211
 
@@ -55,12 +55,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 def save_checkpoint(
     folder: Path, shape: dict[str, Any], seed: int = 0, max_shard_size: str = "1GB"
-) -> LlamaForCausalLM:
-    """The model that was saved, in float32.
-
-    Weights are larger than a model starts training with, so that logits are far apart and the
-    greedy choice is not decided by rounding.
-    """
+) -> PreTrainedModel:
+    """A Llama model of this shape: what was saved, in float32."""
     settings = {
         "vocab_size": VOCAB_SIZE,
         "intermediate_size": 96,
@@ -70,8 +66,20 @@ def save_checkpoint(
         "bos_token_id": 1,
         "eos_token_id": 2,
     }
+    config = LlamaConfig(**(settings | shape))
+    return save_random(folder, config, seed=seed, max_shard_size=max_shard_size)
+
+
+def save_random(
+    folder: Path, config: PreTrainedConfig, *, seed: int = 0, **saving: Any
+) -> PreTrainedModel:
+    """The causal model that was saved, in float32. `saving` goes to `save_pretrained`.
+
+    Weights are larger than a model starts training with, so that logits are far apart and the
+    greedy choice is not decided by rounding.
+    """
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**(settings | shape))).float().eval()
+    model = AutoModelForCausalLM.from_config(config).float().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 and "norm" in name:
@@ -80,5 +88,5 @@ def save_checkpoint(
                 parameter.normal_(0.0, 1.0)
             else:
                 parameter.normal_(0.0, parameter.shape[-1] ** -0.5)
-    model.save_pretrained(folder, max_shard_size=max_shard_size)
+    model.save_pretrained(folder, **saving)
     return model
