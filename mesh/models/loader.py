@@ -11,6 +11,7 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.models.base import Model
 from rostra.mesh.models.config import Fields, ModelConfig
 from rostra.mesh.models.decoder import DecoderModel
+from rostra.mesh.models.gemma import Gemma2ForCausalLM, Gemma3ForCausalLM
 from rostra.mesh.models.granite import GraniteForCausalLM
 from rostra.mesh.models.llama import LlamaForCausalLM
 from rostra.mesh.models.mistral import MistralForCausalLM
@@ -26,6 +27,8 @@ from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops import Ops, make_ops
 
 FAMILIES: dict[str, type[DecoderModel]] = {
+    "Gemma2ForCausalLM": Gemma2ForCausalLM,
+    "Gemma3ForCausalLM": Gemma3ForCausalLM,
     "GraniteForCausalLM": GraniteForCausalLM,
     "LlamaForCausalLM": LlamaForCausalLM,
     "MistralForCausalLM": MistralForCausalLM,
