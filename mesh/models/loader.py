@@ -65,13 +65,25 @@ def load_model(
     """
     fields = Fields.read(path)
     family = FAMILIES.get(fields.architecture())
+    ops = ops or make_ops(device, dtype, quantization)
     if family is None:
-        raise RostraError(
-            f"{path}: architecture {fields.architecture()} is not supported; supported: "
-            + ", ".join(FAMILIES)
+        # The library takes seconds to import, and memory.
+        from rostra.mesh.models.transformers_loader import load_transformers_model
+
+        return load_transformers_model(
+            path,
+            fields,
+            device,
+            dtype,
+            progress,
+            own=FAMILIES,
+            max_model_len=max_model_len,
+            quantization=quantization,
+            ops=ops,
+            parallel=parallel,
         )
     config = ModelConfig.of(fields.or_else(family.defaults))
-    model = family(config, ops or make_ops(device, dtype, quantization), parallel)
+    model = family(config, ops, parallel)
     limit = model.position_limit
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")

@@ -120,7 +120,8 @@ def test_bad_index_is_refused(sharded, content):
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"architectures": ["MambaForCausalLM"]}, "LlamaForCausalLM"),
+        ({"architectures": ["NewForCausalLM"]}, "LlamaForCausalLM"),
+        ({"architectures": ["MambaForCausalLM"]}, "model_type"),
         ({"architectures": None}, "architectures"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"num_key_value_heads": 2}, "num_key_value_heads"),
