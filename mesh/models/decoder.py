@@ -44,6 +44,7 @@ class DecoderModel(nn.Module):
         """Raises RostraError for a config that the family does not compute, or that cannot be
         divided among the ranks."""
         super().__init__()
+        config.fields.refuse_unless("is_causal", True)
         self.config = config
         self.ops = ops
         self.parallel = parallel
@@ -98,6 +99,10 @@ class DecoderModel(nn.Module):
     @property
     def recordable(self) -> bool:
         return self.parallel.size == 1
+
+    @property
+    def capturable(self) -> bool:
+        return True
 
     def ignores(self, name: str) -> bool:
         """Tensors that checkpoints carry and the model computes, or shares, itself."""

@@ -21,6 +21,7 @@ class MistralForCausalLM(DecoderModel):
     def layer(self, index: int) -> nn.Module:
         config, fields = self.config, self.config.fields
         fields.refuse_unless("hidden_act", "silu")
+        fields.refuse("layer_types")
         prefix = f"model.layers.{index}"
         attention = Attention(
             config,
