@@ -83,7 +83,7 @@ def build_runner(
     if device.type == "cuda":
         free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
         free -= _largest_step_bytes(model, shape, limits, device)
-        if config.graphs:
+        if config.graphs and model.capturable:
             free -= graph_bytes_estimate(model.config, dtype, limits, config.block_size)
     num_blocks = choose_num_blocks(
         shape,
@@ -101,14 +101,14 @@ def build_runner(
     on_demand = device.type == "cpu"
     runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand)
     runner.warm_up()
-    log.info("%s", _describe(config, device, dtype, shape, num_blocks, parallel))
+    log.info("%s", _describe(config, device, dtype, shape, num_blocks, parallel, capture))
     return runner
 
 
 def _capture(device: torch.device, model: Model, ops: Ops | None) -> Capture | None:
     """What records decode steps of the device's own operations; None where nothing can."""
     if device.type == "cuda":
-        return CudaCapture(device)
+        return CudaCapture(device) if model.capturable else None
     kernels = library()
     recordable = kernels is not None and ops is None and model.recordable
     return HostCapture(kernels) if recordable else None
@@ -187,6 +187,7 @@ def _describe(
     shape: KVCacheShape,
     num_blocks: int,
     parallel: Parallel,
+    capture: Capture | None,
 ) -> str:
     """What the settings came to, in one line."""
     parts = [
@@ -200,7 +201,7 @@ def _describe(
         parts.append(f"{torch.get_num_threads()} threads")
         parts.append(f"compiled kernels: {'yes' if library() is not None else 'no'}")
     else:
-        parts.append(f"graphs: {'yes' if config.graphs else 'no'}")
+        parts.append(f"graphs: {'no' if capture is None else 'yes'}")
     if parallel.size > 1:
         parts.append(f"rank {parallel.rank} of {parallel.size}")
     return ", ".join(parts)

@@ -36,6 +36,12 @@ class Model(Protocol):
         time, none of which another process takes part in."""
         ...
 
+    @property
+    def capturable(self) -> bool:
+        """Whether a GPU may capture a decode step as a CUDA graph: nothing in it waits for the host
+        or depends on what the host knows."""
+        ...
+
     def step_buffers(self, **sizes: int) -> Any:
         """The inputs of a step of these sizes at addresses that a graph can keep; a call takes them
         in place of a layout. Where the operations have such: see `TritonOps.buffers`."""
