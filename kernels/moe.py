@@ -46,7 +46,7 @@ def mixture_of_experts_launches(
         num_experts,
         hidden_size % 16 == 0 and intermediate_size % 16 == 0,
         x.element_size(),
-        gate_up.element_size(),
+        max(gate_up.element_size(), down.element_size()),
         chip,
     )
     factors = x.new_empty((num_tokens, top_k), dtype=torch.float32)
@@ -147,8 +147,8 @@ def mixture_of_experts(
     """sum over a token's experts of factor * down(silu(gate(x)) * up(x)), routed as by `route`.
 
     x: [T, H] float32, bfloat16 or float16. router_logits: [T, E] of any of these types.
-    gate_up: [E, 2 I, H], the gate first; down: [E, H, I]. Both of the type of `x`, or int8 or
-    float8_e4m3fn, of which an output channel is worth gate_up_scale, float32 [E, 2 I], and
+    gate_up: [E, 2 I, H], the gate first; down: [E, H, I]. Each of the type of `x`, or int8 or
+    float8_e4m3fn with scales of its output channels: gate_up_scale, float32 [E, 2 I], and
     down_scale, float32 [E, H].
     Products are added up in float32; what is between them, the output of each expert times its
     factor, and the sum of these are each rounded to the type of `x`.
@@ -167,11 +167,13 @@ def mixture_of_experts(
         f"{(x.shape[0], down.shape[0])} on {x.device}",
     )
     chip = Chip.of(x.device)
-    require(
-        gate_up.dtype == x.dtype or can_multiply(gate_up.dtype, chip),
-        name,
-        f"gate_up is {gate_up.dtype}, which Triton cannot widen on {chip.arch}; torch.int8 works",
-    )
+    for weight_name, weight in (("gate_up", gate_up), ("down", down)):
+        require(
+            weight.dtype == x.dtype or can_multiply(weight.dtype, chip),
+            name,
+            f"{weight_name} is {weight.dtype}, which Triton cannot widen on {chip.arch}; "
+            "torch.int8 works",
+        )
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     for launch in mixture_of_experts_launches(
         x,
@@ -216,7 +218,7 @@ def _check_weights(
     ):
         wanted = (x.dtype,) if scale is None else WEIGHT_TYPES
         require(
-            weight.dtype in wanted and weight.dtype == gate_up.dtype and weight.device == x.device,
+            weight.dtype in wanted and weight.device == x.device,
             name,
             f"{weight_name} is {weight.dtype} on {weight.device} with"
             f"{'out' if scale is None else ''} a scale; x is {x.dtype} on {x.device}",

@@ -14,6 +14,7 @@ from rostra.mesh.models.parameters import Piece, Weight
 from rostra.mesh.models.stored import StoredWeights
 from rostra.mesh.models.stored.experts import ExpertNames, unstacked
 from rostra.mesh.ops import Experts, Linear, Ops
+from rostra.mesh.ops.coded_weight import CodedWeight
 
 
 class Routing(NamedTuple):
@@ -61,8 +62,8 @@ class Expert(Packed):
     """The weights of one expert, until they are laid out with the others'; each rank has some of
     the intermediate features."""
 
-    gate_up: Weight | None
-    down: Weight | None
+    gate_up: Weight | CodedWeight | None
+    down: Weight | CodedWeight | None
 
     def __init__(
         self,
@@ -77,12 +78,14 @@ class Expert(Packed):
         part = parallel.share(intermediate_size, "intermediate features of an expert")
         shape = (intermediate_size, hidden_size)
         self.gate_up = Weight(
-            Piece(f"{prefix}.{name}.weight", shape, part) for name in (names.gate, names.up)
+            [Piece(f"{prefix}.{name}.weight", shape, part) for name in (names.gate, names.up)],
+            linear=True,
         )
         columns = None if parallel.size == 1 else part
         shape = (hidden_size, intermediate_size)
         self.down = Weight(
-            [Piece(f"{prefix}.{names.down}.weight", shape, slice(0, hidden_size), columns)]
+            [Piece(f"{prefix}.{names.down}.weight", shape, slice(0, hidden_size), columns)],
+            linear=True,
         )
         self._experts = experts
 

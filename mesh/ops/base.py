@@ -77,9 +77,10 @@ class StepLayout:
 class Experts(Protocol):
     """The feed-forward layers of a mixture, of which each token takes a few."""
 
-    def add(self, gate_up: Tensor, down: Tensor) -> None:
+    def add(self, gate_up: Tensor | CodedWeight, down: Tensor | CodedWeight) -> None:
         """The weights of the next expert, [2 * I, H] with the gate's first, and [H, I], laid out
-        once for many calls. Called once for each expert, before the first call."""
+        once for many calls; codes as in `Ops.coded_linear`. Called once for each expert, before
+        the first call."""
         ...
 
     def __call__(

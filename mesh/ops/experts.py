@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from rostra.kernels.moe_reference import route
-from rostra.mesh.ops.base import Linear
+from rostra.mesh.ops.base import Linear, Ops
+from rostra.mesh.ops.coded_weight import CodedWeight
 
 
 class CpuExperts:
@@ -19,18 +18,13 @@ class CpuExperts:
     order of the factors, likeliest first.
     """
 
-    def __init__(
-        self,
-        linear: Callable[[Tensor, Tensor | None], Linear],
-        activate: Callable[[Tensor], Tensor],
-    ) -> None:
-        """`linear` lays out weights, as in `Ops.linear`; `activate` maps [T, 2 * I] to [T, I]."""
-        self._linear = linear
-        self._activate = activate
+    def __init__(self, ops: Ops) -> None:
+        """Computes with the linear maps and the activation of `ops`."""
+        self._ops = ops
         self._experts: list[tuple[Linear, Linear]] = []
 
-    def add(self, gate_up: Tensor, down: Tensor) -> None:
-        self._experts.append((self._linear(gate_up, None), self._linear(down, None)))
+    def add(self, gate_up: Tensor | CodedWeight, down: Tensor | CodedWeight) -> None:
+        self._experts.append((self._lay_out(gate_up), self._lay_out(down)))
 
     def __call__(
         self, x: Tensor, router_logits: Tensor, *, top_k: int, renormalize: bool
@@ -43,7 +37,7 @@ class CpuExperts:
         made = torch.empty((x.shape[0] * top_k, x.shape[1]), dtype=torch.float32)
         for (gate_up, down), mine in zip(self._experts, pairs.split(counts), strict=True):
             if len(mine):
-                activated = self._activate(gate_up(x[mine // top_k]))
+                activated = self._ops.silu_and_mul(gate_up(x[mine // top_k]))
                 made[mine] = down(activated).float()
         outputs = made.unflatten(0, (-1, top_k)).mul_(factors.unsqueeze(2)).unbind(1)
         # One after the other: how `sum` adds up may depend on the number of tokens.
@@ -51,3 +45,8 @@ class CpuExperts:
         for output in outputs[1:]:
             total += output
         return total.to(x.dtype)
+
+    def _lay_out(self, weight: Tensor | CodedWeight) -> Linear:
+        if isinstance(weight, CodedWeight):
+            return self._ops.coded_linear(weight, None)
+        return self._ops.linear(weight, None)

@@ -52,7 +52,7 @@ class NativeCpuOps:
 
     def experts(self, num_experts: int) -> CpuExperts:
         del num_experts  # each has its own linear maps
-        return CpuExperts(self.linear, self.silu_and_mul)
+        return CpuExperts(self)
 
     def keeps(self, weight: CodedWeight) -> bool:
         return keeps_coded(weight)

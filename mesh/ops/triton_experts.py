@@ -7,6 +7,8 @@ from torch import Tensor
 
 from rostra.kernels.moe import mixture_of_experts
 from rostra.kernels.quantize import quantize_weight
+from rostra.mesh.errors import RostraError
+from rostra.mesh.ops.coded_weight import CodedWeight
 
 
 class TritonExperts:
@@ -17,7 +19,7 @@ class TritonExperts:
         self._gate_up = _Stack(num_experts, weight_type)
         self._down = _Stack(num_experts, weight_type)
 
-    def add(self, gate_up: Tensor, down: Tensor) -> None:
+    def add(self, gate_up: Tensor | CodedWeight, down: Tensor | CodedWeight) -> None:
         self._gate_up.add(gate_up)
         self._down.add(down)
 
@@ -49,18 +51,25 @@ class _Stack:
         self._weight_type = weight_type
         self._filled = 0
 
-    def add(self, matrix: Tensor) -> None:
+    def add(self, matrix: Tensor | CodedWeight) -> None:
+        """Raises RostraError for codes of another kind than those of the first."""
+        values, scale = self._coded(matrix)
         if not self._filled:
-            dtype = self._weight_type or matrix.dtype
-            self.values = matrix.new_empty((self._count, *matrix.shape), dtype=dtype)
-            self.scales = None
-            if self._weight_type is not None:
-                shape = (self._count, matrix.shape[0])
-                self.scales = matrix.new_empty(shape, dtype=torch.float32)
-        if self.scales is None:
-            self.values[self._filled] = matrix
-        else:
-            quantized, scale = quantize_weight(matrix, self.values.dtype)
-            self.values[self._filled] = quantized
+            self.values = values.new_empty((self._count, *values.shape))
+            self.scales = None if scale is None else scale.new_empty((self._count, *scale.shape))
+        if values.dtype != self.values.dtype:
+            raise RostraError(
+                "the experts of a layer are not stored in one way: one has "
+                f"{self.values.dtype}, another {values.dtype}; use --quantization none"
+            )
+        self.values[self._filled] = values
+        if self.scales is not None:
             self.scales[self._filled] = scale
         self._filled += 1
+
+    def _coded(self, matrix: Tensor | CodedWeight) -> tuple[Tensor, Tensor | None]:
+        if isinstance(matrix, CodedWeight):
+            return matrix.codes, matrix.scales[:, 0]
+        if self._weight_type is None:
+            return matrix, None
+        return quantize_weight(matrix, self._weight_type)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -68,8 +70,16 @@ MIXTURES: dict[str, tuple[type, dict[str, Any]]] = {
 _CONFIGS = {MixtralForCausalLM: MixtralConfig, Qwen3MoeForCausalLM: Qwen3MoeConfig}
 
 
-def save_mixture(folder: Path, name: str, *, seed: int = 0, **saving: Any) -> PreTrainedModel:
-    """The model that was saved, in float32. `saving` goes to `save_pretrained`.
+def save_mixture(
+    folder: Path,
+    name: str,
+    *,
+    seed: int = 0,
+    saving: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
+) -> PreTrainedModel:
+    """The model that was saved, in float32. `saving` goes to `save_pretrained`, `changes` to the
+    config.
 
     Weights are larger than a model starts training with, so that logits are far apart and neither
     the greedy choice nor the experts are decided by rounding.
@@ -90,7 +100,7 @@ def save_mixture(folder: Path, name: str, *, seed: int = 0, **saving: Any) -> Pr
     if family is Qwen3MoeForCausalLM:
         settings["moe_intermediate_size"] = 48
     torch.manual_seed(seed)
-    model = family(_CONFIGS[family](**(settings | shape))).float().eval()
+    model = family(_CONFIGS[family](**(settings | shape | changes))).float().eval()
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if parameter.dim() == 1 and "norm" in parameter_name:

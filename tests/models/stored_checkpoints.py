@@ -37,10 +37,14 @@ class Format:
     kept_on_cpu: bool
 
 
-def write_pair(folder: Path, kind: str) -> tuple[Path, Path]:
-    """Folders of the quantised model and of the same one in float32."""
+def write_pair(
+    folder: Path,
+    kind: str,
+    save: Callable[[Path], Any] = lambda plain: save_checkpoint(plain, SHAPE),
+) -> tuple[Path, Path]:
+    """Folders of the quantised model and of the same one in float32, which `save` makes."""
     plain, quantised = folder / "plain", folder / "quantised"
-    save_checkpoint(plain, SHAPE)
+    save(plain)
     shutil.copytree(plain, quantised)
     chosen = FORMATS[kind]
     generator = torch.Generator().manual_seed(3)

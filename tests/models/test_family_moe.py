@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 import torch
 from model_harness import Harness, check_against, expected_tokens, random_prompts
 from moe_checkpoints import MIXTURES, VOCAB_SIZE, save_mixture
 from safetensors.torch import load_file, save_file
+from stored_checkpoints import write_pair
+from test_triton_wiring import check_against_float_path
+from thread_ranks import chunked_logits, run_ranks
 
+from rostra.kernels import reference
+from rostra.kernels.quantize import quantize_weight
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import load_model
 from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.moe import Expert
-from rostra.mesh.models.parallel import Parallel
-from rostra.mesh.ops import StepLayout, make_ops
+from rostra.mesh.ops import make_ops
 
 CPU = torch.device("cpu")
+STACKED = {"save_original_format": False}
 PROMPTS = random_prompts([1, 2, 16, 17, 70], VOCAB_SIZE)
 
 
@@ -48,7 +52,7 @@ def test_ragged_batch_equals_transformers(tmp_path, name):
 @pytest.mark.parametrize("name", ["mixtral", "qwen3, dense layers, bias"])
 @pytest.mark.parametrize("saving", [{}, {"max_shard_size": "60KB"}], ids=["single", "sharded"])
 def test_stacked_experts_are_read_too(tmp_path, name, saving):
-    model = save_mixture(tmp_path, name, save_original_format=False, **saving)
+    model = save_mixture(tmp_path, name, saving=STACKED | saving)
     with Checkpoint(tmp_path) as checkpoint:
         assert any(each.endswith(".experts.gate_up_proj") for each in checkpoint.names)
     harness = Harness(tmp_path)
@@ -79,54 +83,41 @@ def test_quantised_weights_stay_close(tmp_path, quantization, tolerance):
         assert 0 < difference < tolerance
 
 
-class Threads(Parallel):
-    """Ranks that run in threads of one process."""
-
-    def __init__(self, rank, barrier, shared):
-        self.rank, self.size = rank, barrier.parties
-        self._barrier, self._shared = barrier, shared
-
-    def _exchange(self, x):
-        self._shared[self.rank] = x.clone()
-        self._barrier.wait(timeout=60)
-        everyone = [self._shared[rank] for rank in range(self.size)]
-        self._barrier.wait(timeout=60)
-        return everyone
-
-    def all_reduce(self, x):
-        return x.copy_(torch.stack(self._exchange(x)).sum(0))
-
-    def gather_columns(self, x):
-        return torch.cat(self._exchange(x), 1)
-
-
-def prefill(model, token_ids):
-    count = len(token_ids)
-    layout = StepLayout(
-        positions=np.arange(count),
-        slot_mapping=np.arange(count),
-        query_start=np.array([0, count], np.int32),
-        seq_lens=np.array([count], np.int32),
-        block_table=np.arange(-(-count // 16), dtype=np.int32)[None],
-        block_size=16,
+@pytest.mark.parametrize(
+    ("kind", "fate"),
+    [
+        ("packed", "20 kept as stored"),
+        ("awq", "20 kept as stored"),
+        ("fp8 block", "20 dequantised to float32"),
+    ],
+)
+def test_experts_that_are_stored_quantised(tmp_path, caplog, kind, fate):
+    """Two weights of each layer's attention, and of each of its four experts."""
+    # All experts: a rounded row could go to another one.
+    shape = {"num_experts": 4, "num_experts_per_tok": 4, "moe_intermediate_size": 64}
+    quantised, plain = write_pair(
+        tmp_path, kind, lambda folder: save_mixture(folder, "qwen3", **shape)
     )
-    shape = (layout.block_table.shape[1], 16, model.num_kv_heads, model.config.head_dim)
-    caches = [
-        (torch.zeros(shape), torch.zeros(shape)) for _ in range(model.config.num_hidden_layers)
-    ]
-    with torch.inference_mode():
-        return model.logits(model(token_ids, layout, caches))
+    with caplog.at_level(logging.INFO):
+        made = Harness(quantised)
+    assert fate in caplog.text
+    exact, expected = Harness(quantised, quantization="none"), Harness(plain)
+    for harness in (made, exact, expected):
+        harness.generate(PROMPTS, 1)
+    for at, logits in expected.sampler.logits.items():
+        assert (exact.sampler.logits[at] - logits).abs().max() < 1e-4
+        assert (made.sampler.logits[at] - logits).norm() / logits.norm() < 0.05
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
 @pytest.mark.parametrize("stacked", [False, True], ids=["single", "stacked"])
 @pytest.mark.parametrize("name", ["mixtral, one of many, window, wide heads", "qwen3"])
 def test_ranks_compute_the_same_together(tmp_path, monkeypatch, name, stacked, size):
+    shape = {}
     if size == 3:
         shape = {"num_attention_heads": 6, "num_key_value_heads": 3, "hidden_size": 96}
-        monkeypatch.setitem(MIXTURES, name, (MIXTURES[name][0], MIXTURES[name][1] | shape))
-    model = save_mixture(tmp_path, name, save_original_format=not stacked)
-    token_ids = torch.tensor(PROMPTS["4: 70 tokens"])
+    model = save_mixture(tmp_path, name, saving=STACKED if stacked else {}, **shape)
+    token_ids = PROMPTS["4: 70 tokens"]
     read = [0] * size
     ranks = threading.local()
     stock = Checkpoint.read
@@ -137,18 +128,16 @@ def test_ranks_compute_the_same_together(tmp_path, monkeypatch, name, stacked, s
         return part
 
     monkeypatch.setattr(Checkpoint, "read", counted)
-    barrier, shared = threading.Barrier(size), {}
 
-    def run(rank):
-        ranks.rank = rank
-        parallel = Threads(rank, barrier, shared)
-        return prefill(load_model(tmp_path, CPU, torch.float32, parallel=parallel), token_ids)
+    def work(parallel):
+        ranks.rank = parallel.rank
+        ranked = load_model(tmp_path, CPU, torch.float32, parallel=parallel)
+        return chunked_logits(ranked, token_ids, [40, 29, 1])
 
-    with ThreadPoolExecutor(size) as pool:
-        found = list(pool.map(run, range(size)))
+    logits = run_ranks(size, work)[0]
     with torch.inference_mode():
-        expected = model(token_ids[None]).logits[0]
-    assert (found[0] - expected).abs().max() < 1e-4
+        expected = model(torch.tensor([token_ids])).logits[0]
+    assert (logits - expected).abs().max() < 1e-4
     # Norms and routers are every rank's; so is a key-value head where there are too few.
     everyones = sum(
         parameter.numel()
@@ -206,7 +195,7 @@ def test_a_cpu_does_not_record_steps_that_depend_on_the_tokens(tmp_path):
 )
 @pytest.mark.parametrize("stacked", [False, True], ids=["single", "stacked"])
 def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, message, stacked):
-    save_mixture(tmp_path, "qwen3", save_original_format=not stacked)
+    save_mixture(tmp_path, "qwen3", saving=STACKED if stacked else {})
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(RostraError, match=message):
@@ -215,13 +204,12 @@ def test_a_config_that_does_not_fit_is_refused(tmp_path, changes, message, stack
 
 def test_ranks_that_do_not_divide_an_expert_are_refused(tmp_path):
     save_mixture(tmp_path, "qwen3, window")
-    parallel = Threads(0, threading.Barrier(4), {})
     with pytest.raises(RostraError, match="30 intermediate features of an expert cannot be"):
-        load_model(tmp_path, CPU, torch.float32, parallel=parallel)
+        run_ranks(4, lambda ranks: load_model(tmp_path, CPU, torch.float32, parallel=ranks))
 
 
 def test_a_stack_that_is_none_is_refused(tmp_path):
-    save_mixture(tmp_path, "mixtral", save_original_format=False)
+    save_mixture(tmp_path, "mixtral", saving=STACKED)
     path = tmp_path / "model.safetensors"
     tensors = load_file(path)
     name = "model.layers.1.mlp.experts.gate_up_proj"
@@ -229,3 +217,23 @@ def test_a_stack_that_is_none_is_refused(tmp_path):
     save_file(tensors, path)
     with pytest.raises(RostraError, match=rf"tensor {name} has shape \[768, 64\], which is no"):
         load_model(tmp_path, CPU, torch.float32)
+
+
+def test_triton_path_equals_cpu_path(tmp_path):
+    save_mixture(tmp_path, "qwen3", num_hidden_layers=1)
+    check_against_float_path(tmp_path, tmp_path, "none", random_prompts([1, 7], VOCAB_SIZE))
+
+
+def test_quantised_triton_path_equals_that_of_rounded_weights(tmp_path):
+    model = save_mixture(tmp_path / "exact", "mixtral", num_hidden_layers=1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "proj" in name or "lm_head" in name:
+                rows = parameter.flatten(0, -2)
+                quantized = quantize_weight(rows, torch.float8_e4m3fn)
+                rounded = reference.dequantize(*quantized, torch.float32)
+                assert not torch.equal(rows, rounded)
+                parameter.copy_(rounded.view(parameter.shape))
+    model.save_pretrained(tmp_path / "rounded")
+    prompts = random_prompts([1, 7], VOCAB_SIZE)
+    check_against_float_path(tmp_path / "exact", tmp_path / "rounded", "fp8", prompts)

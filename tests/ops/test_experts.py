@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from rostra.kernels import moe_reference as reference
 from rostra.kernels.quantize import quantize_weight
+from rostra.mesh.errors import RostraError
+from rostra.mesh.ops import triton_experts
+from rostra.mesh.ops.coded_weight import CodedWeight
 from rostra.mesh.ops.native import library
 from rostra.mesh.ops.native_cpu import NativeCpuOps
 from rostra.mesh.ops.torch_cpu import TorchCpuOps
@@ -129,17 +132,24 @@ def test_a_token_that_cannot_be_routed_spoils_only_itself():
     assert torch.equal(found[others], expected[others])
 
 
-@pytest.mark.parametrize("weight_type", [None, torch.int8])
-def test_a_gpu_has_the_experts_side_by_side(monkeypatch, weight_type):
-    module = __import__("rostra.mesh.ops.triton_experts", fromlist=["mixture_of_experts"])
+@pytest.fixture
+def called(monkeypatch):
+    """What the kernels are called with."""
     seen = []
-    monkeypatch.setattr(module, "mixture_of_experts", lambda *args, **options: seen.append(args))
+    monkeypatch.setattr(
+        triton_experts, "mixture_of_experts", lambda *args, **options: seen.append(args)
+    )
+    return seen
+
+
+@pytest.mark.parametrize("weight_type", [None, torch.int8])
+def test_a_gpu_has_the_experts_side_by_side(called, weight_type):
     _, _, *weights = make(1, 3)
     experts = TritonExperts(3, weight_type)
     for pair in zip(*weights, strict=True):
         experts.add(*pair)
     experts(torch.zeros(1, 48), torch.zeros(1, 3), **OPTIONS)
-    ((_, _, *values, gate_up_scale, down_scale),) = seen
+    ((_, _, *values, gate_up_scale, down_scale),) = called
     for found, scale, weight in zip(values, (gate_up_scale, down_scale), weights, strict=True):
         if weight_type is None:
             assert torch.equal(found, weight)
@@ -148,3 +158,41 @@ def test_a_gpu_has_the_experts_side_by_side(monkeypatch, weight_type):
             quantized, expected = quantize_weight(weight.flatten(0, 1), weight_type)
             assert torch.equal(found.flatten(0, 1), quantized)
             assert torch.equal(scale.flatten(), expected)
+
+
+def coded(weight):
+    """Per channel in eight bits, as checkpoints store them; and what that stands for."""
+    codes, scale = quantize_weight(weight, torch.int8)
+    groups = torch.zeros(weight.shape[1], dtype=torch.int64)
+    made = CodedWeight(codes, scale[:, None], None, groups)
+    return made, made.dequantise(torch.float32)
+
+
+def test_codes_of_a_checkpoint_are_kept_on_a_cpu():
+    x, logits, *weights = make(20, 5, hidden=64, intermediate=32)
+    experts = make_ops("native").experts(5)
+    rounded = [torch.empty_like(weight) for weight in weights]
+    for index, pair in enumerate(zip(*weights, strict=True)):
+        stored = [coded(weight) for weight in pair]
+        experts.add(*(codes for codes, _ in stored))
+        for target, (_, dense) in zip(rounded, stored, strict=True):
+            target[index] = dense
+    expected = reference.mixture_of_experts(x, logits, *rounded, **OPTIONS)
+    found = experts(x, logits, **OPTIONS)
+    # Rows of activations are rounded to eight bits as well.
+    assert (found - expected).norm() / expected.norm() < 0.01
+
+
+def test_codes_of_a_checkpoint_are_kept_on_a_gpu(called):
+    _, _, *weights = make(1, 3)
+    experts = TritonExperts(3, None)
+    for gate_up, down in zip(*weights, strict=True):
+        experts.add(coded(gate_up)[0], down)
+    experts(torch.zeros(1, 48), torch.zeros(1, 3), **OPTIONS)
+    ((_, _, gate_up, down, scale, none),) = called
+    dense = torch.stack([coded(weight)[1] for weight in weights[0]])
+    assert torch.equal(gate_up * scale[:, :, None], dense)
+    assert torch.equal(down, weights[1])
+    assert none is None
+    with pytest.raises(RostraError, match=r"one has torch\.int8, another torch\.float32"):
+        experts.add(weights[0][0], weights[1][0])
