@@ -79,7 +79,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def save_gemma(folder: Path, name: str, seed: int = 0) -> Any:
+def save_gemma(folder: Path, name: str, seed: int = 0, **changes: Any) -> Any:
     """The model that was saved, in float32. Its caps and windows all have something to do."""
     family, shape = SHAPES[name]
     kinds: dict[str, tuple[Any, Any]] = {
@@ -88,7 +88,7 @@ def save_gemma(folder: Path, name: str, seed: int = 0) -> Any:
     }
     make_config, make_model = kinds[family]
     torch.manual_seed(seed)
-    config = make_config(**(COMMON | shape), attn_implementation="eager")
+    config = make_config(**(COMMON | shape | changes), attn_implementation="eager")
     model = make_model(config).float().eval()
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from gemma_checkpoints import save_gemma
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, random_prompts
 
@@ -52,6 +53,13 @@ def check_against_float_path(folder, float_folder, quantization, prompts=PROMPTS
 def test_triton_path_equals_cpu_path(tmp_path):
     save_checkpoint(tmp_path, SHAPES["grouped, tied"] | {"num_hidden_layers": 2})
     check_against_float_path(tmp_path, tmp_path, "none")
+
+
+@pytest.mark.parametrize("name", ["gemma2, low caps", "gemma3, scaled, capped"])
+def test_windows_caps_norms_of_heads_and_two_tables(tmp_path, name):
+    save_gemma(tmp_path, name, sliding_window=7)
+    prompts = random_prompts([1, 20], VOCAB_SIZE)
+    check_against_float_path(tmp_path, tmp_path, "none", prompts)
 
 
 @pytest.mark.parametrize(
