@@ -12,6 +12,7 @@ from rostra.mesh.distributed.follower import FollowingSampler, follow
 from rostra.mesh.distributed.leader import Leader, LeadingSampler
 from rostra.mesh.distributed.parallel import DistributedParallel
 from rostra.mesh.distributed.place import Place
+from rostra.mesh.embedding.task import choose_task
 from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import open_device
@@ -52,6 +53,7 @@ def run_follower(config: EngineConfig, place: Place) -> NoReturn:
 
 
 def _join(config: EngineConfig, place: Place) -> tuple[EngineConfig, DistributedParallel]:
+    choose_task(config)  # refuses a model that no group computes, on every rank alike
     config = place.configure(config)
     if config.device.startswith("cuda") and torch.cuda.device_count() < place.local_size:
         raise RostraError(

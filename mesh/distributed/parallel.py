@@ -34,7 +34,8 @@ def _among_peers(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         # What the backends raise, beside their own errors, which descend from it.
         except RuntimeError as error:
-            raise PeerLostError(str(error).splitlines()[0]) from error
+            # Their first sentence is what happened; the rest is advice.
+            raise PeerLostError(str(error).partition(". ")[0]) from error
 
     return call
 

@@ -200,9 +200,9 @@ def build(
     from rostra.mesh.engine.engine import Engine, StepRunner
 
     config, place = setup.config, setup.place
+    step_runner: StepRunner
     if choose_task(config) == "embed":
         return _build_embedding(config, on_progress)
-    step_runner: StepRunner
     if place.size == 1:
         step_runner = runner = build_runner(config, on_progress)
     else:
@@ -274,7 +274,7 @@ def main(build: EngineBuilder = build) -> None:
         outbox.put(wire.Ready(info, engine.load()))
         EngineLoop(engine, inbox, outbox).run()
     except PeerLostError as error:
-        log.error("another rank has ended: %s", error)
+        log.warning("another rank has ended: %s", error)
         exit_code = PEER_LOST
     except RostraError as error:
         outbox.put(wire.Failed(str(error), mendable=True))

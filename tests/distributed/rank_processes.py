@@ -34,10 +34,10 @@ class RankProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pipe, process in zip(self._pipes, self._processes, strict=True):
-            pipe.close()
-            process.join(10)
+        for process in self._processes:
             process.kill()
+        for process in self._processes:
+            process.join()
 
     def run(self, size: int, job: Job, *arguments: Any) -> list[Any]:
         """What `job` returns on each of `size` ranks; None on a rank that another one left."""
