@@ -17,7 +17,17 @@ from pathlib import Path
 
 from benchmarks.results import FOLDER, Result, Row, table
 
-SECTIONS = ("decode", "prefill", "mixed", "rows", "matmul", "expanding", "splitting", "floors")
+SECTIONS = (
+    "decode",
+    "prefill",
+    "mixed",
+    "rows",
+    "matmul",
+    "experts",
+    "expanding",
+    "splitting",
+    "floors",
+)
 
 
 def main() -> int:
@@ -56,9 +66,13 @@ def main() -> int:
 
 def _check(device: str, scale: int) -> bool:
     """Whether every kernel agrees with its reference; prints those that do not."""
-    from benchmarks import kernel_attention, kernel_rows
+    from benchmarks import kernel_attention, kernel_experts, kernel_rows
 
-    found = [*kernel_attention.checks(device, scale), *kernel_rows.checks(device, 64 * scale // 2)]
+    found = [
+        *kernel_attention.checks(device, scale),
+        *kernel_rows.checks(device, 64 * scale // 2),
+        *kernel_experts.checks(device, 20 * scale),
+    ]
     wrong = [row for row in found if not row["right"]]
     print(f"{len(found) - len(wrong)} of {len(found)} checks against the references passed")
     if wrong:
@@ -69,7 +83,7 @@ def _check(device: str, scale: int) -> bool:
 def _measure(quick: bool, sections: tuple[str, ...] | list[str]) -> Iterator[Row]:
     import torch
 
-    from benchmarks import kernel_attention, kernel_choices, kernel_rows
+    from benchmarks import kernel_attention, kernel_choices, kernel_experts, kernel_rows
     from benchmarks.kernel_timing import Timer
 
     timer = Timer(15 if quick else 40)
@@ -84,6 +98,7 @@ def _measure(quick: bool, sections: tuple[str, ...] | list[str]) -> Iterator[Row
         "mixed": lambda: kernel_attention.mixed(timer, quick),
         "rows": lambda: kernel_rows.rows(timer, copy_rate, quick),
         "matmul": lambda: kernel_rows.matmuls(timer, copy_rate, quick),
+        "experts": lambda: kernel_experts.experts(timer, copy_rate, matmul_rate, quick),
         "expanding": lambda: kernel_choices.expanding(timer, quick),
         "splitting": lambda: kernel_choices.splitting(timer, quick),
         "floors": lambda: kernel_choices.floors(timer, quick),
