@@ -72,6 +72,9 @@ async def embed(
     try:
         running.attach(stream)
         async for output in stream:
+            # The vectors may have come together with the admission, after the abort was confirmed.
+            if running.aborted or output.finish is FinishReason.ABORT:
+                raise RpcError(grpc.StatusCode.ABORTED, "request_aborted", "the request was ended")
             return await _response(request, output)
     finally:
         stream.abort()
@@ -98,8 +101,6 @@ async def _response(
 ) -> inference_pb2.EmbedResponse:
     if output.finish is FinishReason.DEADLINE:
         raise deadline_exceeded()
-    if output.finish is FinishReason.ABORT:
-        raise RpcError(grpc.StatusCode.ABORTED, "request_aborted", "the request was ended")
     if output.embeddings is None:
         raise unavailable("engine_failed", output.error or "the engine failed at this request")
     vectors = output.embeddings

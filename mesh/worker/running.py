@@ -18,26 +18,27 @@ END_TIMEOUT = 2.0
 
 
 class RunningRequest:
-    """One RPC that generates. It may be ended before the engine has its requests."""
+    """One RPC that the engine works on. It may be ended before the engine has its requests."""
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
+        self.aborted = False
+        """Whether it was ended before the engine had its requests."""
         self._stream: EngineStream | None = None
-        self._aborted = False
         self._error: Exception | None = None
 
     def attach(self, stream: EngineStream) -> None:
         self._stream = stream
         if self._error is not None:
             stream.fail(self._error)
-        elif self._aborted:
+        elif self.aborted:
             stream.abort()
 
     def abort(self) -> bool:
         """Ends what has not ended. Returns whether there was anything."""
         if self._stream is not None:
             return self._stream.abort()
-        first, self._aborted = not self._aborted, True
+        first, self.aborted = not self.aborted, True
         return first
 
     def fail(self, error: Exception) -> None:
