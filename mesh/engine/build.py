@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from rostra.mesh.adapters import AdapterSlots
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_num_threads, device_name, open_device
 from rostra.mesh.engine.engine import Engine
@@ -39,6 +40,7 @@ _COSTLIEST_SAMPLING = SamplingParams(
     top_k=50, top_p=0.9, min_p=0.05, repetition_penalty=1.1, frequency_penalty=0.1, logprobs=5
 )
 _SMALLER_WEIGHTS = "choose a smaller model, or quantise the weights with --quantization"
+_FEWER_ADAPTERS = "lower --max-adapters or --max-adapter-rank"
 _SMALLER_STEP = "lower --max-num-batched-tokens or --max-num-seqs"
 
 
@@ -76,10 +78,14 @@ def build_runner(
         max_num_seqs=config.max_num_seqs,
         max_num_batched_tokens=config.max_num_batched_tokens,
         num_draft_tokens=config.num_draft_tokens if config.speculation != "off" else 0,
+        num_adapter_slots=config.max_adapters,
     )
+    adapters = _adapter_slots(model, config, device, dtype) if config.max_adapters else None
     shape = KVCacheShape.of(model, config.block_size, cache_dtype(config, dtype))
     parallel.wait()  # until the others have their weights, which may be in the same memory
     free = _free_bytes(device, parallel)
+    if adapters is not None and device.type == "cpu":
+        free -= adapters.num_bytes(model, adapters.num_slots, adapters.max_rank, dtype)
     if device.type == "cuda":
         free -= int(_DEVICE_RESERVE * torch.cuda.mem_get_info(device)[1])
         free -= _largest_step_bytes(model, shape, limits, device)
@@ -99,10 +105,22 @@ def build_runner(
         cache = KVCache.allocate(shape, num_blocks, device)
     capture = _capture(device, model, ops) if config.graphs else None
     on_demand = device.type == "cpu"
-    runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand)
+    runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand, adapters=adapters)
     runner.warm_up()
     log.info("%s", _describe(config, device, dtype, shape, num_blocks, parallel, capture))
     return runner
+
+
+def _adapter_slots(
+    model: Model, config: EngineConfig, device: torch.device, dtype: torch.dtype
+) -> AdapterSlots:
+    count, rank = config.max_adapters, config.max_adapter_rank
+    needed = AdapterSlots.num_bytes(model, count, rank, dtype)
+    free = free_bytes(device)
+    if needed > free:
+        raise RostraError(shortage("room for adapters", needed, free, device, _FEWER_ADAPTERS))
+    with told_when_short("room for adapters", needed, device, _FEWER_ADAPTERS):
+        return AdapterSlots(model, count, rank, device, dtype)
 
 
 def _capture(device: torch.device, model: Model, ops: Ops | None) -> Capture | None:

@@ -56,6 +56,10 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting_requests: int = 1024
     """Requests that may queue; one more is refused."""
     prefix_caching: bool = True
+    max_adapters: int = 0
+    """Low-rank adapters that are resident at once; their memory is taken at start."""
+    max_adapter_rank: int = 64
+    """The highest rank an adapter may have, up to 256."""
     speculation: Speculation = "off"
     """`ngram`: guess the next tokens from earlier places in the same request where its last tokens
     occurred, and verify them in one step (prompt lookup)."""

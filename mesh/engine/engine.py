@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from rostra.mesh.engine.adapters import AdapterRunner, AdapterTable
 from rostra.mesh.engine.admission import (
     DuplicateRequestError,
     PromptTooLongError,
@@ -33,7 +34,7 @@ class PendingStep(Protocol):
         ...
 
 
-class StepRunner(Protocol):
+class StepRunner(AdapterRunner, Protocol):
     """What computes. It holds the tensors; the scheduler tells it of requests and blocks only."""
 
     @property
@@ -101,6 +102,7 @@ class Engine:
             if getattr(config, name) < least:
                 raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
         self._runner = runner
+        self.adapters = AdapterTable(config.max_adapters, runner)
         self._clock = clock
         self._max_num_seqs = config.max_num_seqs
         self._max_waiting_requests = config.max_waiting_requests
@@ -130,7 +132,7 @@ class Engine:
         """Queues the request.
 
         Raises a RequestRefusedError, each with one line for the caller: InvalidRequestError,
-        PromptTooLongError, DuplicateRequestError, QueueFullError.
+        PromptTooLongError, DuplicateRequestError, QueueFullError, UnknownAdapterError.
         """
         queues = self._scheduler.queues
         if request.request_id in queues:
@@ -142,7 +144,19 @@ class Engine:
             raise QueueFullError(
                 f"{len(queues.waiting)} requests are waiting, which is the limit; try again later"
             )
-        queues.add(Request.of(request, self._num_arrived, self._max_model_len))
+        slot, revision = -1, ""
+        if request.adapter:
+            adapter = self.adapters.begin(request.adapter, request.request_id)
+            slot, revision = adapter.slot, adapter.revision
+        queues.add(
+            Request.of(
+                request,
+                self._num_arrived,
+                self._max_model_len,
+                adapter_slot=slot,
+                adapter_revision=revision,
+            )
+        )
         self._num_arrived += 1
 
     def abort(self, request_id: str) -> bool:
@@ -161,7 +175,11 @@ class Engine:
         """
         self._scheduler.expire(self._clock())
         self._advance()
-        return self._scheduler.take_outputs()
+        outputs = self._scheduler.take_outputs()
+        for output in outputs:
+            if output.finish is not None:
+                self.adapters.end(output.request_id)
+        return outputs
 
     def _advance_plainly(self) -> None:
         step = self._scheduler.schedule()

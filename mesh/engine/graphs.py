@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,6 +65,16 @@ class CudaCapture:
         return graph.replay
 
 
+class GraphKind(NamedTuple):
+    """One recorded step."""
+
+    num_tokens: int
+    drafted: bool
+    """With drafts behind the tokens."""
+    adapted: bool = False
+    """With adapters."""
+
+
 @dataclass(frozen=True)
 class GraphSizes:
     """Which decode steps are recorded, by their number of tokens, ascending."""
@@ -76,6 +86,7 @@ class GraphSizes:
     max_num_seqs: int
     max_drafted_len: int
     """A token and the most drafts behind it."""
+    num_adapter_slots: int
 
     @classmethod
     def of(cls, limits: RunnerLimits) -> GraphSizes:
@@ -89,6 +100,7 @@ class GraphSizes:
             drafted=_sizes(most_drafted) if drafted_len > 1 else [],
             max_num_seqs=most,
             max_drafted_len=drafted_len,
+            num_adapter_slots=limits.num_adapter_slots,
         )
 
     @classmethod
@@ -100,6 +112,7 @@ class GraphSizes:
             drafted=list(range(2, _MOST_HOST_TOKENS + 1)) if sizes.drafted else [],
             max_num_seqs=min(sizes.max_num_seqs, _MOST_HOST_TOKENS),
             max_drafted_len=sizes.max_drafted_len,
+            num_adapter_slots=sizes.num_adapter_slots,
         )
 
     @property
@@ -107,14 +120,17 @@ class GraphSizes:
         return max((*self.plain, *self.drafted))
 
     def __len__(self) -> int:
-        return len(self.plain) + len(self.drafted)
+        return (len(self.plain) + len(self.drafted)) * (2 if self.num_adapter_slots else 1)
 
-    def descending(self) -> Iterable[tuple[int, bool]]:
-        """Sizes, and whether they are of steps with drafts."""
-        sizes = [(size, False) for size in self.plain] + [(size, True) for size in self.drafted]
-        return sorted(sizes, reverse=True)
+    def descending(self) -> Iterable[GraphKind]:
+        kinds = [GraphKind(size, drafted=False) for size in self.plain]
+        kinds += [GraphKind(size, drafted=True) for size in self.drafted]
+        if self.num_adapter_slots:
+            # Twice, so that a step without adapters does not pay for asking whose they are.
+            kinds += [kind._replace(adapted=True) for kind in kinds]
+        return sorted(kinds, reverse=True)
 
-    def fitting(self, step: StepInput) -> tuple[int, bool] | None:
+    def fitting(self, step: StepInput) -> GraphKind | None:
         """The graph for a step; None where it is no decode step, or too large."""
         if not step.is_decode:
             return None
@@ -126,7 +142,7 @@ class GraphSizes:
             return None
         if drafted and int(step.layout.query_lens.max()) > self.max_drafted_len:
             return None
-        return sizes[at], drafted
+        return GraphKind(sizes[at], drafted, step.layout.adapter_slots is not None)
 
 
 class DecodeGraphs:
@@ -158,45 +174,45 @@ class DecodeGraphs:
         self._max_model_len = limits.max_model_len
         self._block_size = block_size
         self._capture = capture
-        self._recorded: dict[tuple[int, bool], tuple[Any, Work]] = {}
+        self._recorded: dict[GraphKind, tuple[Any, Work]] = {}
 
     def record_all(self) -> None:
         """Before serving, where recording takes time or memory; else a size is recorded when it
         first comes."""
-        for size in self._sizes.descending():
-            self._record(size, self._inputs(size))
+        for kind in self._sizes.descending():
+            self._record(kind, self._inputs(kind))
 
     def replay(self, step: StepInput) -> Tensor | None:
         """Logits of every token of a decode step, float32 [T, vocab], valid until the next replay.
 
         None where no graph fits.
         """
-        size = self._sizes.fitting(step)
-        if size is None:
+        kind = self._sizes.fitting(step)
+        if kind is None:
             return None
         self._upload_rows(step)
-        recorded = self._recorded.get(size)
+        recorded = self._recorded.get(kind)
         if recorded is None:
-            inputs = self._inputs(size).fill(step.layout, step.token_ids)
-            self._record(size, inputs)
+            inputs = self._inputs(kind).fill(step.layout, step.token_ids)
+            self._record(kind, inputs)
         else:
             inputs, replay = recorded
             inputs.fill(step.layout, step.token_ids)
             replay()
         return self._logits[: len(step.token_ids)]
 
-    def _inputs(self, size: tuple[int, bool]) -> Any:
-        num_tokens, drafted = size
+    def _inputs(self, kind: GraphKind) -> Any:
         return self._model.step_buffers(
-            num_tokens=num_tokens,
-            num_seqs=min(num_tokens, self._sizes.max_num_seqs),
+            num_tokens=kind.num_tokens,
+            num_seqs=min(kind.num_tokens, self._sizes.max_num_seqs),
             num_blocks=-(-self._max_model_len // self._block_size),
-            max_query_len=self._sizes.max_drafted_len if drafted else 1,
+            max_query_len=self._sizes.max_drafted_len if kind.drafted else 1,
             max_seq_len=self._max_model_len,
+            num_adapter_slots=self._sizes.num_adapter_slots if kind.adapted else 0,
         )
 
-    def _record(self, size: tuple[int, bool], inputs: Any) -> None:
-        self._recorded[size] = inputs, self._capture(self._work(inputs, size[0]))
+    def _record(self, kind: GraphKind, inputs: Any) -> None:
+        self._recorded[kind] = inputs, self._capture(self._work(inputs, kind.num_tokens))
 
     def _work(self, inputs: Any, size: int) -> Work:
         logits, rows = self._logits[:size], self._rows[:size]
@@ -234,7 +250,7 @@ def graph_bytes_estimate(
     widest = 8 * config.hidden_size + 3 * config.intermediate_size + 2 * config.vocab_size
     tensors = sizes.largest * (widest * dtype.itemsize + 4 * config.vocab_size)
     tables = sum(
-        8 * size * -(-limits.max_model_len // block_size) for size, _ in sizes.descending()
+        8 * kind.num_tokens * -(-limits.max_model_len // block_size) for kind in sizes.descending()
     )
     return tensors + tables + len(sizes) * _DRIVER_BYTES
 

@@ -53,6 +53,8 @@ class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     deadline: float | None = None
     """In seconds of `time.monotonic()`, which all processes of a host share."""
     cache_salt: str = ""
+    adapter: str = ""
+    """Name of a resident adapter; empty for none."""
     priority: int = 0
     """Lower runs first; equals in order of arrival."""
 

@@ -18,6 +18,8 @@ class NewRequest(msgspec.Struct, frozen=True):
     """All tokens known so far: the prompt, and what was generated before a preemption."""
     num_prompt_tokens: int
     sampling: SamplingParams
+    adapter_slot: int = -1
+    """-1: none."""
 
 
 class ScheduledRequest(msgspec.Struct, frozen=True):

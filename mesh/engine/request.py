@@ -41,6 +41,10 @@ class Request:
     """Whether sampling reads the values of all earlier tokens on the host."""
     deadline: float | None = None
     cache_salt: str = ""
+    """Requests share cached blocks only where theirs is equal. Tells adapters and their revisions
+    apart too."""
+    adapter_slot: int = -1
+    """-1: none."""
     status: Status = Status.WAITING
     table: BlockTable = field(default_factory=BlockTable)
     num_computed_tokens: int = 0
@@ -57,7 +61,15 @@ class Request:
     """Whether an output has left the engine."""
 
     @classmethod
-    def of(cls, request: EngineRequest, arrival: int, max_model_len: int) -> Request:
+    def of(
+        cls,
+        request: EngineRequest,
+        arrival: int,
+        max_model_len: int,
+        *,
+        adapter_slot: int = -1,
+        adapter_revision: str = "",
+    ) -> Request:
         num_prompt_tokens = len(request.prompt_token_ids)
         sampling = request.sampling
         return cls(
@@ -73,7 +85,9 @@ class Request:
                 or sampling.presence_penalty != 0
             ),
             deadline=request.deadline,
-            cache_salt=request.cache_salt,
+            # Neither of the first two has a line break in it, so no salt can stand for them.
+            cache_salt=f"{request.adapter}\n{adapter_revision}\n{request.cache_salt}",
+            adapter_slot=adapter_slot,
         )
 
     @property

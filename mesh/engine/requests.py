@@ -26,6 +26,7 @@ class RunnerLimits:
     max_num_batched_tokens: int
     num_draft_tokens: int = 0
     """The most behind one token; 0 where nothing is guessed."""
+    num_adapter_slots: int = 0
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class StepInput:
 
 
 class RequestTable:
-    """Token ids and block ids of the requests in flight, one row each.
+    """Token ids, block ids and adapters of the requests in flight, one row each.
 
     The rows are allocated once, so that a step is laid out by a few array operations, whatever the
     number of its tokens.
@@ -72,6 +73,8 @@ class RequestTable:
         num_rows, max_blocks = limits.max_num_seqs, -(-limits.max_model_len // block_size)
         self._token_ids = np.zeros((num_rows, limits.max_model_len), dtype=np.int64)
         self._block_ids = np.zeros((num_rows, max_blocks), dtype=np.int32)
+        self._adapter_slots = np.zeros(num_rows, dtype=np.int32)
+        self._takes_adapters = limits.num_adapter_slots > 0
         self._free_rows = list(reversed(range(num_rows)))
         self._states: dict[str, RequestState] = {}
 
@@ -86,6 +89,7 @@ class RequestTable:
             sampling=request.sampling,
         )
         self._token_ids[state.row, : state.num_tokens] = request.token_ids
+        self._adapter_slots[state.row] = request.adapter_slot
         self._states[request.request_id] = state
 
     def remove(self, request_id: str) -> None:
@@ -171,6 +175,9 @@ class RequestTable:
             positions = np.arange(query_start[-1], dtype=np.int64) + first_positions
         blocks, offsets = np.divmod(positions, self._block_size)
         num_blocks = -(-int(seq_lens.max()) // self._block_size)
+        adapter_slots = self._adapter_slots[rows] if self._takes_adapters else None
+        if adapter_slots is not None and (adapter_slots < 0).all():
+            adapter_slots = None
         layout = StepLayout(
             positions=positions,
             slot_mapping=self._block_ids[token_rows, blocks].astype(np.int64) * self._block_size
@@ -179,6 +186,7 @@ class RequestTable:
             seq_lens=seq_lens,
             block_table=self._block_ids[rows, :num_blocks],
             block_size=self._block_size,
+            adapter_slots=adapter_slots,
         )
         token_ids = self._token_ids[token_rows, positions]
         return StepInput(states, rows, query_start[1:].tolist(), token_ids, layout, is_decode)

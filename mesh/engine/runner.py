@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rostra.mesh.adapters import AdapterSlots, PreparedAdapter
 from rostra.mesh.engine.device import device_name
 from rostra.mesh.engine.graphs import Capture, DecodeGraphs, GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
@@ -20,7 +22,7 @@ from rostra.mesh.engine.plan import ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.engine.transfer import upload
-from rostra.mesh.engine.warm_up import graph_plans, warm_up_plans
+from rostra.mesh.engine.warm_up import adapter_plans, graph_plans, warm_up_plans
 from rostra.mesh.models import Model
 from rostra.mesh.ops import StepLayout
 
@@ -47,6 +49,7 @@ class Runner:
         capture: Capture | None = None,
         *,
         on_demand: bool = False,
+        adapters: AdapterSlots | None = None,
     ) -> None:
         """`capture` records decode steps: all sizes in `warm_up`, or, `on_demand`, small ones when
         they first come. Without it nothing is recorded."""
@@ -55,6 +58,7 @@ class Runner:
         self._limits = limits
         self._sampler = sampler or Sampler()
         self._device = cache.layers[0][0].device
+        self._adapters = adapters
         self._capture = capture
         self._on_demand = on_demand
         self._graphs: DecodeGraphs | None = None
@@ -99,6 +103,15 @@ class Runner:
     def overlaps(self) -> bool:
         return self._device.type == "cuda"
 
+    def prepare_adapter(self, folder: Path) -> PreparedAdapter:
+        """See `AdapterRunner`; so is `load_adapter`."""
+        assert self._adapters is not None
+        return self._adapters.prepare(folder)
+
+    def load_adapter(self, slot: int, adapter: PreparedAdapter) -> None:
+        assert self._adapters is not None
+        self._adapters.fill(slot, adapter)
+
     @torch.inference_mode()
     def launch(self, plan: StepPlan) -> LaunchedStep:
         """Starts one step; see `StepPlan` for the contract. On a CPU it is done by then.
@@ -138,6 +151,8 @@ class Runner:
         started = time.monotonic()
         if self._device.type != "cpu":
             self._run_and_drop(warm_up_plans(self._limits, self.block_size))
+            if self._adapters is not None:
+                self._run_and_drop(adapter_plans(self._limits, self.block_size))
         num_graphs, taken = 0, 0
         if self._capture is not None:
             before = free_bytes(self._device)

@@ -180,6 +180,7 @@ class Scheduler:
                     list(request.token_ids),
                     request.num_prompt_tokens,
                     request.sampling,
+                    request.adapter_slot,
                 )
             )
             missing = request.num_missing_tokens

@@ -64,13 +64,21 @@ def _drafted_plans(limits: RunnerLimits, block_size: int) -> Iterator[StepPlan]:
             yield _plan([_Part(known, 1, num_drafts)] * num_seqs, block_size)
 
 
+def adapter_plans(limits: RunnerLimits, block_size: int) -> Iterator[StepPlan]:
+    """Prompts of growing length, and a decode step, with an adapter in the first slot."""
+    longest = limits.max_model_len - 1
+    for num_tokens in _doubling(2, min(limits.max_num_batched_tokens, longest)):
+        yield _plan([_Part(num_tokens, num_tokens)], block_size, adapter_slot=0)
+    yield _plan([_Part(longest, 1)] * _most_seqs(limits), block_size, adapter_slot=0)
+
+
 def graph_plans(limits: RunnerLimits, sizes: Sequence[int], block_size: int) -> Iterator[StepPlan]:
     """A decode step of each size: the driver uploads a graph when it is replayed first."""
     for size in sizes:
         yield _plan([_Part(limits.max_model_len - 1, 1)] * size, block_size)
 
 
-def _plan(parts: Sequence[_Part], block_size: int) -> StepPlan:
+def _plan(parts: Sequence[_Part], block_size: int, *, adapter_slot: int = -1) -> StepPlan:
     plan = StepPlan([], [], [])
     for index, part in enumerate(parts):
         request_id = f"warm-up {index}"
@@ -81,6 +89,7 @@ def _plan(parts: Sequence[_Part], block_size: int) -> StepPlan:
                 [0] * part.num_tokens,
                 num_prompt_tokens,
                 SAMPLING[index % len(SAMPLING)],
+                adapter_slot,
             )
         )
         num_blocks = -(-(part.num_tokens + part.num_drafts) // block_size)

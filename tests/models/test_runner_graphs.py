@@ -39,7 +39,7 @@ def test_sizes_end_with_the_largest_step():
     assert sizes.plain == [1, 2, 4, 6]
     assert sizes.drafted == [1, 2, 4, 8, 16, 18]
     assert sizes.largest == 18
-    assert list(sizes.descending())[:3] == [(18, True), (16, True), (8, True)]
+    assert [kind[:2] for kind in sizes.descending()][:3] == [(18, True), (16, True), (8, True)]
     assert GraphSizes.of(RunnerLimits(64, 300, 128)).plain[-4:] == [104, 112, 120, 128]
     assert GraphSizes.of(RunnerLimits(64, 200, 2048)).plain[-4:] == [128, 160, 192, 200]
     assert not GraphSizes.of(RunnerLimits(64, 8, 128)).drafted
