@@ -60,6 +60,7 @@ class DecoderModel(nn.Module):
             head = [Output("lm_head", vocab_size, rows)]
             self.output = ColumnProjection(hidden_size, head, ops, padding=padding, sensitive=True)
         self._tied_output: Linear | None = None
+        self._headless = False
         self._tables: list[tuple[Tensor, Tensor]] = []
 
     def layer(self, index: int) -> nn.Module:
@@ -104,10 +105,16 @@ class DecoderModel(nn.Module):
     def capturable(self) -> bool:
         return True
 
+    def drop_head(self) -> None:
+        """For a model that is asked for hidden states only. Before anything is loaded."""
+        self.output = None
+        self._headless = True
+
     def ignores(self, name: str) -> bool:
-        """Tensors that checkpoints carry and the model computes, or shares, itself."""
+        """Tensors that checkpoints carry and the model computes, shares or does without."""
         tied = name == "lm_head.weight" and self.config.tie_word_embeddings
-        return tied or name.endswith("rotary_emb.inv_freq")
+        headless = self._headless and name.startswith("lm_head.")
+        return tied or headless or name.endswith("rotary_emb.inv_freq")
 
     def stored(self, weights: StoredWeights) -> StoredWeights:
         """The tensors of a checkpoint as this family names them."""
@@ -121,7 +128,7 @@ class DecoderModel(nn.Module):
     def finish_loading(self, device: torch.device, max_model_len: int) -> None:
         """Does what needs all of the weights, and computes the rotary tables."""
         self._dtype = self.embedding.weight.dtype
-        if self.output is None:
+        if self.output is None and not self._headless:
             self._tied_output = self.ops.linear(self.embedding.weight, None, sensitive=True)
         self.embedding.compact()
         self._tables = [rotary_tables(rope, max_model_len, device) for rope in self.ropes]
