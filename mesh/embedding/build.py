@@ -1,4 +1,4 @@
-"""From settings to an engine that makes vectors."""
+"""From settings to what makes vectors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from pathlib import Path
 
 import torch
 
+from rostra.mesh.embedding.decoder import DecoderTexts
 from rostra.mesh.embedding.layout import Pooling, SentenceLayout
 from rostra.mesh.embedding.runner import EmbeddingRunner
+from rostra.mesh.engine.build import room_for_weights
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_num_threads, open_device
 from rostra.mesh.engine.support import check_support
 from rostra.mesh.errors import RostraError
-from rostra.mesh.models.encoders import load_encoder
+from rostra.mesh.models import load_model
+from rostra.mesh.models.config import Fields
+from rostra.mesh.models.encoders import ENCODERS, load_encoder
+from rostra.mesh.models.parameters import Progress
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +37,9 @@ def build_embedding_runner(
     if device.type == "cpu":
         torch.set_num_threads(choose_num_threads(config.num_threads))
     layout = SentenceLayout.read(path)
-    model = load_encoder(path, device, dtype, on_progress, quantization=config.quantization)
-    runner = EmbeddingRunner(
-        model,
-        _choose_pooling(config, layout, default="mean"),
-        device,
-        dtype,
-        vocab_size=model.config.vocab_size,
-        embedding_size=model.config.hidden_size,
-        max_model_len=_choose_length(config, layout, model.max_length),
-    )
+    build = _encoder if Fields.read(path).architecture() in ENCODERS else _decoder
+    with room_for_weights(config, device, dtype):
+        runner = build(config, layout, device, dtype, on_progress)
     log.info(
         "device %s (%s), dtype %s, quantization %s, pooling %s, texts of up to %d tokens",
         device,
@@ -54,18 +52,69 @@ def build_embedding_runner(
     return runner
 
 
-def _choose_pooling(config: EngineConfig, layout: SentenceLayout, default: Pooling) -> Pooling:
-    if config.pooling != "auto":
-        return config.pooling
-    return layout.pooling or default
-
-
-def _choose_length(config: EngineConfig, layout: SentenceLayout, limit: int) -> int:
-    """What was asked for, else what the folder says, within what the model can do."""
-    if config.max_model_len is None:
-        return min(layout.max_seq_length or limit, limit)
-    if config.max_model_len > limit:
+def _encoder(
+    config: EngineConfig,
+    layout: SentenceLayout,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None,
+) -> EmbeddingRunner:
+    model = load_encoder(
+        Path(config.model_path), device, dtype, progress, quantization=config.quantization
+    )
+    limit = model.max_length
+    if (config.max_model_len or 0) > limit:
         raise RostraError(
             f"--max-model-len {config.max_model_len} is beyond the model's limit of {limit}"
         )
-    return config.max_model_len
+    return EmbeddingRunner(
+        model,
+        _pooling(config, layout, default="mean"),
+        device,
+        dtype,
+        vocab_size=model.config.vocab_size,
+        embedding_size=model.config.hidden_size,
+        max_model_len=min(config.max_model_len or layout.max_seq_length or limit, limit),
+    )
+
+
+def _decoder(
+    config: EngineConfig,
+    layout: SentenceLayout,
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None,
+) -> EmbeddingRunner:
+    model = load_model(
+        Path(config.model_path),
+        device,
+        dtype,
+        progress,
+        max_model_len=config.max_model_len,
+        quantization=config.quantization,
+        headless=True,
+    )
+    limit = model.config.max_position_embeddings
+    longest = config.max_model_len or min(layout.max_seq_length or limit, limit)
+    texts = DecoderTexts(
+        model,
+        device,
+        block_size=config.block_size,
+        num_tokens=max(longest, config.max_num_batched_tokens),
+        num_texts=config.max_num_seqs,
+    )
+    return EmbeddingRunner(
+        texts,
+        _pooling(config, layout, default="last"),
+        device,
+        dtype,
+        vocab_size=model.config.vocab_size,
+        embedding_size=model.config.hidden_size,
+        max_model_len=longest,
+    )
+
+
+def _pooling(config: EngineConfig, layout: SentenceLayout, default: Pooling) -> Pooling:
+    if config.pooling != "auto":
+        return config.pooling
+    return layout.pooling or default

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -140,16 +141,9 @@ def _load(
     ops: Ops | None,
     parallel: Parallel,
 ) -> Model:
-    path = Path(config.model_path)
-    least = _least_weight_bytes(path, config, dtype) // parallel.size
-    free = parallel.least(_free_bytes(device, parallel))
-    weights = f"the weights of {path}"
-    # A host promises memory that it does not have, and kills the process that uses it.
-    if least > free:
-        raise RostraError(shortage(weights, least, free, device, _SMALLER_WEIGHTS))
-    with told_when_short(weights, least, device, _SMALLER_WEIGHTS):
+    with room_for_weights(config, device, dtype, parallel):
         return load_model(
-            path,
+            Path(config.model_path),
             device,
             dtype,
             on_progress,
@@ -158,6 +152,23 @@ def _load(
             ops=ops,
             parallel=parallel,
         )
+
+
+@contextmanager
+def room_for_weights(
+    config: EngineConfig, device: torch.device, dtype: torch.dtype, parallel: Parallel = ALONE
+) -> Iterator[None]:
+    """Around the loading of a model: raises RostraError where its weights take more memory than
+    there is."""
+    path = Path(config.model_path)
+    least = _least_weight_bytes(path, config, dtype) // parallel.size
+    free = parallel.least(_free_bytes(device, parallel))
+    weights = f"the weights of {path}"
+    # A host promises memory that it does not have, and kills the process that uses it.
+    if least > free:
+        raise RostraError(shortage(weights, least, free, device, _SMALLER_WEIGHTS))
+    with told_when_short(weights, least, device, _SMALLER_WEIGHTS):
+        yield
 
 
 def _free_bytes(device: torch.device, parallel: Parallel) -> int:
