@@ -173,18 +173,25 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
 
     from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.cli.progress import RichProgress
+    from rostra.mesh.distributed.place import place_from_torchrun
     from rostra.mesh.home import Home
     from rostra.mesh.store import ProgressTask, resolve
     from rostra.mesh.worker.server import WorkerConfig, serve
+    from rostra.mesh.worker.torchrun import follow_worker
 
     log_to_stderr()
+    place = place_from_torchrun(entry.tensor_parallel_size or 1)
     folder = resolve(entry.model, Home.locate(home), RichProgress())
+    engine = entry.engine_config(folder.path)
+    if place is not None and place.rank > 0:
+        follow_worker(engine, place)
     config = WorkerConfig(
         listen=entry.listen,
         model_name=entry.served_name,
         aliases=entry.aliases,
         revision=folder.revision,
-        engine=entry.engine_config(folder.path),
+        engine=engine,
+        place=place,
         drain_grace=entry.drain_grace,
         stall_timeout=entry.stall_timeout,
     )

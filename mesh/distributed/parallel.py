@@ -14,7 +14,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from rostra.mesh.distributed.meeting import meet
 from rostra.mesh.distributed.place import PeerLostError, Place
+from rostra.mesh.distributed.watch import watch_peers
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.parallel import Parallel
 
@@ -58,20 +60,20 @@ class DistributedParallel(Parallel):
             if device.type == "cpu"
             else dist.new_group(backend="nccl", timeout=_FOREVER, device_id=device)
         )
+        if place.meeting_file is None:
+            watch_peers(place.rank, place.size, _FOREVER)
 
     @_among_peers
     def _join(self, place: Place, device: torch.device) -> None:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        if place.meeting_file is None:
-            dist.init_process_group("gloo", init_method="env://", timeout=_JOINING)
-            return
-        # The ranks of one host listen to nobody else.
-        loopback = _loopback_interface()
-        os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback
+        if place.meeting_file is not None:
+            # The ranks of one host listen to nobody else.
+            loopback = _loopback_interface()
+            os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = loopback
         dist.init_process_group(
             "gloo",
-            store=dist.FileStore(place.meeting_file, place.size),
+            store=meet(place, _JOINING),
             rank=place.rank,
             world_size=place.size,
             timeout=_JOINING,

@@ -10,6 +10,9 @@ import msgspec
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.errors import RostraError
 
+PEER_LOST = 75
+"""Exit code of a rank that ends because another one has: it has nothing more to say."""
+
 _TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
 
 
@@ -19,6 +20,9 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
     """Content hash of the weights."""
     engine: EngineConfig
+    place: Place | None = None
+    """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
+    worker does that itself."""
     drain_grace: float = 30.0
     """Seconds that running work may go on after the first signal."""
     stall_timeout: float = 60.0

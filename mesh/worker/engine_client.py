@@ -118,9 +118,9 @@ class EngineClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def gone(self) -> None:
-        """Waits for the end of an engine that is not for this client to start again."""
-        await self._gone.wait()
+    async def gone(self) -> bool:
+        """True, at the end of an engine that is not for this client to start again."""
+        return await self._gone.wait()
 
     @property
     def pids(self) -> list[int]:

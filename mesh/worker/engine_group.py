@@ -10,11 +10,10 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
-from rostra.mesh.distributed.place import Place
+from rostra.mesh.distributed.place import PEER_LOST, Place
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.engine_connection import ENGINE_COMMAND, EngineConnection
-from rostra.mesh.worker.engine_process import PEER_LOST
 
 _LAST_WORDS = 0.2
 """Seconds between the end of a rank and SIGKILL for the others. Those that wait for it end by

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
-from rostra.mesh.distributed.place import PeerLostError
+from rostra.mesh.distributed.place import PEER_LOST, PeerLostError
 from rostra.mesh.engine.admission import (
     PromptTooLongError,
     QueueFullError,
@@ -38,8 +38,6 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1
-PEER_LOST = 75
-"""Exit code of a rank that ends because another one has. It has nothing more to say."""
 
 REFUSALS = {
     QueueFullError: wire.Refusal.QUEUE_FULL,
@@ -186,6 +184,13 @@ def end_with_parent() -> None:
             os._exit(0)
 
 
+def ignore_signals() -> None:
+    # Ctrl-C and a stop of the whole service reach every process; the server decides when the
+    # running work has ended, and then ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def build(
     setup: wire.Configure, on_progress: Callable[[int, int], None]
 ) -> tuple[ServedEngine, wire.EngineInfo]:
@@ -256,10 +261,7 @@ def main(build: EngineBuilder = build) -> None:
     """Serves one engine, or one rank of it, over the socket whose file descriptor is the last
     argument."""
     end_with_parent()
-    # Ctrl-C and a stop of the whole service reach every process; the server decides when the
-    # running work has ended, and then closes the socket.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore_signals()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     connection = socket.socket(fileno=int(sys.argv[-1]))
     inbox = Inbox(connection)

@@ -63,6 +63,7 @@ class Worker:
             stall_timeout=config.stall_timeout,
             on_progress=on_progress,
             on_health=self.health.set_able,
+            place=config.place,
         )
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
 
@@ -137,7 +138,8 @@ async def serve(
     """Runs a worker until SIGTERM or SIGINT, then drains it; a second signal ends it at once.
 
     `on_ready(address)` is called when the engine is ready; `on_progress(done, total)` while weights
-    load, in bytes. Raises RostraError when the worker cannot start. Needs the main thread.
+    load, in bytes. Raises RostraError when the worker cannot start, and when its engine ends and is
+    not for the worker to start again. Needs the main thread.
     """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -151,7 +153,11 @@ async def serve(
             return
         if on_ready is not None:
             on_ready(address)
-        log.info("%s: draining for up to %g s", (await signals.get()).name, config.drain_grace)
+        if await _until_signal(worker.engine.gone(), signals):
+            raise RostraError(
+                "the engine ended, and with it the worker: torchrun starts all ranks again"
+            )
+        log.info("draining for up to %g s", config.drain_grace)
         await _until_signal(worker.drain(config.drain_grace), signals)
     finally:
         await worker.stop()
@@ -169,6 +175,7 @@ async def _until_signal(
         await asyncio.wait((working, waiting), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
+        log.info("%s", waiting.result().name)
     finally:
         waiting.cancel()
         working.cancel()
