@@ -1,5 +1,4 @@
-"""Granite 3 and 4 without experts: Llama with a multiplier wherever parts meet (muP, arXiv
-2203.03466)."""
+"""Granite 3: Llama with a multiplier wherever parts meet, as in muP (arXiv 2203.03466)."""
 
 from __future__ import annotations
 
