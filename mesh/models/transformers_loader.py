@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 import transformers
-from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -35,8 +34,6 @@ from rostra.mesh.ops import Ops
 log = logging.getLogger(__name__)
 
 _KEYS_AND_VALUES = ("full_attention", "sliding_attention", "chunked_attention", "attention")
-_BY_LENGTH = ("dynamic", "longrope")
-"""Kinds of rotary embedding whose frequencies follow from the longest sequence of a step."""
 
 
 def load_transformers_model(
@@ -75,9 +72,9 @@ def load_transformers_model(
         _check_kind(kind, config)
         limit = _limit(config, path, max_model_len)
         num_positions = max_model_len or limit
+        _check_rotary(config, num_positions)
         with open_weights(path) as weights:
             model = load_library_model(kind, config, weights, device, dtype, ops, progress)
-        _check_rotary(model, num_positions)
         served = _served(model, fields, ops, dtype, limit, num_positions, quantization)
     log.info(
         "%s is computed by the code of transformers %s, its attention by Rostra's over the paged "
@@ -140,32 +137,31 @@ def _check_kind(kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
 
 def _limit(config: PreTrainedConfig, path: Path, max_model_len: int | None) -> int:
     """Positions that the model knows."""
-    limit = getattr(config, "max_position_embeddings", None) or max_model_len
-    if not isinstance(limit, int):
+    limit = getattr(config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit < 1:
+        limit = max_model_len
+    if limit is None:
         raise RostraError(f"{path}: config.json names no longest context: give --max-model-len")
     if max_model_len is not None and max_model_len > limit:
         raise RostraError(f"--max-model-len {max_model_len} is beyond the model's limit of {limit}")
     return limit
 
 
-def _check_rotary(model: nn.Module, num_positions: int) -> None:
+def _check_rotary(config: PreTrainedConfig, num_positions: int) -> None:
     """Refuses frequencies that change with the longest sequence of a step: the others' would
-    change with it, and those that cached keys were rotated by would be out of date."""
-    for module in model.modules():
-        kinds: Any = getattr(module, "rope_type", None)
-        if kinds is None:
-            continue
-        settings: Any = module.config.rope_parameters
-        for layer_type, kind in kinds.items() if isinstance(kinds, dict) else [(None, kinds)]:
-            if kind not in _BY_LENGTH:
-                continue
-            own = settings if layer_type is None else settings[layer_type]
-            limit = own.get("original_max_position_embeddings") or module.original_max_seq_len
-            if num_positions > limit:
-                raise UnservableError(
-                    f"its rotary embedding ({kind}) depends on how long the longest sequence is "
-                    f"beyond {limit} tokens; --max-model-len {limit} keeps below that"
-                )
+    change with it, and cached keys would have been rotated by frequencies that no longer hold.
+
+    Those of the type "dynamic" change beyond the model's own limit only, where nothing is served.
+    """
+    settings: Any = getattr(config, "rope_parameters", None) or {}
+    by_layer_type = all(isinstance(value, dict) for value in settings.values())
+    for rope in settings.values() if by_layer_type else [settings]:
+        limit = rope.get("original_max_position_embeddings")
+        if rope.get("rope_type") == "longrope" and num_positions > limit:
+            raise UnservableError(
+                f"its rotary embedding (longrope) depends on how long the longest sequence is "
+                f"beyond {limit} tokens; --max-model-len {limit} keeps below that"
+            )
 
 
 @torch.inference_mode()

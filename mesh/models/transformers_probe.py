@@ -48,14 +48,13 @@ together, and may choose another expert."""
 
 
 def reference(model: PreTrainedModel, token_ids: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Hidden states and logits of each sequence, by the library alone."""
+    """Hidden states and logits of each sequence, by the library alone, positions included."""
     model.set_attn_implementation("eager")
     found = []
     for ids in token_ids:
         arguments = {
             "input_ids": ids.unsqueeze(0),
             "attention_mask": torch.ones_like(ids).unsqueeze(0),
-            "position_ids": torch.arange(ids.shape[0], device=ids.device).unsqueeze(0),
             "use_cache": False,
             "return_dict": True,
         }

@@ -49,6 +49,12 @@ class _Place(NamedTuple):
     module: nn.Module
 
     @property
+    def weight(self) -> Tensor:
+        weight = self.module.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+    @property
     def is_loaded(self) -> bool:
         return not any(parameter.is_meta for parameter in self.module.parameters())
 
@@ -56,17 +62,20 @@ class _Place(NamedTuple):
 class _Packer:
     """Packs linear maps where they stand."""
 
-    def __init__(self, ops: Ops, device: torch.device, vocab_size: int) -> None:
+    def __init__(self, ops: Ops, device: torch.device, config: PreTrainedConfig) -> None:
         self._ops = ops
         self._device = device
-        self._vocab_size = vocab_size
+        self._vocab_size = config.vocab_size
+        self._tied = config.tie_word_embeddings
         self._waiting: list[_Place] = []
 
     def expect(self, parent: nn.Module, name: str, module: nn.Module | None) -> None:
-        """A hook for modules that are put into others. Output heads wait for the end: they may
-        share the embedding's weight."""
-        if module is not None and _is_linear(module) and self._vocab_size not in _shape(module):
-            self._waiting.append(_Place(parent, name, module))
+        """A hook for modules that are put into others."""
+        if module is not None and _is_linear(module):
+            place = _Place(parent, name, module)
+            # One that shares the embedding's weight gets it at the end.
+            if not (self._tied and self._is_head(place)):
+                self._waiting.append(place)
 
     def pack_loaded(self) -> None:
         """What is loaded by now."""
@@ -74,10 +83,9 @@ class _Packer:
         if loaded:
             self._waiting = [place for place in self._waiting if not place.is_loaded]
             for place in loaded:
-                self._pack(place, sensitive=False)
+                self._pack(place)
 
     def pack_rest(self, model: PreTrainedModel) -> None:
-        head = model.get_output_embeddings()
         places = [
             _Place(parent, name, module)
             for parent in list(model.modules())
@@ -85,18 +93,21 @@ class _Packer:
             if _is_linear(module)
         ]
         for place in places:
-            self._pack(place, sensitive=place.module is head)
+            self._pack(place)
 
-    def _pack(self, place: _Place, *, sensitive: bool) -> None:
+    def _is_head(self, place: _Place) -> bool:
+        return self._vocab_size in place.weight.shape
+
+    def _pack(self, place: _Place) -> None:
         module = place.module
         if getattr(place.parent, place.name) is not module:
             return
-        weight, bias = module.weight.detach().to(self._device), module.bias
+        weight, bias = place.weight.detach().to(self._device), module.bias
         if isinstance(module, Conv1D):
             weight = weight.T.contiguous()
         if bias is not None:
             bias = bias.detach().to(self._device)
-        apply = self._ops.linear(weight, bias, sensitive=sensitive)
+        apply = self._ops.linear(weight, bias, sensitive=self._is_head(place))
         setattr(place.parent, place.name, PackedLinear(weight, apply))
 
 
@@ -126,7 +137,7 @@ def load_library_model(
     Raises RostraError where weights and config contradict each other, and for values that are not
     finite.
     """
-    packer = _Packer(ops, device, config.vocab_size)
+    packer = _Packer(ops, device, config)
     total = sum(weights.num_bytes(name) for name in weights.names)
     done = 0
 
@@ -152,6 +163,7 @@ def load_library_model(
                 config=config,
                 state_dict={name: _StoredTensor(read, name) for name in weights.names},
                 dtype=dtype,
+                ignore_mismatched_sizes=True,  # they are raised as errors below
                 local_files_only=True,
                 output_loading_info=True,
             )
@@ -210,12 +222,6 @@ def _quiet_and_sequential() -> Iterator[None]:
 def _is_linear(module: nn.Module) -> bool:
     """A subclass may compute something else."""
     return type(module) in (nn.Linear, Conv1D)
-
-
-def _shape(module: nn.Module) -> torch.Size:
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight.shape
 
 
 def _one_line(error: object) -> str:
