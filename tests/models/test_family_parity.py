@@ -51,14 +51,16 @@ def test_scaled_llama_equals_transformers(tmp_path, name):
     check_against(harness, model, prompts)
 
 
+@pytest.mark.parametrize("size", [2, 4])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_two_ranks_equal_transformers(tmp_path, name):
+def test_ranks_equal_transformers(tmp_path, name, size):
+    """Four ranks have one head each, and share key-value heads where there are fewer."""
     model = save_family(tmp_path, *FAMILIES[name])
     tokens = random_prompts([60], VOCAB_SIZE)["0: 60 tokens"]
     with torch.inference_mode():
         reference = model(torch.tensor([tokens])).logits[0]
     chunks = [33, 20, *[1] * 7]
-    made = parallel_logits(tmp_path, 2, tokens, chunks, max_model_len=MAX_MODEL_LEN)
+    made = parallel_logits(tmp_path, size, tokens, chunks, max_model_len=MAX_MODEL_LEN)
     assert (made - reference).abs().max().item() < 1e-4
 
 
