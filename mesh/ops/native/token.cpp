@@ -96,8 +96,9 @@ float norm_factor(const T* x, int64_t size, float eps) {
 // Rotates the first 2 * half of `size` elements, each multiplied by `factor` and its weight before
 // where NORM says so.
 template <bool NORM, class T, class Weight>
-void rotate(T* x, float factor, const Weight* weight, const float* cos, const float* sin,
-            int64_t half, int64_t size) {
+__attribute__((always_inline)) inline void rotate(T* x, float factor, const Weight* weight,
+                                                  const float* cos, const float* sin, int64_t half,
+                                                  int64_t size) {
     const auto vector = [&](int64_t i) {
         if constexpr (NORM) return load(x + i) * factor * load(weight + i);
         else return load(x + i);
