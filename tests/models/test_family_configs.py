@@ -109,6 +109,18 @@ def test_what_would_be_computed_differently_is_refused(tmp_path, name, values, n
     assert named in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("older", ["su", "yarn"])
+def test_phi3_knows_longrope_by_its_first_names(tmp_path, older):
+    save_family(tmp_path, *FAMILIES["phi4-mini, long factors"])
+    new = load_model(tmp_path, CPU, torch.float32).ropes
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    settings = config.pop("rope_parameters")
+    del settings["rope_type"]
+    path.write_text(json.dumps(config | {"rope_scaling": settings | {"type": older}}))
+    assert load_model(tmp_path, CPU, torch.float32).ropes == new
+
+
 def test_yarn_reaches_beyond_what_config_json_names(tmp_path):
     """Qwen's documents say to add the scaling, and not to change max_position_embeddings."""
     kind, values = FAMILIES["qwen2"]
