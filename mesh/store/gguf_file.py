@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from gguf import GGUFReader, ReaderTensor
 
 from rostra.mesh.errors import RostraError
 
-SUPPORTED_ARCHITECTURE = "llama"
 _Value = TypeVar("_Value", bound=bool | int | float | str | list[Any])
 
 
@@ -20,7 +20,7 @@ class GgufModel:
     """The keys and tensors of one file. Tensors are mapped, not read."""
 
     def __init__(self, path: Path) -> None:
-        """Raises RostraError for a file that is no GGUF, is cut short, or holds no Llama model."""
+        """Raises RostraError for a file that is no GGUF, is cut short, or is a part of one."""
         self.path = path
         try:
             self._reader = GGUFReader(path)
@@ -29,10 +29,10 @@ class GgufModel:
                 f"{path} is cut short or no GGUF file ({error}); get it again."
             ) from error
         self.architecture = self.require("general.architecture", str)
-        if self.architecture != SUPPORTED_ARCHITECTURE:
+        if (self.get("split.count", int) or 1) > 1:
             raise RostraError(
-                f"{path} holds a model of architecture {self.architecture!r}; "
-                f"only {SUPPORTED_ARCHITECTURE!r} can be converted. Use its safetensors instead."
+                f"{path} is one part of a model in several files; "
+                "join them first with llama-gguf-split --merge."
             )
 
     @property
@@ -72,6 +72,13 @@ class GgufModel:
         for tensor in self.tensors:
             if tensor.name == name:
                 return shape_of(tensor)
+        return None
+
+    def factors(self, name: str) -> np.ndarray | None:
+        """A small float32 tensor; None where it is not there."""
+        for tensor in self.tensors:
+            if tensor.name == name:
+                return np.array(tensor.data, dtype=np.float32).reshape(-1)
         return None
 
 

@@ -7,27 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from gguf import TokenType
-from tokenizers import (
-    AddedToken,
-    Regex,
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    processors,
-)
+from tokenizers import AddedToken, Tokenizer, processors
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.store.gguf_byte_level import adds_bos, byte_level
 from rostra.mesh.store.gguf_file import GgufModel
-from rostra.mesh.text.pieces import METASPACE
+from rostra.mesh.store.gguf_sentencepiece import is_run_of_spaces, sentencepiece
 
-# How Llama 3 cuts text before byte pairs are merged (as its tokenizer.json has it).
-_LLAMA_3_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_LLAMA_3_NAMES = frozenset({"llama-bpe", "llama3", "llama-v3"})
 _TOKEN_KEYS = {
     "bos_token": "bos_token_id",
     "eos_token": "eos_token_id",
@@ -76,95 +62,26 @@ def write_tokenizer(model: GgufModel, folder: Path) -> None:
 def _build(model: GgufModel, tokens: list[str]) -> Tokenizer:
     kind = model.require("tokenizer.ggml.model", str)
     if kind == "gpt2":
-        return _byte_level(model, tokens)
+        return byte_level(model, tokens)
     if kind == "llama":
-        return _sentencepiece(model, tokens)
+        return sentencepiece(model, tokens)
     raise RostraError(
         f"{model.path} has a vocabulary of kind {kind!r}; only 'gpt2' and 'llama' are supported."
     )
 
 
-def _byte_level(model: GgufModel, tokens: list[str]) -> Tokenizer:
-    split = model.get("tokenizer.ggml.pre", str) or ""
-    merges = [tuple(merge.split(" ", 1)) for merge in model.require("tokenizer.ggml.merges", list)]
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab={token: index for index, token in enumerate(tokens)},
-            merges=merges,
-            ignore_merges=split in _LLAMA_3_NAMES,
-        )
-    )
-    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    if split == "smollm":
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), whole]
-        )
-    elif split == "gpt-2":
-        tokenizer.pre_tokenizer = whole
-    elif split in _LLAMA_3_NAMES:
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_LLAMA_3_SPLIT), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-    else:
-        raise RostraError(
-            f"{model.path} cuts text by the rule {split!r}, which is not supported; "
-            "use the model's safetensors instead."
-        )
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def _sentencepiece(model: GgufModel, tokens: list[str]) -> Tokenizer:
-    scores = model.require("tokenizer.ggml.scores", list)
-    vocabulary = {token: index for index, token in enumerate(tokens)}
-    unknown = model.get("tokenizer.ggml.unknown_token_id", int)
-    tokenizer = Tokenizer(
-        models.BPE(
-            vocab=vocabulary,
-            merges=_merges_from_scores(vocabulary, scores),
-            unk_token=tokens[unknown] if unknown is not None else None,
-            fuse_unk=True,
-            byte_fallback=True,
-        )
-    )
-    spaces = normalizers.Replace(" ", METASPACE)
-    steps = [
-        decoders.Replace(METASPACE, " "),
-        decoders.ByteFallback(),
-        decoders.Fuse(),
-    ]
-    if model.get("tokenizer.ggml.add_space_prefix", bool) is False:
-        tokenizer.normalizer = spaces
-    else:
-        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(METASPACE), spaces])
-        steps.append(decoders.Strip(" ", 1, 0))
-    tokenizer.decoder = decoders.Sequence(steps)
-    return tokenizer
-
-
-def _merges_from_scores(vocabulary: dict[str, int], scores: list[float]) -> list[tuple[str, str]]:
-    """Sentencepiece keeps no merges: it joins whichever neighbours make the best-scored token."""
-    ranked = []
-    for token, index in vocabulary.items():
-        for cut in range(1, len(token)):
-            left, right = token[:cut], token[cut:]
-            if left in vocabulary and right in vocabulary:
-                rank = (-scores[index], vocabulary[left], vocabulary[right])
-                ranked.append((rank, (left, right)))
-    return [pair for _, pair in sorted(ranked)]
-
-
 def _add_tokens(tokenizer: Tokenizer, model: GgufModel, tokens: list[str]) -> None:
     """Tokens that are found whole in a text, before anything is merged."""
     kinds = model.get("tokenizer.ggml.token_type", list) or []
+    merges_spaces = model.get("tokenizer.ggml.model", str) == "llama"
+    special, other = [], []
     for token, kind in zip(tokens, kinds, strict=False):
         if kind == TokenType.CONTROL:
-            tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False)])
-        elif kind == TokenType.USER_DEFINED:
-            tokenizer.add_tokens([AddedToken(token, special=False, normalized=False)])
+            special.append(AddedToken(token, special=True, normalized=False))
+        elif kind == TokenType.USER_DEFINED and not (merges_spaces and is_run_of_spaces(token)):
+            other.append(AddedToken(token, special=False, normalized=False))
+    tokenizer.add_special_tokens(special)
+    tokenizer.add_tokens(other)
 
 
 def _named_tokens(model: GgufModel, tokens: list[str]) -> dict[str, int]:
@@ -179,13 +96,13 @@ def _named_tokens(model: GgufModel, tokens: list[str]) -> dict[str, int]:
 
 
 def _adds_bos(model: GgufModel) -> bool:
-    """Where the file does not say: sentencepiece and Llama 3 do, other byte-level ones do not."""
+    """Where the file does not say: sentencepiece does, and a few byte-level ones."""
     stated = model.get("tokenizer.ggml.add_bos_token", bool)
     if stated is not None:
         return stated
     if model.require("tokenizer.ggml.model", str) == "llama":
         return True
-    return model.get("tokenizer.ggml.pre", str) in _LLAMA_3_NAMES
+    return adds_bos(model)
 
 
 def _add_template(
