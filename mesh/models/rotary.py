@@ -58,6 +58,9 @@ class RopeConfig:
         if settings is None:
             old = fields.part("rope_scaling")
             settings = old if old.raw else fields.part("rope_parameters")
+        for name, value in settings.raw.items():
+            if isinstance(value, dict):
+                raise settings.error(name, f"{config.architecture} has one table for all layers")
         kind = settings.raw.get("rope_type", settings.raw.get("type", "default"))
         scaling = scalings.get(kind) if isinstance(kind, str) else None
         if scaling is None:
@@ -70,7 +73,15 @@ class RopeConfig:
                 "partial_rotary_factor", f"rotates {dim} dimensions, which do not form pairs"
             )
         theta = settings.positive("rope_theta", fields.number("rope_theta", DEFAULT_THETA))
-        return cls(theta, dim, scaling.read(settings, config, dim))
+        try:
+            rope = cls(theta, dim, scaling.read(settings, config, dim))
+            tables = rotary_tables(rope, 2, torch.device("cpu"))
+            finite = all(bool(table.isfinite().all()) for table in tables)
+        except (ArithmeticError, ValueError):
+            finite = False
+        if not finite:
+            raise settings.error("rope_type", f"{kind!r} makes no finite tables of these settings")
+        return rope
 
 
 def rotary_tables(
