@@ -134,13 +134,13 @@ def test_an_incomplete_local_folder_is_one_clear_line(local, home, name, content
 def test_weights_cut_short_are_found(local, home):
     weights = local / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(RostraError, match="cut short"):
+    with pytest.raises(RostraError, match="damaged or truncated"):
         resolve(str(local), home)
 
 
 def test_pickles_are_refused(local, home):
     (local / "model.safetensors").rename(local / "pytorch_model.bin")
-    with pytest.raises(RostraError, match="pickles"):
+    with pytest.raises(RostraError, match="is a pickle"):
         resolve(str(local), home)
 
 
