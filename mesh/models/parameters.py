@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +23,9 @@ Progress = Callable[[int, int], None]
 """Called with the bytes read so far and the bytes there are to read."""
 Keeps = Callable[[CodedWeight], bool]
 """Whether there is a kernel for a weight as it is stored."""
+
+_RETURN_EVERY = 64 << 20
+"""Bytes read between two times that freed memory goes back to the system."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def load_parameters(
     total = sum(piece.part_bytes(weights) for piece in pieces)
     missing = Counter(module for module, _, _ in parameters)
     stored: Counter[str] = Counter()
-    done = 0
+    done = returned = 0
     for module, name, parameter in parameters:
         loaded = parameter.load(weights, device, dtype, keeps)
         if isinstance(loaded, CodedWeight):
@@ -183,11 +188,21 @@ def load_parameters(
         if on_loaded is not None and not missing[module]:
             on_loaded(module)
         done += sum(piece.part_bytes(weights) for piece in parameter.pieces)
+        if done - returned >= _RETURN_EVERY or done == total:
+            _return_free_memory()
+            returned = done
         if progress is not None:
             progress(done, total)
     if stored:
         fates = ", ".join(f"{count} {fate}" for fate, count in stored.items())
         log.info("quantised weights of %s: %s", weights.folder, fates)
+
+
+def _return_free_memory() -> None:
+    """To the system. What was read lay between weights as they were laid out anew: the C library
+    keeps such gaps, which with many small weights come to most of a model's size."""
+    with suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _check(weights: StoredWeights, pieces: list[Piece], ignored: Callable[[str], bool]) -> None:

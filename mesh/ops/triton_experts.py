@@ -63,7 +63,7 @@ class _Stack:
                 f"{self.values.dtype}, another {values.dtype}; use --quantization none"
             )
         self.values[self._filled] = values
-        if self.scales is not None:
+        if self.scales is not None and scale is not None:
             self.scales[self._filled] = scale
         self._filled += 1
 

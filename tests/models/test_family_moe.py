@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -169,6 +171,37 @@ def test_experts_are_laid_out_one_by_one(tmp_path):
     ops.experts = experts
     load_model(tmp_path, CPU, torch.float32, ops=ops)
     assert waiting == [1] * 8
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+import torch
+from rostra.mesh.models import load_model
+from rostra.mesh.ops import make_ops
+
+def anonymous():
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024
+
+device = torch.device("cpu")
+ops = make_ops(device, torch.float32)
+before = anonymous()
+model = load_model(Path(sys.argv[1]), device, torch.float32, ops=ops)
+print(anonymous() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_many_small_experts_leave_no_gaps_in_memory(tmp_path):
+    """What is read of each is freed between weights that stay."""
+    sizes = {"hidden_size": 256, "moe_intermediate_size": 256, "num_experts": 40}
+    model = save_mixture(tmp_path, "qwen3", **sizes)
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    command = [sys.executable, "-c", MEASURED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert 0.9 * weights < int(done.stdout) < 1.2 * weights
 
 
 def test_a_cpu_does_not_record_steps_that_depend_on_the_tokens(tmp_path):
