@@ -54,13 +54,14 @@ def whole_texts(lengths: Sequence[int], block_size: int) -> StepLayout:
     sizes = np.asarray(lengths, np.int32)
     num_blocks = -(-sizes // block_size)
     first_blocks = num_blocks.cumsum() - num_blocks
+    first_slots = (first_blocks * block_size).astype(np.int64)
     positions = np.concatenate([np.arange(length, dtype=np.int64) for length in lengths])
     table = np.arange(num_blocks.max(), dtype=np.int32)[None] + first_blocks[:, None]
     # What is beyond a text's length may be any block there is.
     table = np.minimum(table, num_blocks.sum() - 1)
     return StepLayout(
         positions=positions,
-        slot_mapping=positions + (first_blocks * block_size).repeat(sizes),
+        slot_mapping=positions + first_slots.repeat(sizes),
         query_start=np.concatenate(([0], sizes.cumsum())).astype(np.int32),
         seq_lens=sizes,
         block_table=table.astype(np.int32),

@@ -107,9 +107,11 @@ class EncoderLayer(nn.Module):
         for count, length in runs:
             rows = slice(start, start + count * length)
             start = rows.stop
-            # [3, texts, heads, length, D]
-            heads = qkv[rows].view(count, length, 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
-            attended = functional.scaled_dot_product_attention(*heads.unbind())
+            # Each [texts, heads, length, D].
+            query, key, value = (
+                qkv[rows].view(count, length, 3, self._num_heads, -1).permute(2, 0, 3, 1, 4)
+            )
+            attended = functional.scaled_dot_product_attention(query, key, value)
             out[rows] = attended.transpose(1, 2).reshape(count * length, -1)
         return out
 
