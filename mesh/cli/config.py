@@ -10,9 +10,9 @@ import os
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rostra.mesh.engine.config import (
     DType,
@@ -42,6 +42,7 @@ class WorkerEntry(BaseModel):
     model: str
     name: str | None = None
     aliases: tuple[str, ...] = ()
+    adapters: dict[str, str] = {}
     listen: str = DEFAULT_LISTEN
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
@@ -63,9 +64,19 @@ class WorkerEntry(BaseModel):
     prefix_caching: bool | None = None
     speculation: Speculation | None = None
     num_draft_tokens: int | None = Field(default=None, ge=1)
+    max_adapters: int | None = Field(default=None, ge=0)
+    max_adapter_rank: int | None = Field(default=None, ge=1, le=256)
     graphs: bool | None = None
     overlap: bool | None = None
     num_threads: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _has_room_for_adapters(self) -> Self:
+        if self.max_adapters is not None and self.max_adapters < len(self.adapters):
+            raise ValueError(
+                f"max_adapters is {self.max_adapters}, and {len(self.adapters)} adapters are named"
+            )
+        return self
 
     @property
     def served_name(self) -> str:
@@ -74,8 +85,10 @@ class WorkerEntry(BaseModel):
         return self.name or os.path.basename(os.path.abspath(self.model)).removesuffix(".gguf")
 
     def engine_config(self, model_path: Path) -> EngineConfig:
-        own = {"model", "name", "aliases", "listen", "drain_grace", "stall_timeout"}
+        own = {"model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"}
         given = self.model_dump(exclude=own, exclude_none=True)
+        if self.adapters:
+            given.setdefault("max_adapters", len(self.adapters))
         return EngineConfig(model_path=str(model_path), **given)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rostra.mesh.cli.config import WorkerEntry
 
 ENGINE = "Engine"
+ADAPTERS = "Adapters"
 
 
 def worker(
@@ -108,6 +109,26 @@ def worker(
         int | None,
         typer.Option(help="The most tokens guessed at once.", rich_help_panel=ENGINE),
     ] = None,
+    adapter: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FOLDER",
+            help="A LoRA adapter in PEFT's format, served under that name. May be repeated.",
+            rich_help_panel=ADAPTERS,
+        ),
+    ] = None,
+    max_adapters: Annotated[
+        int | None,
+        typer.Option(
+            help="Adapters resident at once, also those loaded later. Default: as many as are "
+            "named.",
+            rich_help_panel=ADAPTERS,
+        ),
+    ] = None,
+    max_adapter_rank: Annotated[
+        int | None,
+        typer.Option(help="The highest rank an adapter may have.", rich_help_panel=ADAPTERS),
+    ] = None,
     graphs: Annotated[
         bool | None,
         typer.Option(help="Replay recorded decode steps.", rich_help_panel=ENGINE),
@@ -147,6 +168,9 @@ def worker(
         "prefix_caching": prefix_caching,
         "speculation": speculation,
         "num_draft_tokens": num_draft_tokens,
+        "adapters": parse_adapters(adapter) if adapter else None,
+        "max_adapters": max_adapters,
+        "max_adapter_rank": max_adapter_rank,
         "graphs": graphs,
         "overlap": overlap,
         "stall_timeout": stall_timeout,
@@ -164,6 +188,19 @@ def worker(
     elif model is None:
         raise RostraError("say what to serve: --model NAME, or --config FILE")
     run(checked(WorkerEntry, base | given, "worker"), home)
+
+
+def parse_adapters(given: list[str]) -> dict[str, str]:
+    """Folders by name. Raises RostraError for what is not NAME=FOLDER, or named twice."""
+    adapters: dict[str, str] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise RostraError(f"--adapter {text!r}: write NAME=FOLDER")
+        if name in adapters:
+            raise RostraError(f"--adapter {name} is given twice")
+        adapters[name] = folder
+    return adapters
 
 
 def run(entry: WorkerEntry, home: Path | None) -> None:
@@ -189,6 +226,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         listen=entry.listen,
         model_name=entry.served_name,
         aliases=entry.aliases,
+        adapters=entry.adapters,
         revision=folder.revision,
         engine=engine,
         place=place,

@@ -85,6 +85,7 @@ class EmbeddingEngine:
         for name, least in lowest.items():
             if getattr(config, name) < least:
                 raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
+        self.adapters = None
         self._runner = runner
         self._config = config
         self._clock = clock

@@ -20,6 +20,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     revision: str
     """Content hash of the weights."""
     engine: EngineConfig
+    adapters: dict[str, str] = {}
+    """Folders by name, of adapters that are loaded before the worker is ready."""
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""

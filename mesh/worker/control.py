@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from rostra.mesh.worker.adapters import name_problem, name_taken
+from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.model import ServedModel
 from rostra.mesh.worker.running import RunningRequests
@@ -22,8 +24,6 @@ from rostra.mesh.worker.status import (
     with_status,
 )
 from rostra.v1 import control_pb2, control_pb2_grpc
-
-NO_ADAPTERS = "this worker takes no adapters"
 
 
 class ControlServicer(control_pb2_grpc.ControlServicer):
@@ -62,9 +62,13 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def GetModelInfo(
         self, request: control_pb2.GetModelInfoRequest, context: Context
     ) -> control_pb2.GetModelInfoResponse:
-        self._model.check_name(request.model)
-        description = self._model.describe(self._engine.require_info())
-        return control_pb2.GetModelInfoResponse(models=[description])
+        resident, info = self._engine.adapters.resident, self._engine.require_info()
+        wanted = self._model.adapter_of(request.model, resident)
+        models = [] if wanted else [self._model.describe(info)]
+        if not request.model or wanted:
+            chosen = [resident[wanted]] if wanted else resident.values()
+            models += [self._model.describe_adapter(adapter, info) for adapter in chosen]
+        return control_pb2.GetModelInfoResponse(models=models)
 
     @with_status
     async def GetLoad(
@@ -75,6 +79,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         return control_pb2.GetLoadResponse(
             **{name: value for name, value in reading.items() if name in known},
             draining=self._running.draining,
+            models_version=self._engine.adapters.version,
         )
 
     @with_status
@@ -98,19 +103,36 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def LoadAdapter(
         self, request: control_pb2.LoadAdapterRequest, context: Context
     ) -> control_pb2.LoadAdapterResponse:
-        raise unimplemented(NO_ADAPTERS)
+        self._engine.require_info()
+        checks = Checks()
+        problem = name_problem(request.name)
+        if problem is not None:
+            checks.invalid("name", problem)
+        if not request.source:
+            checks.invalid("source", "must not be empty")
+        checks.finish()
+        if request.name in self._model.names:
+            raise name_taken(request.name)
+        state = await self._engine.adapters.load(request.name, request.source)
+        return control_pb2.LoadAdapterResponse(adapter=self._model.adapter_info(state))
 
     @with_status
     async def UnloadAdapter(
         self, request: control_pb2.UnloadAdapterRequest, context: Context
     ) -> control_pb2.UnloadAdapterResponse:
-        raise unimplemented(NO_ADAPTERS)
+        self._engine.require_info()
+        await self._engine.adapters.unload(request.name)
+        return control_pb2.UnloadAdapterResponse()
 
     @with_status
     async def ListAdapters(
         self, request: control_pb2.ListAdaptersRequest, context: Context
     ) -> control_pb2.ListAdaptersResponse:
-        raise unimplemented(NO_ADAPTERS)
+        self._engine.require_info()
+        resident = self._engine.adapters.resident.values()
+        return control_pb2.ListAdaptersResponse(
+            adapters=[self._model.adapter_info(state) for state in resident]
+        )
 
     @with_status
     async def SubscribeKvEvents(  # type: ignore[override]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,10 +14,12 @@ from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import EmbeddingRequest, EngineLoad, EngineRequest
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
+from rostra.mesh.worker.adapters import EngineAdapters
 from rostra.mesh.worker.engine_connection import ENGINE_COMMAND
 from rostra.mesh.worker.engine_group import Ending, EngineGroup
 from rostra.mesh.worker.engine_stream import (
     EngineFullError,
+    EngineNoAdapterError,
     EngineRefusedError,
     EngineStream,
     EngineTooLongError,
@@ -51,6 +53,7 @@ REFUSALS: dict[wire.Refusal, type[Exception]] = {
     wire.Refusal.QUEUE_FULL: EngineFullError,
     wire.Refusal.TOO_LONG: EngineTooLongError,
     wire.Refusal.INVALID: EngineRefusedError,
+    wire.Refusal.NO_ADAPTER: EngineNoAdapterError,
 }
 
 
@@ -66,15 +69,18 @@ class EngineClient:
         on_health: Callable[[bool], None] = lambda able: None,
         command: Sequence[str] = ENGINE_COMMAND,
         place: Place | None = None,
+        adapters: Mapping[str, str] | None = None,
     ) -> None:
         """`stall_timeout`: seconds without a sign of life, or with one step, after which the
         engine counts as unable; after twice that it is ended.
         `place`: of the engine among ranks that somebody else starts, and starts again when one
         ends. None: this client does, for all of them.
+        `adapters`: folders by name, of those that are loaded before the engine is ready.
         `on_progress(done, total)` is called while weights load, in bytes; `on_health` whenever the
         engine became able or unable."""
         self.info: wire.EngineInfo | None = None
         """Of the engine that runs or ran last; None until the first was ready."""
+        self.adapters = EngineAdapters(self._send, self._require_able, adapters or {})
         self._config = config
         self._stall_timeout = stall_timeout
         self._on_progress = on_progress
@@ -82,6 +88,8 @@ class EngineClient:
         self._command = command
         self._place = place
         self._group: EngineGroup | None = None
+        self._built: wire.EngineInfo | None = None
+        """Of an engine that is there, but still lacks adapters it is to have."""
         self._ready = False
         self._closing = False
         self._last_heard = 0.0
@@ -149,8 +157,7 @@ class EngineClient:
         Raises EngineUnavailableError, EngineFullError, EngineTooLongError or EngineRefusedError;
         then none of them runs. The caller must read the stream to its end or `abort` it.
         """
-        if (trouble := self._trouble()) is not None:
-            raise trouble
+        self._require_able()
         stream = EngineStream(requests, self._forget)
         self._streams.update((request.request_id, stream) for request in requests)
         self._send(wire.Add(list(requests)))
@@ -160,6 +167,10 @@ class EngineClient:
             stream.abort()
             raise
         return stream
+
+    def _require_able(self) -> None:
+        if (trouble := self._trouble()) is not None:
+            raise trouble
 
     def _trouble(self) -> EngineUnavailableError | None:
         if self._closing:
@@ -225,12 +236,14 @@ class EngineClient:
             async for event in group.events():
                 self._take(event, started)
         finally:
-            self._group = None
+            self._group = self._built = None
             self._ready = False
             self._load_before = _add_counters(EngineLoad(), self._load, self._load_before)
             self._load = EngineLoad()
             self._report_health()
-            self._fail_streams(EngineUnavailableError("engine_failed", "the engine process died"))
+            died = EngineUnavailableError("engine_failed", "the engine process died")
+            self._fail_streams(died)
+            self.adapters.fail(died)
             ending = await group.close()
         return Ending(self._stall, mendable=False) if self._stall else ending
 
@@ -238,20 +251,33 @@ class EngineClient:
         self._last_heard = time.monotonic()
         if isinstance(event, wire.Turn):
             self._take_turn(event)
+            self._open_if_whole(started)
         elif isinstance(event, wire.Heartbeat):
             self._busy_since = event.busy_since
         elif isinstance(event, wire.Progress):
             self._on_progress(event.done, event.total)
         elif isinstance(event, wire.Ready):
-            self.info, self._load, self._busy_since = event.info, event.load, None
-            self._ready = True
-            self._report_health()
-            if not started.done():
-                started.set_result(event.info)
+            self._built, self._load, self._busy_since = event.info, event.load, None
+            self.adapters.restore()
+            self._open_if_whole(started)
+
+    def _open_if_whole(self, started: asyncio.Future[wire.EngineInfo]) -> None:
+        """Takes requests from when the engine and what adapters it is to have are ready."""
+        if self._built is None or self.adapters.restoring:
+            return
+        info, self._built = self._built, None
+        if not started.done():
+            if self.adapters.failure is not None:
+                started.set_exception(RostraError(self.adapters.failure))
+                return
+            started.set_result(info)
+        self.info, self._ready = info, True
+        self._report_health()
 
     def _take_turn(self, turn: wire.Turn) -> None:
         self._busy_since = None
         self._load = turn.load
+        self.adapters.take(turn.adapters)
         for admission in turn.admissions:
             stream = self._streams.get(admission.request_id)
             if stream is None:

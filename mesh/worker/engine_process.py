@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
 from rostra.mesh.distributed.place import PEER_LOST, PeerLostError
+from rostra.mesh.engine.adapters import AdapterTable, UnknownAdapterError
 from rostra.mesh.engine.admission import (
     PromptTooLongError,
     QueueFullError,
@@ -33,6 +34,7 @@ from rostra.mesh.engine.messages import (
 )
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
+from rostra.mesh.worker.adapter_desk import AdapterDesk, Prepared
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ PR_SET_PDEATHSIG = 1
 
 REFUSALS = {
     QueueFullError: wire.Refusal.QUEUE_FULL,
+    UnknownAdapterError: wire.Refusal.NO_ADAPTER,
     PromptTooLongError: wire.Refusal.TOO_LONG,
 }
 
@@ -51,6 +54,11 @@ EngineBuilder = Callable[
 
 class ServedEngine(Protocol):
     """What the loop drives: an engine that generates text, or one that makes vectors."""
+
+    @property
+    def adapters(self) -> AdapterTable | None:
+        """None where it takes none."""
+        ...
 
     @property
     def has_work(self) -> bool:
@@ -116,10 +124,14 @@ class Inbox:
         if not isinstance(command, wire.Configure):
             raise RuntimeError("the first command was not Configure")
         self.setup = command
-        self._commands: queue.SimpleQueue[wire.Command] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[wire.Command | Prepared] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="inbox", daemon=True).start()
 
-    def take(self, *, wait: bool) -> list[wire.Command]:
+    def put(self, command: Prepared) -> None:
+        """From a thread of this process."""
+        self._commands.put(command)
+
+    def take(self, *, wait: bool) -> list[wire.Command | Prepared]:
         """All commands that have arrived; with `wait` at least one."""
         taken = [self._commands.get()] if wait else []
         while not self._commands.empty():
@@ -143,6 +155,7 @@ class EngineLoop:
         self.engine = engine
         self.inbox = inbox
         self.outbox = outbox
+        self.adapters = AdapterDesk(engine.adapters, inbox.put)
 
     def run(self) -> None:
         while True:
@@ -158,9 +171,16 @@ class EngineLoop:
             elif isinstance(command, wire.Abort):
                 for request_id in command.request_ids:
                     self.engine.abort(request_id)
+            elif isinstance(command, wire.LoadAdapter):
+                self.adapters.load(command)
+            elif isinstance(command, wire.UnloadAdapter):
+                self.adapters.unload(command)
+            elif isinstance(command, Prepared):
+                self.adapters.finish(command)
         outputs = self.engine.step() if self.engine.has_work else []
         self.outbox.busy_since = None
-        self.outbox.put(wire.Turn(admissions, outputs, self.engine.load()))
+        answers = self.adapters.take_answers()
+        self.outbox.put(wire.Turn(admissions, outputs, self.engine.load(), answers))
 
     def _add(self, requests: Sequence[EngineRequest | EmbeddingRequest]) -> wire.Admission:
         name = requests[0].request_id

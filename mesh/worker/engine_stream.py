@@ -39,6 +39,10 @@ class EngineTooLongError(Exception):
     """The engine never has room for such a prompt. One line for the caller."""
 
 
+class EngineNoAdapterError(Exception):
+    """The engine has no such adapter, or not any more. One line for the caller."""
+
+
 class EngineRefusedError(Exception):
     """The engine cannot run such a request. One line for the caller."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from rostra.mesh.engine.messages import OutputToken
@@ -75,10 +76,10 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
             self._running.enter(request_id) as running,
         ):
             record.request_id = running.request_id
-            self._model.check_name(request.model)
+            adapter = self._adapter_of(request.model)
             info = self._engine.require_info()
             self._model.check_task(info, embeds=False)
-            job = await read(request, self._model, info)
+            job = replace(await read(request, self._model, info), adapter=adapter)
             generation = Generation(job, self._model.tokenizer, responder, context.write, record)
             await generation.run(self._engine, running, deadline)
 
@@ -93,18 +94,21 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
             self._running.enter(request_id) as running,
         ):
             record.request_id = running.request_id
-            self._model.check_name(request.model)
+            self._adapter_of(request.model)
             info = self._engine.require_info()
             self._model.check_task(info, embeds=True)
             inputs = await read_inputs(request, self._model, info)
             asked = engine_request(request, inputs, running.request_id, deadline)
             return await embed(asked, self._engine, running, record)
 
+    def _adapter_of(self, name: str) -> str:
+        return self._model.adapter_of(name, self._engine.adapters.resident)
+
     @with_status
     async def Tokenize(
         self, request: inference_pb2.TokenizeRequest, context: Context
     ) -> inference_pb2.TokenizeResponse:
-        self._model.check_name(request.model)
+        self._adapter_of(request.model)
         info = self._engine.require_info()
         ids = await self._tokenize(request)
         tokenizer = self._model.tokenizer
@@ -117,7 +121,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         checks = Checks()
         form = request.WhichOneof("input")
         if form == "chat":
-            self._model.check_name(request.chat.model)
+            self._adapter_of(request.chat.model)
             if request.HasField("add_special_tokens"):
                 checks.invalid("add_special_tokens", "is for text only")
             return await encode_chat(request.chat, self._model, checks, prefix="chat.")
@@ -132,7 +136,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
     async def Detokenize(
         self, request: inference_pb2.DetokenizeRequest, context: Context
     ) -> inference_pb2.DetokenizeResponse:
-        self._model.check_name(request.model)
+        self._adapter_of(request.model)
         checks = Checks()
         check_token_ids(checks, "ids", request.ids, self._engine.require_info().vocab_size)
         checks.finish()

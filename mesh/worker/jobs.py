@@ -37,6 +37,8 @@ class Job:
     """The request's field that the prompt came from."""
     continues_text: bool
     """The output goes on from the prompt's text, and does not answer it."""
+    adapter: str = ""
+    """Empty for the model itself."""
 
     def engine_requests(self, name: str, deadline: float | None) -> list[EngineRequest]:
         """One for each output; ids are `name` and the output's index."""
@@ -47,6 +49,7 @@ class Job:
                 sampling=self.sampling.for_output(index, self.max_tokens),
                 deadline=deadline,
                 cache_salt=self.cache_salt,
+                adapter=self.adapter,
                 priority=self.priority,
             )
             for index in range(self.sampling.n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +13,7 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.text import Tokenizer
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.status import model_not_found, unimplemented
-from rostra.mesh.worker.wire import EngineInfo
+from rostra.mesh.worker.wire import AdapterState, EngineInfo
 from rostra.v1 import control_pb2
 
 LONG_INPUT = 8192
@@ -42,10 +42,20 @@ class ServedModel:
             tokenizer=Tokenizer.load(path),
         )
 
-    def check_name(self, name: str) -> None:
-        """Raises RpcError NOT_FOUND unless `name` is one of the model's, or empty."""
-        if name and name != self.name and name not in self.aliases:
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+    def adapter_of(self, name: str, adapters: Collection[str]) -> str:
+        """The adapter that `name` stands for; empty for the model itself, also by an empty name.
+
+        Raises RpcError NOT_FOUND for a name that is none of theirs.
+        """
+        if not name or name in self.names:
+            return ""
+        if name not in adapters:
             raise model_not_found(name)
+        return name
 
     def check_task(self, engine: EngineInfo, *, embeds: bool) -> None:
         """Raises RpcError UNIMPLEMENTED for what a model of the other kind is asked to do."""
@@ -66,6 +76,21 @@ class ServedModel:
             aliases=self.aliases,
             embedding_size=engine.embedding_size,
         )
+
+    def adapter_info(self, adapter: AdapterState) -> control_pb2.AdapterInfo:
+        return control_pb2.AdapterInfo(
+            name=adapter.name,
+            base_model=self.name,
+            revision=adapter.revision,
+            rank=adapter.rank,
+        )
+
+    def describe_adapter(self, adapter: AdapterState, engine: EngineInfo) -> control_pb2.ModelInfo:
+        """An adapter as a model of its own."""
+        info = self.describe(engine)
+        del info.aliases[:]
+        info.name, info.base_model, info.revision = adapter.name, self.name, adapter.revision
+        return info
 
 
 async def beside_the_loop(size: int, work: Callable[[], T]) -> T:

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
+from rostra.mesh.worker.adapters import check_configured
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.control import ControlServicer
 from rostra.mesh.worker.engine_client import EngineClient
@@ -55,6 +56,8 @@ class Worker:
         config: WorkerConfig,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
+        """Raises RostraError for names of adapters that cannot be."""
+        check_configured(config.adapters, (config.model_name, *config.aliases))
         self.config = config
         self.health = WorkerHealth()
         self.running = RunningRequests()
@@ -63,6 +66,7 @@ class Worker:
             stall_timeout=config.stall_timeout,
             on_progress=on_progress,
             on_health=self.health.set_able,
+            adapters=config.adapters,
             place=config.place,
         )
         self._server = grpc.aio.server(options=SERVER_OPTIONS)

@@ -14,8 +14,10 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
+from rostra.mesh.engine.adapters import AdapterError, AdapterFault
 from rostra.mesh.worker.engine_stream import (
     EngineFullError,
+    EngineNoAdapterError,
     EngineRefusedError,
     EngineUnavailableError,
 )
@@ -25,7 +27,12 @@ Servicer = TypeVar("Servicer")
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
-ENGINE_ERRORS = (EngineUnavailableError, EngineFullError, EngineRefusedError)
+ENGINE_ERRORS = (
+    EngineUnavailableError,
+    EngineFullError,
+    EngineNoAdapterError,
+    EngineRefusedError,
+)
 
 ERROR_DOMAIN = "rostra.dev"
 QUEUE_RETRY_SECONDS = 1
@@ -147,7 +154,9 @@ def unavailable(reason: str, message: str) -> RpcError:
     return RpcError(grpc.StatusCode.UNAVAILABLE, reason, message)
 
 
-def from_engine(error: EngineUnavailableError | EngineFullError | EngineRefusedError) -> RpcError:
+def from_engine(
+    error: EngineUnavailableError | EngineFullError | EngineNoAdapterError | EngineRefusedError,
+) -> RpcError:
     """The status for what `EngineClient.submit` and `EngineStream` raise."""
     if isinstance(error, EngineUnavailableError):
         return unavailable(error.reason, str(error))
@@ -158,7 +167,25 @@ def from_engine(error: EngineUnavailableError | EngineFullError | EngineRefusedE
             str(error),
             retry_seconds=QUEUE_RETRY_SECONDS,
         )
+    if isinstance(error, EngineNoAdapterError):
+        return RpcError(grpc.StatusCode.NOT_FOUND, "model_not_found", str(error))
     return RpcError(grpc.StatusCode.INVALID_ARGUMENT, "invalid_value", str(error))
+
+
+def from_adapters(error: AdapterError) -> RpcError:
+    """The status for what `EngineAdapters` raises."""
+    if error.fault is AdapterFault.INVALID:
+        violation = Violation("source", str(error))
+        # Whole, however long: it names a file and a tensor.
+        code = grpc.StatusCode.INVALID_ARGUMENT
+        return RpcError(code, violation.reason, str(error), violations=[violation])
+    code, reason = {
+        AdapterFault.DISABLED: (grpc.StatusCode.UNIMPLEMENTED, "unimplemented"),
+        AdapterFault.EXISTS: (grpc.StatusCode.ALREADY_EXISTS, "adapter_exists"),
+        AdapterFault.FULL: (grpc.StatusCode.RESOURCE_EXHAUSTED, "adapter_slots_full"),
+        AdapterFault.UNKNOWN: (grpc.StatusCode.NOT_FOUND, "adapter_not_found"),
+    }[error.fault]
+    return RpcError(code, reason, str(error))
 
 
 def status_name(error: BaseException | None) -> str:
@@ -194,5 +221,7 @@ def with_status(
             await abort(context, error)
         except ENGINE_ERRORS as error:
             await abort(context, from_engine(error))
+        except AdapterError as error:
+            await abort(context, from_adapters(error))
 
     return wrapper

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from rostra.mesh.distributed.place import Place
+from rostra.mesh.engine.adapters import AdapterFault
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import (
     EmbeddingRequest,
@@ -42,7 +43,20 @@ class Abort(msgspec.Struct, frozen=True, tag=True):
     request_ids: list[str]
 
 
-Command = Configure | Add | Abort
+class LoadAdapter(msgspec.Struct, frozen=True, tag=True):
+    """Answered by an `AdapterAnswer` of the same number; so is `UnloadAdapter`."""
+
+    number: int
+    name: str
+    folder: str
+
+
+class UnloadAdapter(msgspec.Struct, frozen=True, tag=True):
+    number: int
+    name: str
+
+
+Command = Configure | Add | Abort | LoadAdapter | UnloadAdapter
 
 
 class Refusal(Enum):
@@ -51,6 +65,7 @@ class Refusal(Enum):
     QUEUE_FULL = "queue_full"
     TOO_LONG = "too_long"
     INVALID = "invalid"
+    NO_ADAPTER = "no_adapter"
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -59,6 +74,26 @@ class Admission(msgspec.Struct, frozen=True):
     request_id: str
     """Of the first request of the `Add`."""
     refusal: Refusal | None = None
+    message: str = ""
+
+
+class AdapterState(msgspec.Struct, frozen=True):
+    """An adapter that takes requests."""
+
+    name: str
+    folder: str
+    revision: str
+    """Content hash of its files."""
+    rank: int
+
+
+class AdapterAnswer(msgspec.Struct, frozen=True):
+    """What became of a `LoadAdapter` or an `UnloadAdapter`."""
+
+    number: int
+    state: AdapterState | None = None
+    """Of one that was loaded."""
+    fault: AdapterFault | None = None
     message: str = ""
 
 
@@ -93,6 +128,7 @@ class Turn(msgspec.Struct, frozen=True, tag=True):
     admissions: list[Admission]
     outputs: list[RequestOutput]
     load: EngineLoad
+    adapters: list[AdapterAnswer] = []
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):

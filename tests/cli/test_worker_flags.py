@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +19,9 @@ FLAGS = {
     "--kv-cache-dtype": ("fp8", "kv_cache_dtype", "fp8"),
     "--speculation": ("ngram", "speculation", "ngram"),
     "--num-draft-tokens": ("6", "num_draft_tokens", 6),
+    "--adapter": ("it=/folder", "adapters", {"it": "/folder"}),
+    "--max-adapters": ("3", "max_adapters", 3),
+    "--max-adapter-rank": ("128", "max_adapter_rank", 128),
     "--no-graphs": (None, "graphs", False),
     "--no-overlap": (None, "overlap", False),
     "--stall-timeout": ("7.5", "stall_timeout", 7.5),
@@ -45,6 +50,22 @@ def test_a_flag_wins_over_the_file(entries, tmp_path):
     result = CliRunner().invoke(app, ["worker", "-c", str(path), "--quantization", "int8"])
     assert result.exit_code == 0, result.output
     assert (entries[0].quantization, entries[0].speculation) == ("int8", "ngram")
+
+
+def test_adapters_are_names_and_folders(entries):
+    def serve(*arguments):
+        return CliRunner().invoke(app, ["worker", "--model", "x", *arguments])
+
+    assert serve("--adapter", "a=/x", "--adapter", "b=/y=z").exit_code == 0
+    assert entries[0].adapters == {"a": "/x", "b": "/y=z"}
+    assert entries[0].engine_config(Path("m")).max_adapters == 2
+    for wrong, problem in (
+        (["--adapter", "a"], "write NAME=FOLDER"),
+        (["--adapter", "a=/x", "--adapter", "a=/y"], "given twice"),
+        (["--adapter", "a=/x", "--max-adapters", "0"], "max_adapters is 0, and 1 adapters"),
+    ):
+        assert problem in str(serve(*wrong).exception)
+    assert len(entries) == 1
 
 
 def test_a_choice_that_does_not_exist_lists_those_that_do(entries):

@@ -105,6 +105,7 @@ INFO = wire.EngineInfo(device="cpu", device_name="", dtype="", max_model_len=9, 
 class Engine:
     has_work = False
     def load(self): return EngineLoad()
+    adapters = None
     def add_request(self, request): self.has_work = True
     def abort(self, name): return False
 """

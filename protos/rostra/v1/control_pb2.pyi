@@ -136,6 +136,7 @@ class ModelInfo(_message.Message):
     EOS_TOKEN_IDS_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
     EMBEDDING_SIZE_FIELD_NUMBER: _builtins.int
+    BASE_MODEL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name requests use."""
     architecture: _builtins.str
@@ -149,6 +150,8 @@ class ModelInfo(_message.Message):
     """Whether Chat is possible: the tokenizer has a template."""
     embedding_size: _builtins.int
     """Set where the model makes embeddings, and generates no text: the length of its vectors."""
+    base_model: _builtins.str
+    """Set for an adapter: the name of the model it changes."""
     @_builtins.property
     def eos_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -167,13 +170,19 @@ class ModelInfo(_message.Message):
         eos_token_ids: _abc.Iterable[_builtins.int] | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         embedding_size: _builtins.int | None = ...,
+        base_model: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_embedding_size", b"_embedding_size", "embedding_size", b"embedding_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "base_model", b"base_model", "embedding_size", b"embedding_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_embedding_size", b"_embedding_size", "aliases", b"aliases", "architecture", b"architecture", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "revision", b"revision", "vocab_size", b"vocab_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "aliases", b"aliases", "architecture", b"architecture", "base_model", b"base_model", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "revision", b"revision", "vocab_size", b"vocab_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base_model: _TypeAlias = _typing.Literal["base_model"]  # noqa: Y015
+    _WhichOneofArgType__base_model: _TypeAlias = _typing.Literal["_base_model", b"_base_model"]  # noqa: Y015
     _WhichOneofReturnType__embedding_size: _TypeAlias = _typing.Literal["embedding_size"]  # noqa: Y015
     _WhichOneofArgType__embedding_size: _TypeAlias = _typing.Literal["_embedding_size", b"_embedding_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_model) -> _WhichOneofReturnType__base_model | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__embedding_size) -> _WhichOneofReturnType__embedding_size | None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
@@ -211,6 +220,7 @@ class GetLoadResponse(_message.Message):
     GENERATED_TOKENS_FIELD_NUMBER: _builtins.int
     FINISHED_REQUESTS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    MODELS_VERSION_FIELD_NUMBER: _builtins.int
     running_requests: _builtins.int
     waiting_requests: _builtins.int
     queued_tokens: _builtins.int
@@ -226,6 +236,8 @@ class GetLoadResponse(_message.Message):
     generated_tokens: _builtins.int
     finished_requests: _builtins.int
     draining: _builtins.bool
+    models_version: _builtins.int
+    """Differs from an earlier reading of the same worker where GetModelInfo has something new."""
     def __init__(
         self,
         *,
@@ -241,10 +253,11 @@ class GetLoadResponse(_message.Message):
         generated_tokens: _builtins.int = ...,
         finished_requests: _builtins.int = ...,
         draining: _builtins.bool = ...,
+        models_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "finished_requests", b"finished_requests", "generated_tokens", b"generated_tokens", "kv_blocks_total", b"kv_blocks_total", "kv_blocks_used", b"kv_blocks_used", "preemptions", b"preemptions", "prefix_cache_hit_tokens", b"prefix_cache_hit_tokens", "prefix_cache_queried_tokens", b"prefix_cache_queried_tokens", "prompt_tokens", b"prompt_tokens", "queued_tokens", b"queued_tokens", "running_requests", b"running_requests", "waiting_requests", b"waiting_requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draining", b"draining", "finished_requests", b"finished_requests", "generated_tokens", b"generated_tokens", "kv_blocks_total", b"kv_blocks_total", "kv_blocks_used", b"kv_blocks_used", "models_version", b"models_version", "preemptions", b"preemptions", "prefix_cache_hit_tokens", b"prefix_cache_hit_tokens", "prefix_cache_queried_tokens", b"prefix_cache_queried_tokens", "prompt_tokens", b"prompt_tokens", "queued_tokens", b"queued_tokens", "running_requests", b"running_requests", "waiting_requests", b"waiting_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,7 +353,9 @@ class LoadAdapterRequest(_message.Message):
     name: _builtins.str
     """The name requests use as their model."""
     source: _builtins.str
-    """A folder on the worker's host, or a hub id."""
+    """A folder on the worker's host, as PEFT saves them: adapter_config.json and
+    adapter_model.safetensors.
+    """
     def __init__(
         self,
         *,

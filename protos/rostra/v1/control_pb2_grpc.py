@@ -123,14 +123,17 @@ class ControlServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LoadAdapter(self, request, context):
-        """Makes an adapter servable under a name.
+        """Makes an adapter servable under a name. Returns when it takes requests; at once where the very
+        same does already. ALREADY_EXISTS: the name is another's. INVALID_ARGUMENT: the folder holds no
+        adapter for this model. RESOURCE_EXHAUSTED: there are as many as the worker has room for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnloadAdapter(self, request, context):
-        """Takes an adapter away once its running requests have ended.
+        """Takes an adapter away: new requests for it end NOT_FOUND from now on. Returns when the running
+        ones have ended. NOT_FOUND: there is none of that name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,9 +46,14 @@ class ControlStub:
     is over. Health turns NOT_SERVING at once. What is left then ends UNAVAILABLE.
     """
     LoadAdapter: _grpc.UnaryUnaryMultiCallable[_control_pb2.LoadAdapterRequest, _control_pb2.LoadAdapterResponse]
-    """Makes an adapter servable under a name."""
+    """Makes an adapter servable under a name. Returns when it takes requests; at once where the very
+    same does already. ALREADY_EXISTS: the name is another's. INVALID_ARGUMENT: the folder holds no
+    adapter for this model. RESOURCE_EXHAUSTED: there are as many as the worker has room for.
+    """
     UnloadAdapter: _grpc.UnaryUnaryMultiCallable[_control_pb2.UnloadAdapterRequest, _control_pb2.UnloadAdapterResponse]
-    """Takes an adapter away once its running requests have ended."""
+    """Takes an adapter away: new requests for it end NOT_FOUND from now on. Returns when the running
+    ones have ended. NOT_FOUND: there is none of that name.
+    """
     ListAdapters: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListAdaptersRequest, _control_pb2.ListAdaptersResponse]
     """The adapters that are loaded."""
     SubscribeKvEvents: _grpc.UnaryStreamMultiCallable[_control_pb2.SubscribeKvEventsRequest, _control_pb2.SubscribeKvEventsResponse]
@@ -72,9 +77,14 @@ class ControlAsyncStub(ControlStub):
     is over. Health turns NOT_SERVING at once. What is left then ends UNAVAILABLE.
     """
     LoadAdapter: _aio.UnaryUnaryMultiCallable[_control_pb2.LoadAdapterRequest, _control_pb2.LoadAdapterResponse]  # type: ignore[assignment]
-    """Makes an adapter servable under a name."""
+    """Makes an adapter servable under a name. Returns when it takes requests; at once where the very
+    same does already. ALREADY_EXISTS: the name is another's. INVALID_ARGUMENT: the folder holds no
+    adapter for this model. RESOURCE_EXHAUSTED: there are as many as the worker has room for.
+    """
     UnloadAdapter: _aio.UnaryUnaryMultiCallable[_control_pb2.UnloadAdapterRequest, _control_pb2.UnloadAdapterResponse]  # type: ignore[assignment]
-    """Takes an adapter away once its running requests have ended."""
+    """Takes an adapter away: new requests for it end NOT_FOUND from now on. Returns when the running
+    ones have ended. NOT_FOUND: there is none of that name.
+    """
     ListAdapters: _aio.UnaryUnaryMultiCallable[_control_pb2.ListAdaptersRequest, _control_pb2.ListAdaptersResponse]  # type: ignore[assignment]
     """The adapters that are loaded."""
     SubscribeKvEvents: _aio.UnaryStreamMultiCallable[_control_pb2.SubscribeKvEventsRequest, _control_pb2.SubscribeKvEventsResponse]  # type: ignore[assignment]
@@ -131,7 +141,10 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.LoadAdapterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.LoadAdapterResponse, _abc.Awaitable[_control_pb2.LoadAdapterResponse]]:
-        """Makes an adapter servable under a name."""
+        """Makes an adapter servable under a name. Returns when it takes requests; at once where the very
+        same does already. ALREADY_EXISTS: the name is another's. INVALID_ARGUMENT: the folder holds no
+        adapter for this model. RESOURCE_EXHAUSTED: there are as many as the worker has room for.
+        """
 
     @_abc_1.abstractmethod
     def UnloadAdapter(
@@ -139,7 +152,9 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.UnloadAdapterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.UnloadAdapterResponse, _abc.Awaitable[_control_pb2.UnloadAdapterResponse]]:
-        """Takes an adapter away once its running requests have ended."""
+        """Takes an adapter away: new requests for it end NOT_FOUND from now on. Returns when the running
+        ones have ended. NOT_FOUND: there is none of that name.
+        """
 
     @_abc_1.abstractmethod
     def ListAdapters(
