@@ -97,9 +97,7 @@ async def test_load_counts_what_was_done(service: Service):
 @pytest.mark.parametrize(
     ("method", "request_type"),
     [
-        ("LoadAdapter", control_pb2.LoadAdapterRequest),
         ("UnloadAdapter", control_pb2.UnloadAdapterRequest),
-        ("ListAdapters", control_pb2.ListAdaptersRequest),
         ("SubscribeKvEvents", control_pb2.SubscribeKvEventsRequest),
     ],
 )
