@@ -65,6 +65,8 @@ class WorkerLink:
         """Why the worker is not serving; empty when it is."""
         self._settings = settings
         self._on_change = on_change
+        self._models_version = 0
+        """Of the reading that `models` are from; see `GetLoadResponse`."""
         self._credit = 0
         self._healthy = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=channel_options(settings))
@@ -125,14 +127,13 @@ class WorkerLink:
         timeout = self._settings.load_timeout
         while True:
             await self._healthy.wait()
-            if not self.serving:
-                # A worker that comes back may be another process with other models.
-                self._take_models(
-                    await self._control.GetModelInfo(
-                        control_pb2.GetModelInfoRequest(), timeout=timeout
-                    )
-                )
             load = await self._control.GetLoad(control_pb2.GetLoadRequest(), timeout=timeout)
+            # A worker that comes back may be another process with other models; and one that serves
+            # says so when it has got or lost an adapter.
+            if not self.serving or load.models_version != self._models_version:
+                request = control_pb2.GetModelInfoRequest()
+                self._take_models(await self._control.GetModelInfo(request, timeout=timeout))
+                self._models_version = load.models_version
             if self._healthy.is_set():
                 self.load = load
                 self._credit = 0
@@ -147,6 +148,9 @@ class WorkerLink:
         }
         for model in response.models:
             self.first_seen.setdefault(model.name, int(time.time()))
+        if self.serving:
+            logger.info("worker %s now serves %s", self.address, ", ".join(self.models))
+            self._on_change()
 
     def _set_reason(self, reason: str) -> None:
         if reason == self.reason:

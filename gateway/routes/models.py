@@ -43,4 +43,5 @@ def _model(info: control_pb2.ModelInfo, first_seen: int) -> dict[str, Any]:
         "max_model_len": info.max_model_len,
         "revision": info.revision,
         "embedding_size": info.embedding_size if info.HasField("embedding_size") else None,
+        "base_model": info.base_model if info.HasField("base_model") else None,
     }

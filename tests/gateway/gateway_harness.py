@@ -125,6 +125,7 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         self.model = control_pb2.ModelInfo(
             name=model, revision="abcdef0123456789", max_model_len=128, aliases=[f"{model}-latest"]
         )
+        self.adapters: list[control_pb2.ModelInfo] = []
         self.load = control_pb2.GetLoadResponse()
         self.load_delay = 0.0
         self.requests: list[Any] = []
@@ -176,7 +177,7 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         return inference_pb2.DetokenizeResponse(text="".join(f"<{one}>" for one in request.ids))
 
     async def GetModelInfo(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
-        return control_pb2.GetModelInfoResponse(models=[self.model])
+        return control_pb2.GetModelInfoResponse(models=[self.model, *self.adapters])
 
     async def GetLoad(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         await asyncio.sleep(self.load_delay)
