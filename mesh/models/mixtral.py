@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
@@ -14,18 +13,19 @@ from rostra.mesh.models.stored.experts import ExpertNames
 
 
 class MixtralForCausalLM(MoeModel):
-    defaults: ClassVar[Mapping[str, Any]] = {
+    defaults: ClassVar = {
+        "max_position_embeddings": 131_072,
+        "num_experts_per_tok": 2,
+        "num_key_value_heads": 8,
         "rms_norm_eps": 1e-5,
         "rope_theta": 1e6,
-        "max_position_embeddings": 131_072,
-        "num_local_experts": 8,
-        "num_experts_per_tok": 2,
     }
     expert_names = ExpertNames("block_sparse_moe", "w1", "w3", "w2")
 
     def layer(self, index: int) -> nn.Module:
         config, fields = self.config, self.config.fields
         fields.refuse_unless("hidden_act", "silu")
+        fields.refuse("layer_types")
         prefix = f"model.layers.{index}"
         attention = Attention(
             config,
@@ -39,7 +39,7 @@ class MixtralForCausalLM(MoeModel):
             prefix,
             self.ops,
             self.parallel,
-            routing=Routing.read(config, renormalize=True),
+            routing=Routing.read(config, default=8, renormalize=True),
             intermediate_size=config.intermediate_size,
             names=self.expert_names,
         )

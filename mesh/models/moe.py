@@ -25,12 +25,13 @@ class Routing(NamedTuple):
     """Whether the factors of a token's experts are divided by their sum."""
 
     @classmethod
-    def read(cls, config: ModelConfig, *, renormalize: bool) -> Routing:
-        """Raises RostraError for more experts to a token than there are."""
+    def read(cls, config: ModelConfig, *, default: int, renormalize: bool) -> Routing:
+        """`default`: of the number of experts. Raises RostraError for more experts to a token than
+        there are."""
         fields = config.fields
-        # transformers writes either name.
-        name = "num_local_experts" if fields.raw.get("num_local_experts") else "num_experts"
-        num_experts = fields.integer(name)
+        # transformers reads either name for each of these families.
+        name = "num_experts" if fields.raw.get("num_local_experts") is None else "num_local_experts"
+        num_experts = fields.integer(name, default)
         top_k = fields.integer("num_experts_per_tok")
         if top_k > num_experts:
             raise fields.error("num_experts_per_tok", f"{top_k} is more than {name}, {num_experts}")
@@ -112,7 +113,7 @@ class MixtureOfExperts(nn.Module):
     ) -> None:
         super().__init__()
         size = config.hidden_size
-        self._routing = routing
+        self.routing = routing
         self._parallel = parallel
         self._apply_experts = ops.experts(routing.num_experts)
         block = f"{prefix}.{names.block}"
@@ -134,8 +135,8 @@ class MixtureOfExperts(nn.Module):
         mixed = self._apply_experts(
             x,
             self.router(x),
-            top_k=self._routing.top_k,
-            renormalize=self._routing.renormalize,
+            top_k=self.routing.top_k,
+            renormalize=self.routing.renormalize,
         )
         return self._parallel.all_reduce(mixed)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import nn
 
@@ -15,16 +14,19 @@ from rostra.mesh.models.stored.experts import ExpertNames
 
 
 class Qwen3MoeForCausalLM(MoeModel):
-    defaults: ClassVar[Mapping[str, Any]] = {
+    defaults: ClassVar = {
         "max_position_embeddings": 32_768,
         "moe_intermediate_size": 768,
         "num_experts_per_tok": 8,
+        "num_key_value_heads": 4,
+        "sliding_window": 4096,
     }
     expert_names = ExpertNames("mlp", "gate_proj", "up_proj", "down_proj")
 
     def layer(self, index: int) -> nn.Module:
         config, fields = self.config, self.config.fields
         fields.refuse_unless("hidden_act", "silu")
+        fields.refuse("layer_types")
         prefix = f"model.layers.{index}"
         bias = fields.flag("attention_bias")
         windowed = fields.flag("use_sliding_window")
@@ -52,7 +54,7 @@ class Qwen3MoeForCausalLM(MoeModel):
             prefix,
             self.ops,
             self.parallel,
-            routing=Routing.read(config, renormalize=fields.flag("norm_topk_prob")),
+            routing=Routing.read(config, default=128, renormalize=fields.flag("norm_topk_prob")),
             intermediate_size=fields.integer("moe_intermediate_size"),
             names=self.expert_names,
         )
