@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 
-from rostra.mesh.embedding.decoder import DecoderTexts
+from rostra.mesh.embedding.decoder import SMALLER_STEP, DecoderTexts
 from rostra.mesh.embedding.layout import Pooling, SentenceLayout
 from rostra.mesh.embedding.runner import EmbeddingRunner
 from rostra.mesh.engine.build import room_for_weights
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_num_threads, open_device
+from rostra.mesh.engine.memory import told_when_short
 from rostra.mesh.engine.support import check_support
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import load_model
@@ -40,6 +41,9 @@ def build_embedding_runner(
     build = _encoder if Fields.read(path).architecture() in ENCODERS else _decoder
     with room_for_weights(config, device, dtype):
         runner = build(config, layout, device, dtype, on_progress)
+    if device.type != "cpu":
+        with told_when_short("the largest step", _step_bytes(runner, config), device, SMALLER_STEP):
+            runner.warm_up(config.max_num_batched_tokens, config.max_num_seqs)
     log.info(
         "device %s (%s), dtype %s, quantization %s, pooling %s, texts of up to %d tokens",
         device,
@@ -112,6 +116,12 @@ def _decoder(
         embedding_size=model.config.hidden_size,
         max_model_len=longest,
     )
+
+
+def _step_bytes(runner: EmbeddingRunner, config: EngineConfig) -> int:
+    """The hidden states of one layer, which are the least of what it takes."""
+    num_tokens = max(runner.max_model_len, config.max_num_batched_tokens)
+    return num_tokens * runner.embedding_size * runner.dtype.itemsize
 
 
 def _pooling(config: EngineConfig, layout: SentenceLayout, default: Pooling) -> Pooling:

@@ -15,7 +15,7 @@ from rostra.mesh.models import Model
 from rostra.mesh.models.decoder import DecoderModel
 from rostra.mesh.ops import StepLayout
 
-_SMALLER_STEP = "lower --max-model-len or --max-num-batched-tokens"
+SMALLER_STEP = "lower --max-model-len or --max-num-batched-tokens"
 
 
 class DecoderTexts:
@@ -39,7 +39,7 @@ class DecoderTexts:
         # Every text begins with a block of its own.
         num_blocks = shape.blocks_for(num_tokens) + num_texts
         num_bytes = num_blocks * own.bytes_per_block
-        with told_when_short("room for keys and values", num_bytes, device, _SMALLER_STEP):
+        with told_when_short("room for keys and values", num_bytes, device, SMALLER_STEP):
             cache = KVCache.allocate(own, num_blocks, device)
         self._caches = cache.layers * (shape.num_layers // own.num_layers)
         self._model = model

@@ -50,6 +50,13 @@ class EmbeddingRunner:
     def device_name(self) -> str:
         return device_name(self._device)
 
+    def warm_up(self, num_tokens: int, num_texts: int) -> None:
+        """Computes the longest text, and a step of as many tokens and texts as may be: compiles
+        what is compiled, and takes the memory that these take."""
+        self.embed([[0] * self.max_model_len])
+        length = min(max(1, num_tokens // num_texts), self.max_model_len)
+        self.embed([[0] * length] * min(num_texts, num_tokens))
+
     @torch.inference_mode()
     def embed(self, inputs: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """float32 [n, embedding_size]. Each input's hidden states are computed whole, so that only

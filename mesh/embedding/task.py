@@ -17,6 +17,7 @@ _GENERATION_ONLY = {
     "kv_cache_dtype": "--kv-cache-dtype",
     "speculation": "--speculation",
     "tensor_parallel_size": "--tp",
+    "max_adapters": "--max-adapters",
 }
 
 

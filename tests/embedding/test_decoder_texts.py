@@ -153,6 +153,17 @@ def test_the_longest_text(tmp_path):
         build_embedding_runner(config(tmp_path, max_model_len=257))
 
 
+def test_warming_up_computes_the_largest_steps(tmp_path, monkeypatch):
+    save(tmp_path, "Qwen3ForCausalLM")
+    runner = build_embedding_runner(config(tmp_path, task="embed", max_num_batched_tokens=64))
+    steps = []
+    embed = runner.embed
+    monkeypatch.setattr(runner, "embed", lambda inputs: steps.append(embed(inputs)))
+    runner.warm_up(num_tokens=64, num_texts=8)
+    assert [step.shape for step in steps] == [(1, 64), (8, 64)]
+    assert all(np.isfinite(step).all() for step in steps)
+
+
 def test_a_tensor_too_many_is_refused(tmp_path):
     save(tmp_path, "Qwen3Model")
     file = tmp_path / "model.safetensors"

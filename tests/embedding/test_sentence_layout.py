@@ -121,6 +121,7 @@ def test_which_models_embed(tmp_path, folder):
         ("BertModel", {"kv_cache_bytes": 1}, "--kv-cache-bytes is for generation"),
         ("BertModel", {"speculation": "ngram"}, "--speculation is for generation"),
         ("BertModel", {"tensor_parallel_size": 2}, "--tp is for generation"),
+        ("BertModel", {"max_adapters": 1}, "--max-adapters is for generation"),
     ],
 )
 def test_settings_of_the_other_task_are_refused(tmp_path, architecture, settings, message):
