@@ -66,6 +66,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Skip what reads the real votes in ../shared/data, instead of failing without them.",
     )
+    parser.addoption(
+        "--accept-license",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Agree to the terms of models that have their own, such as gemma, and test with them.",
+    )
 
 
 @pytest.fixture(scope="module")
