@@ -10,7 +10,7 @@ import pytest
 import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import decoders, models, processors
+from tokenizers import decoders, models, pre_tokenizers, processors
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.text import Tokenizer
@@ -89,11 +89,28 @@ def test_decoders_that_are_known(decoder, strips):
     assert pieces.strips_leading_space is strips
 
 
+@pytest.mark.parametrize("prefix", ["##", "@"])
+def test_word_pieces_are_words_with_spaces_between(tmp_path, prefix):
+    words = ["[UNK]", "the", "fox", "jump", f"{prefix}s", f"{prefix}ed", "!", "é"]
+    model = models.WordPiece(
+        {word: index for index, word in enumerate(words)},
+        unk_token="[UNK]",
+        continuing_subword_prefix=prefix,
+    )
+    backend = tokenizers.Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix=prefix, cleanup=False)
+    backend.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path)
+    ids = tokenizer.encode("the fox jumps! é jumped cat")
+    assert tokenizer.decode(ids) == backend.decode(ids) == "the fox jumps ! é jumped [UNK]"
+    assert tokenizer.token_text(ids[3]) == "s"
+
+
 @pytest.mark.parametrize(
     "decoder",
     [
         None,
-        decoders.WordPiece(),
         decoders.CTC(),
         decoders.Sequence([decoders.Replace("_", " ")]),
         decoders.Sequence([decoders.Replace("▁", " "), decoders.Strip(" ", 0, 1)]),
