@@ -36,6 +36,7 @@ class Checkpoint:
         self.folder = folder
         self._stack = ExitStack()
         self._files: dict[str, Any] = {}
+        self._paths: dict[str, Path] = {}
         self._entries: dict[str, TensorEntry] = {}
         try:
             for path, names in files_of(folder).items():
@@ -70,6 +71,10 @@ class Checkpoint:
         """As the files call it, such as F16."""
         return self._entries[name].dtype
 
+    def where(self, name: str) -> Path:
+        """The file that holds the tensor."""
+        return self._paths[name]
+
     def num_bytes(self, name: str) -> int:
         """Size in the file."""
         return self._entries[name].num_bytes
@@ -79,8 +84,8 @@ class Checkpoint:
         dtype = self.dtype(name)
         if dtype not in _FLOATS:
             raise RostraError(
-                f"{self.folder}: tensor {name} has dtype {dtype}, and config.json does not say how "
-                f"it is quantised; supported are {', '.join(_FLOATS)}"
+                f"{self.where(name)}: tensor {name} has dtype {dtype}, and config.json does not "
+                f"say how it is quantised; supported are {', '.join(_FLOATS)}"
             )
 
     def is_coded(self, name: str) -> bool:
@@ -100,7 +105,7 @@ class Checkpoint:
             return part[within] if matrix is None else part[(matrix, *within)]
         except SafetensorError as error:
             raise RostraError(
-                f"{self.folder}: tensor {name} cannot be read ({error}); {REPAIR}"
+                f"{self.where(name)}: tensor {name} cannot be read ({error}); {REPAIR}"
             ) from None
 
     def read_coded(
@@ -120,4 +125,5 @@ class Checkpoint:
             )
         for name in names if names is not None else entries:
             self._files[name] = file
+            self._paths[name] = path
             self._entries[name] = entries[name]

@@ -131,7 +131,7 @@ class Weight(nn.Parameter):
             if is_finite(part):
                 kind = f"values that {_name(dtype)} cannot hold"
             if not is_finite(part.to(dtype)):
-                return RostraError(f"{weights.folder}: tensor {piece.name} has {kind}")
+                return RostraError(f"{weights.where(piece.name)}: tensor {piece.name} has {kind}")
         raise AssertionError("all values are finite")
 
 
@@ -214,7 +214,7 @@ def _check(weights: StoredWeights, pieces: list[Piece], ignored: Callable[[str],
         weights.check_dtype(name)
         if weights.shape(name) != shape:
             raise RostraError(
-                f"{weights.folder}: tensor {name} has shape {list(weights.shape(name))}, "
+                f"{weights.where(name)}: tensor {name} has shape {list(weights.shape(name))}, "
                 f"but config.json asks for {list(shape)}"
             )
 
@@ -222,7 +222,8 @@ def _check(weights: StoredWeights, pieces: list[Piece], ignored: Callable[[str],
 def _refuse(weights: StoredWeights, verb: str, names: list[str]) -> None:
     if names:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise RostraError(f"{weights.folder}: the checkpoint {verb} tensor {names[0]}{others}")
+        place = weights.where(names[0]) if names[0] in weights else weights.folder
+        raise RostraError(f"{place}: the checkpoint {verb} tensor {names[0]}{others}")
 
 
 def _name(dtype: torch.dtype) -> str:

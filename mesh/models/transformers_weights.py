@@ -148,7 +148,7 @@ def load_library_model(
         tensor = weights.read(name, slice(None))
         if not is_finite(tensor.to(dtype)):
             raise RostraError(
-                f"{weights.folder}: tensor {name} has values that are not finite in {dtype}"
+                f"{weights.where(name)}: tensor {name} has values that are not finite in {dtype}"
             )
         done += weights.num_bytes(name)
         if progress is not None:

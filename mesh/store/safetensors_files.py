@@ -100,7 +100,7 @@ def _inside(index: Path, tensor: str, file: Any) -> Path:
     """The path of a file that the index names. A symbolic link may lead out of the folder, as in
     the hub's cache; a name may not."""
     plain = isinstance(file, str) and Path(file).name == file and "\0" not in file
-    if not plain:
+    if not plain or file in ("", ".."):
         raise RostraError(
             f"{index} puts tensor {tensor} into {file!r}, which is no file name inside the model's "
             "folder"

@@ -56,9 +56,9 @@ class _AwqLayer(CodedLayer):
         self.require("scales", (groups, out_features), *FLOATS)
         self.require("qzeros", (groups, out_features // _PER_WORD), "I32")
         if groups == 0 or in_features % groups:
-            raise RostraError(
-                f"{self.checkpoint.folder}: tensor {self.layer}.scales has {groups} groups, which "
-                f"do not divide the {in_features} rows of {self.layer}.qweight"
+            raise self.error(
+                "scales",
+                f"has {groups} groups, which do not divide the {in_features} rows of qweight",
             )
 
     def read(self, rows: slice, columns: slice) -> CodedWeight:

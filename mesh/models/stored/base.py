@@ -27,6 +27,10 @@ class StoredWeights(Protocol):
 
     def shape(self, name: str) -> tuple[int, ...]: ...
 
+    def where(self, name: str) -> Path:
+        """The file that holds the tensor."""
+        ...
+
     def num_bytes(self, name: str) -> int:
         """Size in the files."""
         ...

@@ -13,7 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rostra.mesh.errors import RostraError
 from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.stored.quantised import FLOATS, CodedLayer, group_span
 from rostra.mesh.models.stored.unpack import PER_WORD, covering, unpack_columns, unpack_rows
@@ -57,9 +56,10 @@ class _ScaledLayer(CodedLayer):
                 self._scale, (-(-out_features // rows), -(-in_features // columns)), *FLOATS
             )
         elif len(found) > 1 and (found[0] != out_features or in_features % found[1]):
-            raise RostraError(
-                f"{self.checkpoint.folder}: tensor {self.layer}.{self._scale} has shape "
-                f"{list(found)}, which does not fit a weight of shape {[out_features, in_features]}"
+            raise self.error(
+                self._scale,
+                f"has shape {list(found)}, which does not fit a weight of shape "
+                f"{[out_features, in_features]}",
             )
         elif len(found) <= 1 and found not in ((), (1,), (out_features,)):
             self.require(self._scale, (1,), *FLOATS)
@@ -72,10 +72,7 @@ class _ScaledLayer(CodedLayer):
             groups = self.part("weight_g_idx", columns).long()
             count = self.part_shape(self._scale)[1]
             if len(groups) and not 0 <= int(groups.min()) <= int(groups.max()) < count:
-                raise RostraError(
-                    f"{self.checkpoint.folder}: tensor {self.layer}.weight_g_idx names groups "
-                    f"beyond the {count} of {self.layer}.{self._scale}"
-                )
+                raise self.error("weight_g_idx", f"names groups beyond the {count} of scales")
             return group_span(groups)
         found = self.part_shape(self._scale)
         in_features = self.shape[1]

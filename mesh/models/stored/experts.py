@@ -7,6 +7,7 @@ transformers computes with `mlp.experts.gate_up_proj` [E, 2 * I, H] and `mlp.exp
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
@@ -93,6 +94,9 @@ class _Unstacked:
         place = self._places[name]
         shape = self._checkpoint.shape(place.name)
         return shape if place.expert is None else (place.num_rows, shape[2])
+
+    def where(self, name: str) -> Path:
+        return self._checkpoint.where(self._places[name].name)
 
     def num_bytes(self, name: str) -> int:
         place = self._places[name]

@@ -88,10 +88,11 @@ class _GptqLayer(CodedLayer):
         if self.has("g_idx"):
             self.require("g_idx", (in_features,), "I32", "I64")
         elif self._group_size > 0 and groups != -(-in_features // self._group_size):
-            raise RostraError(
-                f"{self.checkpoint.folder}: tensor {self.layer}.scales has {groups} groups, but "
-                f"{in_features} columns in groups of {self._group_size} make "
-                f"{-(-in_features // self._group_size)}"
+            needed = -(-in_features // self._group_size)
+            raise self.error(
+                "scales",
+                f"has {groups} groups, but {in_features} columns in groups of {self._group_size} "
+                f"make {needed}",
             )
 
     def read(self, rows: slice, columns: slice) -> CodedWeight:
@@ -120,8 +121,5 @@ class _GptqLayer(CodedLayer):
         groups = self.part("g_idx", columns).long()
         count = self.part_shape("scales")[0]
         if len(groups) and not 0 <= int(groups.min()) <= int(groups.max()) < count:
-            raise RostraError(
-                f"{self.checkpoint.folder}: tensor {self.layer}.g_idx names groups beyond the "
-                f"{count} of {self.layer}.scales"
-            )
+            raise self.error("g_idx", f"names groups beyond the {count} of scales")
         return groups

@@ -34,6 +34,9 @@ class _Prefixed:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._weights.shape(self._inner(name))
 
+    def where(self, name: str) -> Path:
+        return self._weights.where(self._inner(name))
+
     def num_bytes(self, name: str) -> int:
         return self._weights.num_bytes(self._inner(name))
 

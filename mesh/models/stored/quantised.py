@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -43,30 +44,31 @@ class CodedLayer(ABC):
     def part_shape(self, name: str) -> tuple[int, ...]:
         return self.checkpoint.shape(f"{self.layer}.{name}")
 
+    def error(self, name: str, problem: str) -> RostraError:
+        """About one of the layer's tensors."""
+        full = f"{self.layer}.{name}"
+        return RostraError(f"{self.checkpoint.where(full)}: tensor {full} {problem}")
+
     def has(self, name: str) -> bool:
         return f"{self.layer}.{name}" in self.checkpoint
 
     def require(self, name: str, shape: tuple[int, ...], *dtypes: str) -> None:
         """Raises RostraError unless the layer has the tensor in this shape and one of `dtypes`."""
         full = f"{self.layer}.{name}"
-        folder = self.checkpoint.folder
         if full not in self.checkpoint:
-            raise RostraError(f"{folder}: the checkpoint lacks tensor {full}, which its codes need")
-        if self.checkpoint.shape(full) != shape:
             raise RostraError(
-                f"{folder}: tensor {full} has shape {list(self.checkpoint.shape(full))}, "
-                f"but its codes need {list(shape)}"
+                f"{self.checkpoint.folder}: the checkpoint lacks tensor {full}, which the codes of "
+                f"{self.layer}.weight need"
             )
+        if self.checkpoint.shape(full) != shape:
+            found = list(self.checkpoint.shape(full))
+            raise self.error(name, f"has shape {found}, but its codes need {list(shape)}")
         self.require_dtype(name, *dtypes)
 
     def require_dtype(self, name: str, *dtypes: str) -> None:
-        full = f"{self.layer}.{name}"
-        dtype = self.checkpoint.dtype(full)
+        dtype = self.checkpoint.dtype(f"{self.layer}.{name}")
         if dtype not in dtypes:
-            raise RostraError(
-                f"{self.checkpoint.folder}: tensor {full} has dtype {dtype}, not "
-                + " or ".join(dtypes)
-            )
+            raise self.error(name, f"has dtype {dtype}, not {' or '.join(dtypes)}")
 
 
 FLOATS = ("F16", "BF16", "F32")
@@ -107,6 +109,10 @@ class QuantisedCheckpoint:
     def shape(self, name: str) -> tuple[int, ...]:
         layer = self._layers.get(name)
         return self._checkpoint.shape(name) if layer is None else layer.shape
+
+    def where(self, name: str) -> Path:
+        layer = self._layers.get(name)
+        return self._checkpoint.where(name if layer is None else layer.parts[0])
 
     def num_bytes(self, name: str) -> int:
         layer = self._layers.get(name)
