@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.adapters import app as adapters
 from rostra.mesh.cli.arena import arena
 from rostra.mesh.cli.chat import chat
 from rostra.mesh.cli.gateway import gateway
@@ -32,6 +33,7 @@ app.command()(arena)
 app.command()(rate)
 app.command()(chat)
 app.add_typer(models, name="models")
+app.add_typer(adapters, name="adapters")
 
 
 def _print_version(wanted: bool) -> None:

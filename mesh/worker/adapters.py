@@ -120,8 +120,8 @@ class EngineAdapters:
             self._require_able()
             number = next(self._numbers)
             asked = command(number)
-            if isinstance(asked, wire.UnloadAdapter) and self.resident.pop(name, None):
-                self._folders.pop(name)
+            if isinstance(asked, wire.UnloadAdapter) and name in self.resident:
+                del self.resident[name], self._folders[name]
                 self.version += 1
             waiter = asyncio.get_running_loop().create_future()
             self._pending[number] = name, waiter
