@@ -93,7 +93,11 @@ class SeenMask:
 
     def __getattr__(self, name: str) -> Any:
         # Whatever is no attribute of its own is one of a tensor.
-        raise UnservableError("it computes with the masks of its attention")
+        raise _computes_with_masks()
+
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        raise _computes_with_masks()
 
     def window(self, num_positions: int) -> int | None:
         """How many positions a query sees, its own included; None: all up to its own.
@@ -118,6 +122,10 @@ class SeenMask:
         return window
 
 
+def _computes_with_masks() -> UnservableError:
+    return UnservableError("it computes with the masks of its attention")
+
+
 def _seen_mask(*_: Any, mask_function: Callable[..., Any], **__: Any) -> SeenMask:
     return SeenMask(mask_function)
 
@@ -140,6 +148,8 @@ class Inspection:
 
     num_positions: int
     layers: dict[int, LayerPlan] = field(default_factory=dict)
+    _windows: dict[SeenMask, int | None] = field(default_factory=dict)
+    """Layers share masks."""
 
     def attend(
         self,
@@ -187,7 +197,9 @@ class Inspection:
     def _window(self, mask: Any, said: int | None) -> int | None:
         if not isinstance(mask, SeenMask):
             raise UnservableError("it makes the masks of its attention itself")
-        window = mask.window(self.num_positions)
+        if mask not in self._windows:
+            self._windows[mask] = mask.window(self.num_positions)
+        window = self._windows[mask]
         if said is not None and said < self.num_positions and said != window:
             raise UnservableError("its attention's mask and its sliding_window differ")
         return window

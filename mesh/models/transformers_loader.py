@@ -122,17 +122,26 @@ def _check_kind(kind: type[PreTrainedModel], config: PreTrainedConfig) -> None:
         raise UnservableError("it is an encoder-decoder, or the half of one")
     if kind._is_stateful:
         raise UnservableError("it keeps recurrent or convolutional state beside keys and values")
-    try:
-        text = config.get_text_config()
-    except ValueError:  # there are several
-        text = None
-    if text is not config:
+    if _has_parts(config):
         inputs = kind.input_modalities
+        if inputs == "text":
+            raise UnservableError("it is made of several models")
         named = inputs if isinstance(inputs, str) else " and ".join(inputs)
-        raise UnservableError(f"it is made of several models (its input: {named})")
+        raise UnservableError(f"it takes {named} as input, and only text is served")
     for layer_type in getattr(config, "layer_types", None) or ():
         if layer_type not in _KEYS_AND_VALUES:
             raise UnservableError(f"it has layers of type {layer_type}")
+
+
+def _has_parts(config: PreTrainedConfig) -> bool:
+    """Whether it describes other models beside the decoder of text."""
+    try:
+        text = config.get_text_config()
+    except ValueError:  # there are several
+        return True
+    return text is not config or any(
+        "vision" in part or "audio" in part for part in config.sub_configs
+    )
 
 
 def _limit(config: PreTrainedConfig, path: Path, max_model_len: int | None) -> int:
