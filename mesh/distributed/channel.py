@@ -25,8 +25,17 @@ class Launch(msgspec.Struct, frozen=True, tag=True):
     counts as known in `plan`."""
 
 
-Message = Launch
-"""A tagged union, as soon as there is a second."""
+class LoadAdapter(msgspec.Struct, frozen=True, tag=True):
+    """Read an adapter, and copy this rank's part of it into a slot that no request uses. Every rank
+    then says in `Channel.agree` whether it could."""
+
+    slot: int
+    folder: str
+    revision: str
+    """Of what rank 0 read. On another host there may be something else in that place."""
+
+
+Message = Launch | LoadAdapter
 
 
 class Channel:
@@ -60,6 +69,10 @@ class Channel:
             rest = self._parallel.broadcast(torch.empty(size - self._room, dtype=torch.uint8))
             body += rest.numpy().tobytes()
         return self._decoder.decode(body)
+
+    def agree(self, able: bool) -> bool:
+        """Whether every rank is."""
+        return self._parallel.least(int(able)) == 1
 
     @property
     def _room(self) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from rostra.mesh.distributed.channel import Channel
+from rostra.mesh.distributed.channel import Channel, LoadAdapter
 from rostra.mesh.distributed.parallel import DistributedParallel
 from rostra.mesh.engine.engine import PendingStep, StepRunner
 from rostra.mesh.engine.logprobs import PendingLogprobs
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
+from rostra.mesh.errors import RostraError
+
+log = logging.getLogger(__name__)
 
 
 def follow(runner: StepRunner, channel: Channel) -> NoReturn:
@@ -21,9 +26,25 @@ def follow(runner: StepRunner, channel: Channel) -> NoReturn:
     in_flight: deque[PendingStep] = deque()
     while True:
         message = channel.receive()
+        if isinstance(message, LoadAdapter):
+            channel.agree(_load_adapter(runner, message))
+            continue
         for _ in range(message.num_results):
             in_flight.popleft().result()
         in_flight.append(runner.launch(message.plan))
+
+
+def _load_adapter(runner: StepRunner, message: LoadAdapter) -> bool:
+    try:
+        adapter = runner.prepare_adapter(Path(message.folder))
+    except RostraError as error:
+        log.error("%s", error)
+        return False
+    if adapter.revision != message.revision:
+        log.error("the adapter in %s is not the one that rank 0 has read", message.folder)
+        return False
+    runner.load_adapter(message.slot, adapter)
+    return True
 
 
 class FollowingSampler(Sampler):

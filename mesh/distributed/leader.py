@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from torch import Tensor
 
-from rostra.mesh.distributed.channel import Channel, Launch
+from rostra.mesh.adapters import PreparedAdapter
+from rostra.mesh.distributed.channel import Channel, Launch, LoadAdapter
 from rostra.mesh.distributed.parallel import DistributedParallel
 from rostra.mesh.engine.engine import PendingStep, StepRunner
 from rostra.mesh.engine.plan import StepPlan, StepResult
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
+from rostra.mesh.errors import RostraError
 
 
 class Leader:
@@ -45,6 +48,18 @@ class Leader:
         self._channel.send(Launch(plan, self._num_results))
         self._num_results = 0
         return _CountedStep(self._runner.launch(plan), self._count_result)
+
+    def prepare_adapter(self, folder: Path) -> PreparedAdapter:
+        return self._runner.prepare_adapter(folder)
+
+    def load_adapter(self, slot: int, adapter: PreparedAdapter) -> None:
+        self._channel.send(LoadAdapter(slot, str(adapter.folder), adapter.revision))
+        self._runner.load_adapter(slot, adapter)
+        if not self._channel.agree(True):
+            raise RostraError(
+                f"another rank cannot read the adapter in {adapter.folder}, or found another there:"
+                " its folder must be the same on every host"
+            )
 
     def _count_result(self) -> None:
         self._num_results += 1

@@ -8,7 +8,7 @@ import pytest
 
 # Checkpoints, requests and workers are made as in the tests of those rooms.
 TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / room) for room in ("models", "worker")]
+sys.path += [str(TESTS / room) for room in ("models", "worker", "adapters")]
 
 from rank_processes import RankProcesses  # noqa: E402
 from tiny_model import save_tiny_model  # noqa: E402
