@@ -37,24 +37,8 @@ async def read_inputs(
     request: inference_pb2.EmbedRequest, model: ServedModel, engine: EngineInfo
 ) -> list[list[int]]:
     """The token ids of each input, with every field checked. Raises RpcError."""
-    checks = Checks()
-    if not 1 <= len(request.inputs) <= MAX_INPUTS:
-        checks.invalid("inputs", f"must be 1 to {MAX_INPUTS}, got {len(request.inputs)}")
-    for position, each in enumerate(request.inputs[:MAX_INPUTS]):
-        _check_input(checks, f"inputs[{position}]", each, engine)
-    size = engine.embedding_size
-    if request.HasField("dimensions") and not 1 <= request.dimensions <= (size or 0):
-        checks.invalid(
-            "dimensions", f"must be in [1, {size}], the model's own, got {request.dimensions}"
-        )
-    checks.finish()
-    num_characters = sum(len(each.text) for each in request.inputs)
-    inputs = await beside_the_loop(
-        num_characters, lambda: [_token_ids(each, model) for each in request.inputs]
-    )
-    for position, token_ids in enumerate(inputs):
-        _check_length(f"inputs[{position}]", token_ids, engine.max_model_len)
-    return inputs
+    size = sum(len(each.text) + len(each.tokens.ids) for each in request.inputs)
+    return await beside_the_loop(size, lambda: _read_inputs(request, model, engine))
 
 
 async def embed(
@@ -113,6 +97,26 @@ async def _response(
 
 def _embeddings(vectors: Sequence[bytes]) -> list[inference_pb2.Embedding]:
     return [inference_pb2.Embedding(values=memoryview(data).cast("f")) for data in vectors]
+
+
+def _read_inputs(
+    request: inference_pb2.EmbedRequest, model: ServedModel, engine: EngineInfo
+) -> list[list[int]]:
+    checks = Checks()
+    if not 1 <= len(request.inputs) <= MAX_INPUTS:
+        checks.invalid("inputs", f"must be 1 to {MAX_INPUTS}, got {len(request.inputs)}")
+    for position, each in enumerate(request.inputs[:MAX_INPUTS]):
+        _check_input(checks, f"inputs[{position}]", each, engine)
+    size = engine.embedding_size
+    if request.HasField("dimensions") and not 1 <= request.dimensions <= (size or 0):
+        checks.invalid(
+            "dimensions", f"must be in [1, {size}], the model's own, got {request.dimensions}"
+        )
+    checks.finish()
+    inputs = [_token_ids(each, model) for each in request.inputs]
+    for position, token_ids in enumerate(inputs):
+        _check_length(f"inputs[{position}]", token_ids, engine.max_model_len)
+    return inputs
 
 
 def _check_input(
