@@ -7,9 +7,10 @@ import signal
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from typer.testing import CliRunner
 
-from rostra.mesh.cli.chat import converse
+from rostra.mesh.cli.chat import converse, first_model
 from rostra.mesh.cli.main import app
 from rostra.mesh.errors import RostraError
 
@@ -39,6 +40,26 @@ async def test_an_answer_that_breaks_off(url, capsys):
         await converse(url, None, "m", None, {}, "hello")
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().out == "Hel"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen"), [([384, None], "m1"), ([None, 384], "m0"), ([384], None)]
+)
+async def test_the_first_model_that_answers_is_asked(sizes, chosen):
+    listed = [{"id": f"m{index}", "embedding_size": size} for index, size in enumerate(sizes)]
+
+    async def models(request: web.Request) -> web.Response:
+        return web.json_response({"data": listed})
+
+    site = web.Application()
+    site.router.add_get("/v1/models", models)
+    async with TestClient(TestServer(site)) as client:
+        url = str(client.make_url("")).rstrip("/")
+        if chosen is not None:
+            assert await first_model(client.session, url) == chosen
+            return
+        with pytest.raises(RostraError, match="serves no model that answers"):
+            await first_model(client.session, url)
 
 
 async def test_an_address_that_is_no_url():
