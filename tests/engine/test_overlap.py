@@ -158,6 +158,9 @@ class Commands:
             raise EOFError
         return []
 
+    def put(self, command: object) -> None:
+        raise AssertionError("no adapter is loaded here")
+
 
 class Events:
     busy_since: float | None = None
