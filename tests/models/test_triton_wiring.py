@@ -14,11 +14,13 @@ import torch
 from gemma_checkpoints import save_gemma
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, random_prompts
+from stored_checkpoints import write_pair
 
 from rostra.kernels import reference
 from rostra.kernels.chip import AHEAD_OF_TIME, Chip
 from rostra.kernels.quantize import quantize_weight
 from rostra.mesh.errors import RostraError
+from rostra.mesh.models.stored import open_weights
 from rostra.mesh.ops.triton import TritonOps
 
 SCRIPT = Path(__file__).with_name("triton_wiring.py")
@@ -79,6 +81,35 @@ def test_quantised_path_equals_that_of_rounded_weights(tmp_path, quantization, d
     model.save_pretrained(tmp_path / "rounded")
     prompts = random_prompts([1, 5], VOCAB_SIZE)
     check_against_float_path(tmp_path / "exact", tmp_path / "rounded", quantization, prompts)
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8 tensor"])
+def test_stored_codes_are_multiplied_as_they_are(tmp_path, kind):
+    quantised, plain = write_pair(tmp_path, kind)
+    check_against_float_path(quantised, plain, "none", random_prompts([1, 5], VOCAB_SIZE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept_by"),
+    [
+        ("int8", ["sm_80", "sm_90", "gfx942"]),
+        ("gptq 8 bits", []),
+        ("fp8 channel", ["sm_90", "gfx942"]),
+        ("fp8 tensor", ["sm_90", "gfx942"]),
+        ("fp8 block", []),
+        ("awq", []),
+    ],
+)
+def test_which_stored_weights_a_gpu_keeps(tmp_path, monkeypatch, kind, kept_by):
+    folder, _ = write_pair(tmp_path, kind)
+    with open_weights(folder) as weights:
+        coded = weights.read_coded("model.layers.0.mlp.up_proj.weight", slice(None))
+    found = []
+    for chip in ("sm_80", "sm_90", "gfx942"):
+        monkeypatch.setattr(Chip, "of", lambda device, chip=chip: AHEAD_OF_TIME[chip])
+        if TritonOps(torch.device("cuda")).keeps(coded):
+            found.append(chip)
+    assert found == kept_by
 
 
 @pytest.mark.parametrize(
