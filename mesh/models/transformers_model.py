@@ -101,12 +101,10 @@ class TransformersModel:
 
 def decoder_of(model: PreTrainedModel) -> PreTrainedModel:
     """All but the output head. Raises UnservableError where the two cannot be told apart."""
-    found = model.get_decoder()
-    if found is model:
-        found = getattr(model, "model", None)
-    if not isinstance(found, PreTrainedModel):
-        raise UnservableError("its decoder and its output head cannot be told apart")
-    return found
+    for found in (model.get_decoder(), model.base_model, getattr(model, "model", None)):
+        if isinstance(found, PreTrainedModel) and found is not model:
+            return found
+    raise UnservableError("its decoder and its output head cannot be told apart")
 
 
 class _GivenHidden(nn.Module):

@@ -65,6 +65,8 @@ def reference(model: PreTrainedModel, token_ids: Sequence[Tensor]) -> list[tuple
 
 def inspect(model: PreTrainedModel, token_ids: Tensor, num_positions: int) -> dict[int, LayerPlan]:
     """What each layer wants, by its number. Raises UnservableError where that cannot be had."""
+    if any(name.endswith("indexer") for name, _ in model.named_modules()):
+        raise UnservableError("its tokens attend to those alone that an indexer chooses")
     register()
     model.set_attn_implementation(INSPECTED)
     inspection = Inspection(num_positions)

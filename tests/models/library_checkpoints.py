@@ -47,6 +47,8 @@ SERVED: dict[str, dict[str, Any]] = {
     "Nemotron": {"head_dim": 16, **_GROUPED},
     # caps of scores and of logits, and windows
     "VaultGemma": {"head_dim": 16, "sliding_window": 24, "attn_logit_softcapping": 1.0, **_GROUPED},
+    # what it calls its decoder is its output head
+    "ModernBertDecoder": {"local_attention": 24, "classifier_dropout": 0.0},
     # experts, stored one by one and computed as one tensor
     "Olmoe": {**_EXPERTS, **_GROUPED},
     # a frequency of rotation that follows the length, beyond what is served
