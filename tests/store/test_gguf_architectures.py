@@ -9,7 +9,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
-from conftest import BYTE_LEVEL_TOKENS, GgufBuilder
+from gguf_builder import BYTE_LEVEL_TOKENS, GgufBuilder
 from hub_to_gguf import MODELS, architecture_of, gguf_tensors, hub_tensors, make_model, metadata
 from transformers import AutoModelForCausalLM
 
