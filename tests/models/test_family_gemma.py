@@ -6,6 +6,7 @@ import pytest
 import torch
 from gemma_checkpoints import LINEAR, SHAPES, VOCAB_SIZE, change_config, save_gemma
 from model_harness import Harness, check_against, expected_tokens, random_prompts
+from thread_ranks import parallel_logits
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models import load_model
@@ -42,6 +43,18 @@ def test_pytorchs_operations_compute_the_same(tmp_path, name):
     harness = Harness(tmp_path, ops=TorchCpuOps(torch.float32), max_num_batched_tokens=48)
     harness.generate(PROMPTS, 6)
     check_against(harness, model, PROMPTS)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("name", SHAPES)
+def test_ranks_equal_transformers(tmp_path, name, size):
+    """Four ranks have one head each, and share key-value heads where there are fewer."""
+    model = save_gemma(tmp_path, name)
+    tokens = PROMPTS["4: 70 tokens"]
+    with torch.inference_mode():
+        reference = model(torch.tensor([tokens])).logits[0]
+    made = parallel_logits(tmp_path, size, tokens, [33, 30, *[1] * 7], max_model_len=512)
+    assert (made - reference).abs().max().item() < 1e-4
 
 
 def test_a_prefix_beyond_the_window_is_taken_from_the_cache(tmp_path):
