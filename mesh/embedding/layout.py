@@ -62,6 +62,7 @@ class SentenceLayout:
                     "is supported"
                 )
         settings = _sentence_settings(folder)
+        _check_forward(folder, settings)
         if settings.get("do_lower_case"):
             raise RostraError(
                 f"{folder} asks for texts in lower case before they reach the tokenizer, which is "
@@ -94,13 +95,30 @@ def _sentence_settings(folder: Path) -> dict[str, Any]:
     return _read(files[0], dict) if files else {}
 
 
+def _check_forward(folder: Path, settings: dict[str, Any]) -> None:
+    """Refuses what newer folders can ask for beside the last hidden states of plain texts."""
+    ways = settings.get("modality_config") or {}
+    if "message" in ways:
+        raise RostraError(
+            f"{folder} puts texts through a chat template before they are embedded, which is not "
+            "supported"
+        )
+    output = ways.get("text", {}).get("method_output_name", "last_hidden_state")
+    if output != "last_hidden_state":
+        raise RostraError(f"{folder} pools {output!r}; only last hidden states are supported")
+
+
 def _max_seq_length(folder: Path, settings: dict[str, Any]) -> int | None:
+    """Newer folders say it of the tokenizer, where a huge number stands for no limit."""
     value = settings.get("max_seq_length")
+    file = folder / "tokenizer_config.json"
+    if value is None and file.is_file():
+        value = _read(file, dict).get("model_max_length")
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise RostraError(f"{folder}: max_seq_length is {value!r}, expected a positive integer")
-    return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
+        raise RostraError(f"{folder}: max_seq_length is {value!r}, expected a positive number")
+    return int(value)
 
 
 def _warn_of_default_prompt(folder: Path) -> None:

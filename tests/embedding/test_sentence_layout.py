@@ -58,6 +58,18 @@ def test_the_longest_text(folder):
     assert SentenceLayout.read(folder).max_seq_length == 256
 
 
+def test_newer_folders_say_it_of_the_tokenizer(folder):
+    forward = {"method": "forward", "method_output_name": "last_hidden_state"}
+    settings = {"transformer_task": "feature-extraction", "modality_config": {"text": forward}}
+    write(folder, "sentence_bert_config.json", settings)
+    write(folder, "tokenizer_config.json", {"model_max_length": 512})
+    assert SentenceLayout.read(folder).max_seq_length == 512
+    write(folder, "tokenizer_config.json", {"model_max_length": 1e30})
+    assert SentenceLayout.read(folder).max_seq_length > 2**62
+    write(folder, "sentence_bert_config.json", {"max_seq_length": 256})
+    assert SentenceLayout.read(folder).max_seq_length == 256
+
+
 def test_a_folder_without_modules_says_nothing(tmp_path):
     assert SentenceLayout.read(tmp_path) == SentenceLayout()
 
@@ -76,6 +88,12 @@ def test_a_folder_without_modules_says_nothing(tmp_path):
         ("1_Pooling/config.json", {}, "pooling by nothing"),
         ("sentence_bert_config.json", {"do_lower_case": True}, "lower case"),
         ("sentence_bert_config.json", {"max_seq_length": "9"}, "max_seq_length is '9'"),
+        ("sentence_bert_config.json", {"modality_config": {"message": {}}}, "a chat template"),
+        (
+            "sentence_bert_config.json",
+            {"modality_config": {"text": {"method_output_name": "pooler_output"}}},
+            "pools 'pooler_output'",
+        ),
     ],
 )
 def test_what_would_make_other_vectors_is_refused(folder, name, content, message):
