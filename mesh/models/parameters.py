@@ -89,17 +89,16 @@ class Weight(nn.Parameter):
         """A tensor of this parameter's shape, filled from `weights`; the codes where `keeps` says
         so. Raises RostraError where a value is not finite."""
         coded = self._load_coded(weights) if self.linear else None
-        if coded is not None and keeps is not None and keeps(coded):
-            if not coded.finite:
-                raise self._not_finite(weights, dtype)
-            return coded.to(device)
-        if coded is not None:
-            loaded = coded.dequantise(dtype).to(device)
-        else:
-            loaded = self._load_plain(weights, device, dtype)
-        if not is_finite(loaded):
+        if coded is None:
+            return self._load_plain(weights, device, dtype)
+        if not coded.finite:
             raise self._not_finite(weights, dtype)
-        return loaded
+        if keeps is not None and keeps(coded):
+            return coded.to(device)
+        loaded = coded.dequantise(dtype)
+        if not _holds_all(dtype, torch.float32) and not is_finite(loaded):
+            raise self._not_finite(weights, dtype)
+        return loaded.to(device)
 
     def _load_plain(
         self, weights: StoredWeights, device: torch.device, dtype: torch.dtype
@@ -108,7 +107,11 @@ class Weight(nn.Parameter):
         row = 0
         for piece in self.pieces:
             part = weights.read(piece.name, piece.rows, piece.columns)
-            loaded[row : row + part.shape[0]].copy_(part)
+            copied = loaded[row : row + part.shape[0]].copy_(part)
+            # Whichever takes less reading.
+            on_host = device.type == "cpu" and _holds_all(dtype, part.dtype)
+            if not is_finite(part if on_host else copied):
+                raise self._not_finite(weights, dtype)
             row += part.shape[0]
         loaded[row:].zero_()
         return loaded
@@ -140,6 +143,11 @@ def is_finite(tensor: Tensor) -> bool:
     if not tensor.numel():
         return True
     return bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
+
+
+def _holds_all(dtype: torch.dtype, source: torch.dtype) -> bool:
+    """Whether no finite value of `source` is too large for `dtype`, but for rounding up."""
+    return torch.finfo(dtype).max >= torch.finfo(source).max * (1 - 2**-8)
 
 
 def load_parameters(
