@@ -227,7 +227,7 @@ class RobertaModel(BertModel):
 
     @classmethod
     def read_position_offset(cls, fields: Fields) -> int:
-        return fields.integer("pad_token_id", 1) + 1
+        return 1 if fields.raw.get("pad_token_id") == 0 else fields.integer("pad_token_id", 1) + 1
 
 
 class DistilBertModel(BertModel):

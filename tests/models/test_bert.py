@@ -78,6 +78,7 @@ def distance(model: BertModel, reference: PreTrainedModel, lengths: list[int]) -
         ("BertModel", SHAPE | {"hidden_act": "gelu_new", "layer_norm_eps": 1e-3}),
         ("RobertaModel", SHAPE | {"type_vocab_size": 1}),
         ("XLMRobertaModel", SHAPE | {"hidden_act": "relu", "pad_token_id": 1}),
+        ("CamembertModel", SHAPE | {"pad_token_id": 0}),
         ("DistilBertModel", DISTIL),
     ],
 )
@@ -86,7 +87,7 @@ def test_hidden_states_equal_those_of_transformers(tmp_path, architecture, setti
     reference = save(tmp_path, architecture, **settings)
     ops = TorchCpuOps(torch.float32) if kernels == "PyTorch" else None
     model = load(tmp_path, ops=ops)
-    assert model.max_length in (62, 64)
+    assert model.max_length in (62, 63, 64)
     assert distance(model, reference, LENGTHS) < TOLERANCE
 
 
