@@ -114,7 +114,8 @@ def architecture_of(model: GgufModel) -> Architecture:
             f"{model.path} holds a model of architecture {model.architecture!r}; those that can be "
             f"converted are {', '.join(ARCHITECTURES)}. Use its safetensors instead."
         )
-    return MIXTRAL if found is LLAMA and model.get("llama.expert_count", int) else found
+    experts = model.get(f"{model.architecture}.expert_count", int)
+    return MIXTRAL if found is LLAMA and experts else found
 
 
 def hub_names(name: str, model: GgufModel, architecture: Architecture) -> list[str]:
