@@ -48,7 +48,6 @@ def hub_config(model: GgufModel, architecture: Architecture) -> dict[str, Any]:
         "tie_word_embeddings": model.shape("output.weight") is None,
         "torch_dtype": "float16",
         "vocab_size": embedding[0],
-        "gguf_file_type": model.quantization,
     }
     if rotated != head_dim and model.architecture != "phi3":
         raise RostraError(f"{model.path} rotates {rotated} of {head_dim} dimensions of each head.")

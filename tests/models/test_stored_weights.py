@@ -17,6 +17,7 @@ from stored_checkpoints import FORMATS, GROUP, write_pair
 
 from rostra.mesh.models import load_model
 from rostra.mesh.models.checkpoint import Checkpoint
+from rostra.mesh.models.parallel import Parallel
 from rostra.mesh.models.stored import open_weights
 from rostra.mesh.models.stored.awq import open_awq
 from rostra.mesh.models.stored.compressed_config import open_compressed
@@ -163,6 +164,36 @@ def test_a_share_of_columns_that_cuts_groups_is_dequantised(pairs):
         third = weights.read_coded(name, slice(None), slice(GROUP, 2 * GROUP))
     assert not keeps_coded(half)
     assert keeps_coded(third) is (library() is not None)
+
+
+class Half(Parallel):
+    """One rank of two that hear nothing of each other."""
+
+    size = 2
+
+    def __init__(self, rank):
+        self.rank = rank
+
+
+@pytest.mark.parametrize("kind", ["awq", "gptq act-order", "packed asymmetric", "fp8 block"])
+@pytest.mark.parametrize("quantization", ["auto", "none"])
+def test_the_shares_of_two_ranks_make_the_whole(pairs, kind, quantization):
+    quantised, plain = pairs(kind)
+    whole = load_model(plain, CPU, torch.float32).layers[1]
+    shares = [
+        load_model(quantised, CPU, torch.float32, quantization=quantization, parallel=Half(rank))
+        for rank in range(2)
+    ]
+    x = torch.randn((3, 96), generator=torch.Generator().manual_seed(0))
+    halves = [model.layers[1].mlp for model in shares]
+    down = sum(half.down(x[:, 48 * i : 48 * i + 48], None) for i, half in enumerate(halves))
+    gates, ups = zip(*(half.gate_up(x[:, :64], None).chunk(2, 1) for half in halves), strict=True)
+    tolerance = 0.02 if quantization == "auto" else 1e-5
+    for found, expected in (
+        (down, whole.mlp.down(x, None)),
+        (torch.cat(gates + ups, 1), whole.mlp.gate_up(x[:, :64], None)),
+    ):
+        assert (found - expected).norm() / expected.norm() < tolerance
 
 
 def test_quantisation_can_be_asked_for_anew(pairs):
