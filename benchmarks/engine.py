@@ -7,7 +7,7 @@
 
 Figures are given as shares of two limits, measured in turn with them: the matrix products alone, in
 the engine's own format and in the plain one, and the reading of weights and keys from memory.
-Experiments: see `benchmarks/experiments.py` and `benchmarks/startup.py`.
+Experiments: see `benchmarks/experiments.py`, `benchmarks/startup.py` and `benchmarks/adapters.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmarks import experiments, startup
+from benchmarks import adapters, experiments, startup
 from benchmarks.drive import (
     Load,
     Run,
@@ -123,6 +123,7 @@ EXPERIMENTS: dict[str, Callable[[argparse.Namespace, ChosenModel], list[Row]]] =
     "speculation": experiments.speculation,
     "pressure": experiments.pressure,
     "startup": startup.measure,
+    "adapters": adapters.adapters,
 }
 
 

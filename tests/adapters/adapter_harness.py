@@ -12,6 +12,7 @@ from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.engine import Engine
 from rostra.mesh.engine.messages import EngineRequest, SamplingParams
+from rostra.mesh.engine.runner import Runner
 from rostra.mesh.engine.sampler import Sampler
 
 
@@ -41,9 +42,12 @@ class AdapterHarness:
         }
         self.config = EngineConfig(model_path=str(folder), **(defaults | settings))
         self.sampler = RecordingSampler()
-        self.engine = Engine(build_runner(self.config, ops=ops, sampler=self.sampler), self.config)
+        self.engine = Engine(self.build_runner(folder, ops), self.config)
         self.tokens: dict[str, list[int]] = {}
         self.cached: dict[str, int] = {}
+
+    def build_runner(self, folder: Path, ops: Any) -> Runner:
+        return build_runner(self.config, ops=ops, sampler=self.sampler)
 
     def load(self, name: str, folder: Path) -> None:
         table = self.engine.adapters
