@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.models.parameters import Progress, is_finite
 from rostra.mesh.models.stored import StoredWeights
 from rostra.mesh.ops import Linear, Ops
+
+log = logging.getLogger(__name__)
 
 _SEQUENTIAL = "HF_DEACTIVATE_ASYNC_LOAD"
 """Makes transformers read one tensor after the other, when each is needed."""
@@ -146,7 +149,8 @@ def load_library_model(
         packer.pack_loaded()
         weights.check_dtype(name)
         tensor = weights.read(name, slice(None))
-        if not is_finite(tensor.to(dtype)):
+        # The others hold whatever is finite in a file.
+        if not is_finite(tensor.to(dtype) if dtype == torch.float16 else tensor):
             raise RostraError(
                 f"{weights.where(name)}: tensor {name} has values that are not finite in {dtype}"
             )
@@ -172,6 +176,10 @@ def load_library_model(
     finally:
         hook.remove()
     _check(info, weights.folder)
+    coded = sum(weights.is_coded(name) for name in weights.names)
+    if coded:
+        name = str(dtype).removeprefix("torch.")
+        log.info("quantised weights of %s: %d dequantised to %s", weights.folder, coded, name)
     packer.pack_rest(model)
     left = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if left:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from library_checkpoints import SERVED, VOCAB_SIZE, save_library_checkpoint
 from model_harness import Harness, check_against, expected_tokens, random_prompts
+from stored_checkpoints import write_pair
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
@@ -134,6 +135,20 @@ def test_linear_maps_are_quantised(checkpoint, quantization, tolerance, request)
         expected = model(torch.tensor([prompt])).logits[0, -1]
     difference = (harness.sampler.logits[name, len(prompt)] - expected).norm() / expected.norm()
     assert 1e-5 < difference < tolerance
+
+
+@pytest.mark.parametrize("kind", ["awq", "fp8 channel"])
+def test_stored_codes_are_dequantised(tmp_path, kind, caplog):
+    quantised, plain = write_pair(
+        tmp_path, kind, lambda folder: save_library_checkpoint(folder, "StableLm")
+    )
+    prompts = random_prompts([5, 40], VOCAB_SIZE)
+    with caplog.at_level(logging.INFO, "rostra.mesh.models"):
+        made, expected = Harness(quantised), Harness(plain)
+    assert "28 dequantised to float32" in caplog.text
+    assert made.generate(prompts, 8) == expected.generate(prompts, 8)
+    for key, logits in expected.sampler.logits.items():
+        assert (made.sampler.logits[key] - logits).abs().max() < 1e-5
 
 
 class Counting:
