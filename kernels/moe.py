@@ -46,7 +46,6 @@ def mixture_of_experts_launches(
         num_experts,
         hidden_size % 16 == 0 and intermediate_size % 16 == 0,
         x.element_size(),
-        max(gate_up.element_size(), down.element_size()),
         chip,
     )
     factors = x.new_empty((num_tokens, top_k), dtype=torch.float32)

@@ -8,29 +8,25 @@ from rostra.kernels.matmul_tile import MatmulTile
 
 
 def choose_expert_tile(
-    num_pairs: int,
-    num_experts: int,
-    aligned: bool,
-    x_itemsize: int,
-    weight_itemsize: int,
-    chip: Chip,
+    num_pairs: int, num_experts: int, aligned: bool, itemsize: int, chip: Chip
 ) -> MatmulTile:
     """The tile for the pairs of one expert times rows of its weights, for both products.
 
     How many pairs an expert gets is not known on the host. With a fair share of at most 16 the
     weights of the experts touched are all that counts, and each is read once; with more, taller
-    tiles. `aligned`: the depths of both products are multiples of 16. Takes one of a few forms, so
-    that a serving process compiles few kernels. The sizes are the largest that no chip of
-    `AHEAD_OF_TIME` spills registers with.
+    tiles. `aligned`: the depths of both products are multiples of 16; `itemsize` is of the
+    activations. Takes one of a few forms, so that a serving process compiles few kernels. The sizes
+    are the largest that no chip of `AHEAD_OF_TIME` spills registers with, whatever the type of the
+    weights.
     """
     hip = chip.backend == "hip"
     # Rows that start anywhere are read element by element; a product of float32 takes three passes
     # and the registers of as many tiles.
-    if not aligned or x_itemsize == 4:
+    if not aligned or itemsize == 4:
         return MatmulTile(16, 32, 64, 4, 2)
     share = ceil_div(num_pairs, num_experts)
     if share <= 16:
-        return MatmulTile(16, 64, 256 // weight_itemsize, 4, 2 if hip else 4)
+        return MatmulTile(16, 64, 128, 4, 2 if hip else 4)
     if share <= 32:
         return MatmulTile(32, 64, 64, 4, 2 if hip else 4)
     if share <= 64:

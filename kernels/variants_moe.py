@@ -34,13 +34,14 @@ SHARES = (1, 32, 64, 128)
 
 def moe_launches(chip: Chip) -> Iterator[tuple[str, Launch]]:
     """(what for, launch): bfloat16 in every form, the other types where they differ."""
+    weight_types = [None, *(dtype for dtype in WEIGHT_TYPES if can_multiply(dtype, chip))]
     for share in SHARES:
-        yield from _mixture(share, MIXTRAL_8X7B, torch.bfloat16, None, chip)
         yield from _mixture(share, QWEN3_30B_A3B, torch.bfloat16, None, chip)
-        for weight_type in filter(lambda dtype: can_multiply(dtype, chip), WEIGHT_TYPES):
+        for weight_type in weight_types:
             yield from _mixture(share, MIXTRAL_8X7B, torch.bfloat16, weight_type, chip)
-    yield from _mixture(1, MIXTRAL_8X7B, torch.float16, torch.int8, chip)
-    yield from _mixture(128, MIXTRAL_8X7B, torch.float16, None, chip)
+    for share in (SHARES[0], SHARES[-1]):
+        for weight_type in weight_types:
+            yield from _mixture(share, MIXTRAL_8X7B, torch.float16, weight_type, chip)
     for dtype in (torch.bfloat16, torch.float32):
         yield from _mixture(1, UNALIGNED, dtype, None, chip)
         yield from _mixture(1, UNALIGNED, dtype, torch.int8, chip)
