@@ -47,7 +47,7 @@ class Channel:
     def __init__(self, parallel: DistributedParallel) -> None:
         self._parallel = parallel
         self._usual = torch.zeros(_USUAL_BYTES, dtype=torch.uint8)
-        self._bytes = memoryview(self._usual.numpy())
+        self._bytes = self._usual.numpy().data
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

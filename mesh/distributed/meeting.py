@@ -6,7 +6,8 @@ import time
 import uuid
 from datetime import timedelta
 
-import torch.distributed as dist
+from torch.distributed import FileStore  # type: ignore[attr-defined]
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from rostra.mesh.distributed.place import Place
@@ -14,16 +15,16 @@ from rostra.mesh.distributed.place import Place
 _POLL = 0.05
 
 
-def meet(place: Place, timeout: timedelta) -> dist.Store:
+def meet(place: Place, timeout: timedelta) -> Store:
     """A store that the ranks of this group share with nobody, not even with ranks that were started
     before them and have died."""
     if place.meeting_file is not None:
-        return dist.FileStore(place.meeting_file, place.size)
+        return FileStore(place.meeting_file, place.size)
     store, *_ = next(rendezvous("env://", timeout=timeout))
-    return dist.PrefixStore(_agree(store, place), store)
+    return PrefixStore(_agree(store, place), store)
 
 
-def _agree(store: dist.Store, place: Place) -> str:
+def _agree(store: Store, place: Place) -> str:
     """A name for the group that is new.
 
     torchrun keeps one store for all its restarts, with what dead ranks have left in it. So a rank

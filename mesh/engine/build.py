@@ -129,8 +129,9 @@ def _capture(device: torch.device, model: Model, ops: Ops | None) -> Capture | N
     if device.type == "cuda":
         return CudaCapture(device) if model.capturable else None
     kernels = library()
-    recordable = kernels is not None and ops is None and model.recordable
-    return HostCapture(kernels) if recordable else None
+    if kernels is None or ops is not None or not model.recordable:
+        return None
+    return HostCapture(kernels)
 
 
 def _load(

@@ -71,7 +71,8 @@ def _serve(pipe: Any) -> None:
             pass
         except Exception as raised:
             raised.add_note(traceback.format_exc())
-            error = raised
+            # Its frames hold on to the group.
+            error = raised.with_traceback(None)
         if dist.is_initialized():
             # The others notice once the connections are closed, so nothing may hold on to them.
             dist.destroy_process_group()

@@ -109,7 +109,7 @@ def test_steps_in_flight_and_a_row_without_a_choice(
             prompts[second][0],
             {"min_tokens": 9, "stop_token_ids": frozenset(range(VOCAB_SIZE))},
         ),
-        third: (prompts[third][0], {"frequency_penalty": 0.5, "max_tokens": 20}),
+        third: prompts[third],
         fourth: ([5, 6, 7] * 5, {"max_tokens": 20}),
     }
     config = engine_config(model, speculation=speculation)
