@@ -162,7 +162,7 @@ def load_library_model(
     hook = register_module_module_registration_hook(packer.expect)
     try:
         with _quiet_and_sequential():
-            model, info = architecture.from_pretrained(
+            loaded: Any = architecture.from_pretrained(
                 None,
                 config=config,
                 state_dict={name: _StoredTensor(read, name) for name in weights.names},
@@ -175,6 +175,8 @@ def load_library_model(
         raise RostraError(f"{weights.folder}: {_one_line(error)}") from None
     finally:
         hook.remove()
+    model: PreTrainedModel
+    model, info = loaded
     _check(info, weights.folder)
     coded = sum(weights.is_coded(name) for name in weights.names)
     if coded:
@@ -184,7 +186,8 @@ def load_library_model(
     left = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if left:
         raise RostraError(f"{weights.folder}: nothing says what {left[0]} is filled with")
-    return model.to(device).eval()
+    nn.Module.to(model, device)
+    return model.eval()
 
 
 def _check(info: dict[str, Any], folder: Path) -> None:
@@ -213,7 +216,7 @@ def _quiet_and_sequential() -> Iterator[None]:
         transformers.logging.is_progress_bar_enabled(),
     )
     before = os.environ.get(_SEQUENTIAL)
-    transformers.logging.set_verbosity(transformers.logging.CRITICAL)
+    transformers.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     os.environ[_SEQUENTIAL] = "1"
     try:
