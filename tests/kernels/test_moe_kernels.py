@@ -58,7 +58,7 @@ def make(num_tokens, num_experts, hidden, intermediate, dtype, seed=0):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(routing=routings(), renormalize=st.booleans(), dtype=dtypes)
 def test_routing(run, routing, renormalize, dtype):
     logits, top_k = routing
@@ -90,7 +90,7 @@ def test_every_expert_chosen_exists_whatever_the_logits(run):
     assert factors.isnan().any(1).tolist() == [True, True, True, False, True]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(routing=routings(max_tokens=150), block_m=st.sampled_from([1, 16, 64]))
 def test_pairs_stand_in_order_in_tiles_of_one_expert(run, routing, block_m):
     logits, top_k = routing
