@@ -174,6 +174,12 @@ class RandomCheckpoint:
     def shape(self, name: str) -> tuple[int, ...]:
         return self._shapes[name]
 
+    def dtype(self, name: str) -> str:
+        return "BF16"
+
+    def where(self, name: str) -> Path:
+        return self.folder
+
     def num_bytes(self, name: str) -> int:
         return 2 * math.prod(self._shapes[name])
 
