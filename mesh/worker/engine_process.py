@@ -250,8 +250,6 @@ def _build_embedding(
     from rostra.mesh.embedding.build import build_embedding_runner
     from rostra.mesh.embedding.engine import EmbeddingEngine
 
-    if config.max_adapters:
-        raise RostraError("--max-adapters: an embedding model takes no adapters")
     runner = build_embedding_runner(config, on_progress)
     info = wire.EngineInfo(
         device=config.device,

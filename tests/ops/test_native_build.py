@@ -194,7 +194,12 @@ def test_other_widths_of_vectors(level, tmp_path, monkeypatch):
         + ["-O1", f"-march={level}"],
     )
     own = Path(build_module.__file__).parent
-    for name in ("attention.cpp", "lora.cpp", "token.cpp", *(path.name for path in own.glob("*.h"))):
+    for name in (
+        "attention.cpp",
+        "lora.cpp",
+        "token.cpp",
+        *(path.name for path in own.glob("*.h")),
+    ):
         (tmp_path / name).write_bytes((own / name).read_bytes())
     path = build(tmp_path, tmp_path / "cache", openmp_runtime())
     if level == "x86-64-v4" and torch.backends.cpu.get_cpu_capability() != "AVX512":

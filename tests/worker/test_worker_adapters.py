@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import torch
 from safetensors.torch import load_file, save_file
+from tiny_encoder import save_tiny_encoder
 from worker_harness import (
     ENDLESS,
     chat,
@@ -254,6 +255,13 @@ async def test_a_worker_without_room_for_adapters_says_so(tiny_model, folders):
         assert refusal.code is grpc.StatusCode.UNIMPLEMENTED
         assert "--max-adapters" in refusal.message
         assert not await listed(service)
+
+
+async def test_an_embedding_model_refuses_room_for_adapters(tmp_path):
+    save_tiny_encoder(tmp_path)
+    with pytest.raises(RostraError, match=r"^--max-adapters .*embedding model"):
+        async with running(tiny_config(tmp_path, num_blocks=None, max_adapters=1)):
+            pass
 
 
 @pytest.mark.parametrize(
