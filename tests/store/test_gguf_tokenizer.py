@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gguf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rostra.mesh.store import SilentProgress
 from rostra.mesh.store.convert import convert_gguf
+from rostra.mesh.store.gguf_file import GgufModel
+from rostra.mesh.store.gguf_tokenizer import write_tokenizer
 from rostra.mesh.text import Tokenizer
 
 MESSAGES = [
@@ -116,7 +119,16 @@ def test_a_byte_level_vocabulary_merges_by_its_rules(builder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rule", "pieces"), [("gpt-2", ["ab", "12345"]), ("llama-bpe", ["ab", "123", "45"])]
+    ("rule", "pieces"),
+    [
+        ("gpt-2", ["ab", "12345"]),
+        ("llama-bpe", ["ab", "123", "45"]),
+        ("dbrx", ["ab", "123", "45"]),
+        ("gpt-4o", ["ab", "123", "45"]),
+        ("tekken", ["ab", *"12345"]),
+        ("qwen2", ["ab", *"12345"]),
+        ("refact", ["ab", *"12345"]),
+    ],
 )
 def test_numbers_are_cut_by_the_rule_the_file_names(builder, tmp_path, rule, pieces):
     tokens = [*builder.keys["tokenizer.ggml.tokens"], "12", "123", "1234", "12345", "45"]
@@ -127,7 +139,7 @@ def test_numbers_are_cut_by_the_rule_the_file_names(builder, tmp_path, rule, pie
     tokenizer = convert(builder, tmp_path)
     ids = tokenizer.encode("ab12345", add_special_tokens=False)
     assert [tokenizer.token_text(index) for index in ids] == pieces
-    assert (tokenizer.encode("ab")[0] == 0) is (rule == "llama-bpe")
+    assert (tokenizer.encode("ab")[0] == 0) is (rule in ("llama-bpe", "tekken"))
 
 
 def test_sentencepiece_joins_the_best_scored_first(sentencepiece, tmp_path):
@@ -139,6 +151,26 @@ def test_sentencepiece_joins_the_best_scored_first(sentencepiece, tmp_path):
     assert [tokenizer.token_bytes(index) for index in ids] == [b" a", b"\xc3", b"\xa9"]
     assert tokenizer.decode(ids) == "aé"
     assert tokenizer.eos_token_ids == {2}
+
+
+def test_gemmas_tokens_are_merged_in_their_order_and_spaces_too(sentencepiece, tmp_path):
+    builder = sentencepiece(add_space_prefix=False, add_bos_token=True)
+    tokens = [*builder.keys["tokenizer.ggml.tokens"], "  ", "   ", "<b>"]
+    tokens[tokens.index("▁ab")] = "zz"
+    builder.set_vocabulary("llama", tokens, specials=3)
+    user_defined = int(gguf.TokenType.USER_DEFINED)
+    builder.keys["tokenizer.ggml.token_type"][-3:] = [user_defined] * 3
+    # By their scores "ab" would come before "▁a".
+    builder.keys["tokenizer.ggml.scores"] += [-1000.0] * 3
+    builder.architecture = "gemma3"
+    builder.keys["gemma3.context_length"] = 128
+    write_tokenizer(GgufModel(builder.write()), tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    tokenizer = Tokenizer.load(tmp_path)
+    ids = tokenizer.encode(" ab  b<b>   ")
+    texts = [tokenizer.token_text(index) for index in ids]
+    assert texts == ["<s>", " a", "b", "  ", "b", "<b>", "   "]
+    assert tokenizer.decode(ids, skip_special_tokens=True) == " ab  b<b>   "
 
 
 def test_sentencepiece_settings_are_followed(sentencepiece, tmp_path):
