@@ -97,17 +97,7 @@ class DistributedParallel(Parallel):
     @_among_peers
     def broadcast(self, x: Tensor) -> Tensor:
         """Rank 0's `x`, in the place of the others', which have its shape and dtype."""
-        if x.is_cuda:
-            dist.broadcast(x, 0, group=self._device_group)
-        elif self.rank == 0:
-            # gloo's own broadcast goes through another thread on either side, which costs as much
-            # again as the message.
-            peers = range(1, self.size)
-            for sending in [dist.isend(x, peer, group=self._host_group) for peer in peers]:
-                assert sending is not None
-                sending.wait()
-        else:
-            dist.recv(x, 0, group=self._host_group)
+        dist.broadcast(x, 0, group=self._group_of(x))
         return x
 
     @_among_peers
