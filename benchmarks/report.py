@@ -27,6 +27,7 @@ TITLES = {
     "prefix": "Prefix caching",
     "speculation": "Speculation",
     "pressure": "A KV cache that is too small",
+    "broadcast": "The plan's way to the other ranks",
     "startup": "From start to first token",
     "accuracy": "What lower precision does to answers",
     "kernels": "Kernels of a GPU",
