@@ -33,6 +33,7 @@ class EngineConnection:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._at_end = False
 
     @classmethod
     async def open(
@@ -76,9 +77,14 @@ class EngineConnection:
                     self.failure = event
                 else:
                     yield event
+        self._at_end = True
 
     def kill(self) -> None:
         """Ends a process that does not end by itself; `events` ends with it."""
+        # One whose events have come to their end is about to be gone, and `kill` asks the system
+        # for its exit code first: asyncio, which waits for that too, would never learn it.
+        if self._at_end:
+            return
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
