@@ -1,10 +1,11 @@
-"""Server-sent events, as the OpenAI API streams them."""
+"""Server-sent events (WHATWG HTML, section 9.2), as the APIs stream them."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,7 +16,6 @@ from rostra.gateway.errors import ApiError, internal_error
 
 logger = logging.getLogger(__name__)
 
-_DONE = b"data: [DONE]\n\n"
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
@@ -26,39 +26,65 @@ _HEADERS = {
 Batch = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class EventForm:
+    """How one API writes its events."""
+
+    error: Callable[[ApiError], dict[str, Any]]
+    """The last event of a stream that breaks off."""
+    named: bool
+    """Each event has the name that is its object's `type`."""
+    end: bytes
+    """Follows the last event of a stream that is complete."""
+
+    def encode(self, batch: Batch) -> bytes:
+        if self.named:
+            return b"".join(
+                b"event: %b\ndata: %b\n\n" % (item["type"].encode(), orjson.dumps(item))
+                for item in batch
+            )
+        return b"".join(b"data: " + orjson.dumps(item) + b"\n\n" for item in batch)
+
+
+OPENAI = EventForm(error=ApiError.envelope, named=False, end=b"data: [DONE]\n\n")
+
+
 async def respond_with_events(
-    request: web.Request, batches: AsyncGenerator[Batch, None], exchange: Exchange
+    request: web.Request,
+    batches: AsyncGenerator[Batch, None],
+    exchange: Exchange,
+    form: EventForm = OPENAI,
 ) -> web.StreamResponse:
-    """Streams each batch of objects in one write, then `[DONE]`.
+    """Streams each batch of objects in one write, then the end of the `form`.
 
     The response begins with the first batch, so that an error before it is an ordinary answer. A
-    later error is a last event of its own, and there is no `[DONE]` then. Each write waits until
-    the client has taken most of the ones before, and the next batch is made only after that.
+    later error is a last event of its own, and the stream has no end of the form then. Each write
+    waits until the client has taken most of the ones before, and the next batch is made only after
+    that.
     """
     async with aclosing(batches):
         first = await anext(batches)
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
         try:
-            await response.write(_events(first))
+            await response.write(form.encode(first))
             async for batch in batches:
-                await response.write(_events(batch))
-            await response.write(_DONE)
+                await response.write(form.encode(batch))
+            if form.end:
+                await response.write(form.end)
         except ApiError as error:
-            await _write_error(response, error, exchange)
+            await _write_error(response, error, exchange, form)
         except ConnectionError:
             raise
         except Exception:
             logger.exception("request %s failed half-way", exchange.request_id)
-            await _write_error(response, internal_error(), exchange)
+            await _write_error(response, internal_error(), exchange, form)
         await response.write_eof()
         return response
 
 
-async def _write_error(response: web.StreamResponse, error: ApiError, exchange: Exchange) -> None:
+async def _write_error(
+    response: web.StreamResponse, error: ApiError, exchange: Exchange, form: EventForm
+) -> None:
     exchange.status, exchange.error = error.status, error.code
-    await response.write(_events([error.envelope()]))
-
-
-def _events(batch: Batch) -> bytes:
-    return b"".join(b"data: " + orjson.dumps(item) + b"\n\n" for item in batch)
+    await response.write(form.encode([form.error(error)]))

@@ -15,7 +15,7 @@ from rostra.gateway.event_stream import Batch, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.chat import ChatCompletionRequest
-from rostra.gateway.to_proto import chat_request
+from rostra.gateway.to_proto.chat import chat_request
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:

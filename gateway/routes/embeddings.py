@@ -12,7 +12,7 @@ from rostra.gateway.answers.embeddings import embedding_list
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.embeddings import EmbeddingsRequest
-from rostra.gateway.to_proto import embed_request
+from rostra.gateway.to_proto.embed import embed_request
 
 
 async def embeddings(request: web.Request) -> web.Response:

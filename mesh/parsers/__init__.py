@@ -1,0 +1,1 @@
+"""From the text a model writes to content, reasoning and tool calls."""
