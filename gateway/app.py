@@ -8,12 +8,12 @@ from aiohttp import web
 
 from rostra.gateway import middleware
 from rostra.gateway.dispatch import Dispatcher
+from rostra.gateway.endpoints import ENDPOINTS
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.keys import DISPATCHER, FLEET, METRICS, SETTINGS
 from rostra.gateway.membership import Membership, StaticMembership
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.router import Router
-from rostra.gateway.routes import chat, completions, embeddings, models, operations
 from rostra.gateway.settings import GatewaySettings
 
 
@@ -37,19 +37,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     )
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)
-    app.add_routes(
-        [
-            web.post("/v1/chat/completions", chat.chat_completions),
-            web.post("/v1/completions", completions.completions),
-            web.post("/v1/embeddings", embeddings.embeddings),
-            web.get("/v1/models", models.list_models),
-            # A model's name may contain slashes.
-            web.get("/v1/models/{model:.+}", models.retrieve_model),
-            web.get("/health", operations.health),
-            web.get("/ready", operations.ready),
-            web.get("/metrics", operations.metrics),
-        ]
-    )
+    app.add_routes(endpoint.route() for endpoint in ENDPOINTS)
     return app
 
 

@@ -1,0 +1,54 @@
+"""One operation of the API: what serves it, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from rostra.gateway.schemas.answers.errors import ErrorAnswer
+from rostra.gateway.schemas.fields import Schema
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+BODY_ERRORS = (400, 408, 413, 415)
+"""Of every operation that reads a body."""
+WORKER_ERRORS = (404, 409, 410, 429, 502, 503, 504)
+"""Of every operation that asks a worker of a model."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The routes and the OpenAPI document are both made from these, so neither can have what the
+    other lacks."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    """In aiohttp's notation: `/v1/models/{model:.+}`."""
+    handler: Handler
+    summary: str
+    group: str
+    """The heading under which the document lists it."""
+    answer: type[BaseModel] | str
+    """The model of the answer in JSON, or the content type of another."""
+    request: type[Schema] | None = None
+    """The model that the body is validated against."""
+    events: type[BaseModel] | None = None
+    """The model of each event's data, where the answer can be streamed."""
+    errors: tuple[int, ...] = ()
+    """Every status of an error except 401, 403 and 500, which follow from the rest."""
+    error: type[BaseModel] = ErrorAnswer
+    """The model of the answer when the status is an error."""
+    also: tuple[int, ...] = ()
+    """Statuses other than 200 that come with `answer`."""
+    public: bool = False
+    """Whether it is open to callers without an API key."""
+    description: str = ""
+
+    def route(self) -> web.RouteDef:
+        # `web.get` answers HEAD too.
+        make = web.get if self.method == "GET" else web.post
+        return make(self.path, self.handler)

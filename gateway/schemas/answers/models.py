@@ -1,0 +1,28 @@
+"""Answers of /v1/models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rostra.gateway.schemas.answers.base import Answer, Count, UnixTime
+
+
+class Model(Answer):
+    id: str
+    object: Literal["model"]
+    created: Annotated[UnixTime, Field(description="When this gateway met the model first.")]
+    owned_by: Literal["rostra"]
+    aliases: Annotated[list[str], Field(description="Other names that requests may use.")]
+    max_model_len: Annotated[Count, Field(description="Tokens of prompt and output together.")]
+    revision: Annotated[str, Field(description="Of the weights.")]
+    embedding_size: Annotated[
+        int | None, Field(description="Of an embedding model: numbers in a vector.")
+    ]
+    base_model: Annotated[str | None, Field(description="Of an adapter: what it adapts.")]
+
+
+class Models(Answer):
+    object: Literal["list"]
+    data: list[Model]
