@@ -16,6 +16,7 @@ from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
 from rostra.gateway.metrics import Metrics
+from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
 from rostra.gateway.worker_link import WorkerLink
 from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
@@ -43,16 +44,30 @@ class Dispatcher:
         self.ending = False
         self._running: set[Rpc] = set()
 
-    def chat(self, request: chat_pb2.ChatRequest, exchange: Exchange, *, hold: bool) -> ChatCall:
-        return Call(self, lambda stub: stub.Chat, request, exchange, hold, "messages")
+    def chat(
+        self,
+        request: chat_pb2.ChatRequest,
+        exchange: Exchange,
+        names: RestNames,
+        *,
+        hold: bool,
+    ) -> ChatCall:
+        return Call(self, lambda stub: stub.Chat, request, exchange, names, hold)
 
     def generate(
-        self, request: inference_pb2.GenerateRequest, exchange: Exchange, *, hold: bool
+        self,
+        request: inference_pb2.GenerateRequest,
+        exchange: Exchange,
+        names: RestNames,
+        *,
+        hold: bool,
     ) -> GenerateCall:
-        return Call(self, lambda stub: stub.Generate, request, exchange, hold, "prompt")
+        return Call(self, lambda stub: stub.Generate, request, exchange, names, hold)
 
-    def embed(self, request: inference_pb2.EmbedRequest, exchange: Exchange) -> EmbedCall:
-        return Call(self, lambda stub: stub.Embed, request, exchange, True, "input")
+    def embed(
+        self, request: inference_pb2.EmbedRequest, exchange: Exchange, names: RestNames
+    ) -> EmbedCall:
+        return Call(self, lambda stub: stub.Embed, request, exchange, names, True)
 
     def end_all(self) -> None:
         """Ends every running call, and every later one, with a 503."""
@@ -92,8 +107,8 @@ class Call(Generic[RequestT, ResponseT]):
         ],
         request: RequestT,
         exchange: Exchange,
+        names: RestNames,
         hold: bool,
-        prompt_param: str,
     ) -> None:
         self.model: control_pb2.ModelInfo
         """The model that answers; set before the first message is passed on."""
@@ -103,8 +118,8 @@ class Call(Generic[RequestT, ResponseT]):
         self._method = method
         self._request = request
         self._exchange = exchange
+        self._names = names
         self._hold = hold
-        self._prompt_param = prompt_param
 
     async def messages(self) -> AsyncGenerator[ResponseT, None]:
         """The worker's messages in order. Raises ApiError."""
@@ -152,7 +167,7 @@ class Call(Generic[RequestT, ResponseT]):
         return response.text
 
     def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:
-        return api_error(error, model=self._request.model, prompt_param=self._prompt_param)
+        return api_error(error, model=self._request.model, names=self._names)
 
     def _may_retry(self, code: grpc.StatusCode, attempt: int, avoid: set[str]) -> bool:
         if code not in RETRY_ELSEWHERE or attempt >= self._dispatcher.max_attempts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode
 from grpc.aio import AioRpcError
@@ -17,11 +15,10 @@ from rostra.gateway.errors import (
     unavailable,
     worker_fault,
 )
+from rostra.gateway.rest_names import RestNames
 
 RETRY_ELSEWHERE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
 """A second worker may answer where the first could not; every other status would repeat itself."""
-
-_EMBED_INPUT = re.compile(r"inputs(\[\d+\])?.*")
 
 CLIENT_MISTAKES = frozenset(
     {
@@ -60,14 +57,14 @@ class StatusDetails:
                 self.retry_delay = retry.retry_delay.ToNanoseconds() / 1e9
 
 
-def api_error(error: AioRpcError, *, model: str, prompt_param: str) -> ApiError:
-    """What the client is told. `prompt_param` is the name its endpoint gives the prompt."""
+def api_error(error: AioRpcError, *, model: str, names: RestNames) -> ApiError:
+    """What the client is told, by the names of its endpoint."""
     details = StatusDetails(error)
     match error.code():
         case StatusCode.INVALID_ARGUMENT if details.reason == "context_length_exceeded":
-            answer = _context_length_exceeded(error, details, prompt_param)
+            answer = _context_length_exceeded(error, details, names)
         case StatusCode.INVALID_ARGUMENT:
-            param = _rest_name(details.field, prompt_param)
+            param = names.of(details.field) if details.field else None
             message = error.details() or "The worker refused the request"
             if param and details.violation:
                 # Violations have no subject of their own: "must be in [0, 2], got 3".
@@ -107,11 +104,12 @@ def api_error(error: AioRpcError, *, model: str, prompt_param: str) -> ApiError:
 
 
 def _context_length_exceeded(
-    error: AioRpcError, details: StatusDetails, prompt_param: str
+    error: AioRpcError, details: StatusDetails, names: RestNames
 ) -> ApiError:
     numbers = details.metadata
     # Of several inputs, the worker says which.
-    param = (prompt_param == "input" and _rest_name(details.field, prompt_param)) or prompt_param
+    blamed = names.of(details.field or "")
+    param = blamed if blamed.startswith(f"{names.prompt}[") else names.prompt
     if "max_model_len" not in numbers or "prompt_tokens" not in numbers:
         message = error.details() or "The request is longer than the model's context"
     else:
@@ -122,21 +120,3 @@ def _context_length_exceeded(
         if numbers.get("max_tokens"):
             message += f" and asks for {numbers['max_tokens']} more"
     return ApiError(400, message, param=param, code="context_length_exceeded")
-
-
-def _rest_name(field: str | None, prompt_param: str) -> str | None:
-    """The REST field behind a field of the proto, for instance `temperature` for
-    `sampling.temperature`."""
-    if not field:
-        return None
-    name = field.removeprefix("sampling.")
-    if prompt_param == "input":
-        return _EMBED_INPUT.sub(r"input\1", name)
-    if prompt_param == "prompt":
-        # Which of several prompts it was, the worker cannot know.
-        if name.startswith("tokens.ids"):
-            return "prompt"
-        return {"text": "prompt", "tokens": "prompt", "prompt_logprobs": "logprobs"}.get(name, name)
-    return {"logprobs": "top_logprobs", "template_variables": "chat_template_kwargs"}.get(
-        name, name
-    )

@@ -15,7 +15,7 @@ from rostra.gateway.event_stream import Batch, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.chat import ChatCompletionRequest
-from rostra.gateway.to_proto.chat import chat_request
+from rostra.gateway.to_proto.chat import ChatNames, chat_request
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -27,7 +27,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         "chatcmpl", "chat.completion", "chat.completion.chunk", include_usage=body.include_usage
     )
     call = request.app[DISPATCHER].chat(
-        chat_request(body, envelope.id), exchange, hold=not body.stream
+        chat_request(body, envelope.id), exchange, ChatNames(), hold=not body.stream
     )
     choices = ChatChoices(body.num_outputs, logprobs=bool(body.logprobs))
 

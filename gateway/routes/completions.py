@@ -18,7 +18,7 @@ from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.merge import merged
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.completions import CompletionRequest
-from rostra.gateway.to_proto.generate import generate_request
+from rostra.gateway.to_proto.generate import CompletionNames, generate_request
 from rostra.v1 import control_pb2, tokens_pb2
 
 
@@ -77,6 +77,7 @@ class _Answer:
         call = self._dispatcher.generate(
             generate_request(body, prompt, f"{self._id}-{number}"),
             self._exchange,
+            CompletionNames(),
             hold=not body.stream,
         )
         choices: CompletionChoices | None = None

@@ -12,7 +12,7 @@ from rostra.gateway.answers.embeddings import embedding_list
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.embeddings import EmbeddingsRequest
-from rostra.gateway.to_proto.embed import embed_request
+from rostra.gateway.to_proto.embed import EmbeddingNames, embed_request
 
 
 async def embeddings(request: web.Request) -> web.Response:
@@ -20,7 +20,7 @@ async def embeddings(request: web.Request) -> web.Response:
     body = await read_body(request, EmbeddingsRequest, timeout)
     inputs = body.inputs
     call = request.app[DISPATCHER].embed(
-        embed_request(body, inputs, f"embd-{uuid.uuid4().hex}"), request[EXCHANGE]
+        embed_request(body, inputs, f"embd-{uuid.uuid4().hex}"), request[EXCHANGE], EmbeddingNames()
     )
     response = await call.only_message()
 

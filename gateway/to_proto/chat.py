@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 
+from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.messages import Message
 from rostra.gateway.to_proto.sampling import sampling_params
@@ -16,6 +17,14 @@ _ROLES = {
     "assistant": chat_pb2.ROLE_ASSISTANT,
     "tool": chat_pb2.ROLE_TOOL,
 }
+
+
+class ChatNames(RestNames):
+    def of(self, field: str) -> str:
+        name = super().of(field)
+        return {"logprobs": "top_logprobs", "template_variables": "chat_template_kwargs"}.get(
+            name, name
+        )
 
 
 def chat_request(body: ChatCompletionRequest, request_id: str) -> chat_pb2.ChatRequest:

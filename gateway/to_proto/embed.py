@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.embeddings import EmbeddingsRequest
 from rostra.v1 import inference_pb2
+
+_INPUT = re.compile(r"inputs(\[\d+\])?.*")
+
+
+class EmbeddingNames(RestNames):
+    prompt = "input"
+
+    def of(self, field: str) -> str:
+        return _INPUT.sub(r"input\1", field)
 
 
 def embed_request(

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.completions import DEFAULT_MAX_TOKENS, CompletionRequest
 from rostra.gateway.to_proto.sampling import sampling_params
 from rostra.v1 import inference_pb2
+
+
+class CompletionNames(RestNames):
+    prompt = "prompt"
+
+    def of(self, field: str) -> str:
+        name = super().of(field)
+        # Which of several prompts it was, the worker cannot know.
+        if name in ("text", "tokens") or name.startswith("tokens.ids"):
+            return "prompt"
+        return "logprobs" if name == "prompt_logprobs" else name
 
 
 def generate_request(
