@@ -5,13 +5,25 @@ Every optional field takes null for unset, and unset means the worker's default.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Strict, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
+
+SUPPORT = "x-rostra-support"
+"""Keyword of the API's document: a field is `refused`, or a `hint` that changes no answer."""
 
 
 class Schema(BaseModel):
@@ -34,22 +46,49 @@ def _refuse(value: Any, info: ValidationInfo) -> None:
         raise unsupported(f"{info.field_name} is not supported here; leave it out")
 
 
-def only(*allowed: Any) -> Callable[[Any, ValidationInfo], Any]:
+@dataclass(frozen=True, eq=False)
+class Only:
     """Refuses every value but these, which ask for what happens anyway."""
 
-    def check(value: Any, info: ValidationInfo) -> Any:
-        if value is not None and value not in allowed:
-            choices = " or ".join(repr(choice) for choice in allowed)
+    allowed: tuple[Any, ...]
+
+    def __call__(self, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and value not in self.allowed:
+            choices = " or ".join(repr(choice) for choice in self.allowed)
             raise unsupported(f"{info.field_name} can only be {choices} here, or left out")
         return value
 
-    return check
+    def json_schema(self) -> dict[str, Any]:
+        return {
+            "enum": [None, *self.allowed],
+            "description": "Asks for what happens anyway; other values are refused.",
+        }
 
 
-Refused = Annotated[Any, AfterValidator(_refuse)]
+def only(*allowed: Any) -> Only:
+    return Only(allowed)
+
+
+Refused = Annotated[
+    Any,
+    AfterValidator(_refuse),
+    WithJsonSchema(
+        {
+            "enum": [None, []],
+            "description": "Not supported: refused, since it would change the answer.",
+            SUPPORT: "refused",
+        }
+    ),
+]
 """Would change the answer in a way that is not supported. An empty list asks for nothing."""
 
-Hint = Annotated[Any, Field(description="Accepted: it does not change the answer.")]
+Hint = Annotated[
+    Any,
+    Field(
+        description="Accepted: it does not change the answer.",
+        json_schema_extra={SUPPORT: "hint"},
+    ),
+]
 
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rostra.gateway.schemas.answers.base import Answer, Count, UnixTime
-from rostra.gateway.schemas.answers.common import FinishReason, Fingerprint, Usage
+from rostra.gateway.schemas.answers.common import Fingerprint, FinishReason, Usage
 
 
 class CompletionLogprobs(Answer):
