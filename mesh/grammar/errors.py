@@ -1,0 +1,24 @@
+"""What is wrong with a grammar, in one line."""
+
+from __future__ import annotations
+
+import re
+
+from rostra.mesh.errors import RostraError
+
+_LISTING = re.compile(r"^\s*(\d+ \|.*|[\^~\s]*)$")
+"""A line of the source that the library quotes, or marks under it."""
+
+
+class GrammarError(RostraError):
+    """A schema, expression or grammar that cannot be followed."""
+
+
+def one_line(reason: str) -> str:
+    """The library's reason without the excerpts of the source that it comes with."""
+    lines = [line.strip() for line in reason.splitlines() if not _LISTING.match(line)]
+    # Of an expression: what is wrong with it, and not where in the text made from it.
+    for line in lines:
+        if line.startswith("error: "):
+            return line.removeprefix("error: ")
+    return " ".join(lines) or "the grammar is not valid"
