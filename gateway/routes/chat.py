@@ -27,9 +27,14 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         "chatcmpl", "chat.completion", "chat.completion.chunk", include_usage=body.include_usage
     )
     call = request.app[DISPATCHER].chat(
-        chat_request(body, envelope.id), exchange, ChatNames(), hold=not body.stream
+        chat_request(body, envelope.id), exchange, ChatNames(body), hold=not body.stream
     )
-    choices = ChatChoices(body.num_outputs, logprobs=bool(body.logprobs))
+    choices = ChatChoices(
+        body.num_outputs,
+        logprobs=bool(body.logprobs),
+        tools=body.may_call,
+        as_function=bool(body.functions),
+    )
 
     if not body.stream:
         chunks: list[dict[str, Any]] = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rostra.gateway.schemas.fields import (
+    HINT,
     Hint,
     JsonObject,
     PositiveUInt32,
@@ -16,40 +17,37 @@ from rostra.gateway.schemas.fields import (
     only,
 )
 from rostra.gateway.schemas.messages import Message
+from rostra.gateway.schemas.structured import StructuredFields
+from rostra.gateway.schemas.tools import ToolFields
 
 
-class ChatCompletionRequest(RequestFields):
+class ChatCompletionRequest(RequestFields, ToolFields, StructuredFields):
     messages: Annotated[list[Message], Field(min_length=1)]
     max_tokens: PositiveUInt32 | None = None
     max_completion_tokens: PositiveUInt32 | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
 
     # Beyond the OpenAI API.
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     chat_template_kwargs: JsonObject | None = None
 
-    metadata: dict[str, str] | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
+    metadata: Annotated[dict[str, str] | None, HINT] = None
+    safety_identifier: Annotated[str | None, HINT] = None
+    prompt_cache_key: Annotated[str | None, HINT] = None
     prompt_cache_retention: Hint = None
     prompt_cache_options: Hint = None
-    parallel_tool_calls: bool | None = None
-    """Without tools it says nothing."""
     store: Annotated[bool | None, AfterValidator(only(False))] = None
     service_tier: Annotated[str | None, AfterValidator(only("auto", "default"))] = None
-    response_format: Annotated[Any, AfterValidator(only({"type": "text"}))] = None
     modalities: Annotated[Any, AfterValidator(only(["text"], []))] = None
-    tool_choice: Annotated[Any, AfterValidator(only("none", "auto"))] = None
-    function_call: Annotated[Any, AfterValidator(only("none", "auto"))] = None
+    verbosity: Annotated[str | None, AfterValidator(only("medium"))] = None
 
-    tools: Refused = None
-    functions: Refused = None
     audio: Refused = None
     prediction: Refused = None
-    reasoning_effort: Refused = None
-    verbosity: Refused = None
     web_search_options: Refused = None
     moderation: Refused = None
 
@@ -65,9 +63,22 @@ class ChatCompletionRequest(RequestFields):
             and self.max_tokens != self.max_completion_tokens
         ):
             raise broken_rule("max_tokens", "max_tokens and max_completion_tokens disagree")
+        known = self.chat_template_kwargs or {}
+        if self.reasoning_effort is not None and "reasoning_effort" in known:
+            raise broken_rule(
+                "reasoning_effort", "reasoning_effort is in chat_template_kwargs as well"
+            )
         if self.continue_final_message and self.add_generation_prompt:
             raise broken_rule(
                 "continue_final_message",
                 "continue_final_message and add_generation_prompt exclude each other",
             )
         return self
+
+    @property
+    def template_variables(self) -> dict[str, Any]:
+        """By name, for the chat template."""
+        variables = dict(self.chat_template_kwargs or {})
+        if self.reasoning_effort is not None:
+            variables["reasoning_effort"] = self.reasoning_effort
+        return variables

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rostra.gateway.schemas.fields import PositiveUInt32, Schema, broken_rule
+from rostra.gateway.schemas.fields import HINT, PositiveUInt32, Schema, broken_rule
 from rostra.gateway.schemas.prompts import Prompt, each_prompt
 
 MAX_INPUTS = 2048
@@ -18,7 +18,7 @@ class EmbeddingsRequest(Schema):
     input: Prompt
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: PositiveUInt32 | None = None
-    user: str | None = None
+    user: Annotated[str | None, HINT] = None
 
     @model_validator(mode="after")
     def _not_too_many(self) -> EmbeddingsRequest:

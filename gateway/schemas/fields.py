@@ -82,13 +82,14 @@ Refused = Annotated[
 ]
 """Would change the answer in a way that is not supported. An empty list asks for nothing."""
 
-Hint = Annotated[
-    Any,
-    Field(
-        description="Accepted: it does not change the answer.",
-        json_schema_extra={SUPPORT: "hint"},
-    ),
-]
+HINT = Field(
+    description="Accepted: it does not change the answer.", json_schema_extra={SUPPORT: "hint"}
+)
+"""For hints of a type of their own."""
+Hint = Annotated[Any, HINT]
+
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+"""Of a function or a format, as the OpenAI API has them."""
 
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
@@ -166,7 +167,7 @@ class RequestFields(SamplingFields):
     model: Annotated[str, Field(min_length=1, max_length=256)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    user: str | None = None
+    user: Annotated[str | None, HINT] = None
     cache_salt: str | None = None
     priority: Int32 | None = None
 

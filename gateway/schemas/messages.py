@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from rostra.gateway.schemas.fields import Hint, Refused, Schema, broken_rule, unsupported
+from rostra.gateway.schemas.tools import refuse_custom
 
 
 class TextPart(Schema):
@@ -26,6 +27,22 @@ class TextPart(Schema):
         return value
 
 
+class RefusalPart(Schema):
+    type: Literal["refusal"]
+    refusal: str
+
+
+def _part_kind(value: Any) -> str:
+    refusal = isinstance(value, dict) and value.get("type") == "refusal"
+    return "<refusal>" if refusal else "<text>"
+
+
+ContentPart = Annotated[
+    Annotated[TextPart, Tag("<text>")] | Annotated[RefusalPart, Tag("<refusal>")],
+    Discriminator(_part_kind),
+]
+
+
 class FunctionCall(Schema):
     name: Annotated[str, Field(min_length=1)]
     arguments: str
@@ -38,13 +55,19 @@ class MessageToolCall(Schema):
     type: Literal["function"]
     function: FunctionCall
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_other_kinds(cls, value: Any) -> Any:
+        return refuse_custom(value, "calls")
+
 
 def _content_kind(value: Any) -> str | None:
     return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
 
 
 Content = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[TextPart], Field(min_length=1), Tag("<parts>")],
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[ContentPart], Field(min_length=1), Tag("<parts>")],
     Discriminator(
         _content_kind,
         custom_error_type="content_type",
@@ -52,35 +75,55 @@ Content = Annotated[
     ),
 ]
 
+_OF_THE_ASSISTANT = ("tool_calls", "function_call", "reasoning_content", "refusal")
+
 
 class Message(Schema):
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
     name: str | None = None
     tool_calls: list[MessageToolCall] | None = None
     tool_call_id: str | None = None
+    function_call: FunctionCall | None = None
     reasoning_content: str | None = None
-    refusal: Refused = None
+    refusal: str | None = None
     audio: Refused = None
-    function_call: Refused = None
     annotations: Refused = None
 
     @model_validator(mode="after")
     def _fits_its_role(self) -> Message:
-        if self.content is None and not (self.role == "assistant" and self.tool_calls):
+        if self.content is None and not (self.tool_calls or self.function_call or self.refusal):
             raise broken_rule("content", "content is required")
         if self.role != "assistant":
-            for field in ("tool_calls", "reasoning_content"):
+            for field in _OF_THE_ASSISTANT:
                 if getattr(self, field):
                     raise broken_rule(field, f"only the role 'assistant' has {field}")
+            if isinstance(self.content, list):
+                for position, part in enumerate(self.content):
+                    if isinstance(part, RefusalPart):
+                        raise broken_rule(
+                            f"content[{position}]", "only the role 'assistant' has refusals"
+                        )
+        if self.tool_calls and self.function_call:
+            raise broken_rule("function_call", "function_call is the old form of tool_calls")
         if self.role == "tool" and not self.tool_call_id:
             raise broken_rule("tool_call_id", "the role 'tool' needs a tool_call_id")
         if self.role != "tool" and self.tool_call_id:
             raise broken_rule("tool_call_id", "only the role 'tool' has a tool_call_id")
+        if self.role == "function" and not self.name:
+            raise broken_rule("name", "the role 'function' needs a name")
         return self
 
     @property
     def texts(self) -> list[str]:
-        if isinstance(self.content, list):
-            return [part.text for part in self.content]
-        return [] if self.content is None else [self.content]
+        """What was said, refusals included."""
+        content = [self.content] if isinstance(self.content, str) else self.content or []
+        texts = [
+            part
+            if isinstance(part, str)
+            else part.text
+            if isinstance(part, TextPart)
+            else part.refusal
+            for part in content
+        ]
+        return [*texts, self.refusal] if self.refusal else texts

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.chat import ChatCompletionRequest
-from rostra.gateway.schemas.messages import Message
+from rostra.gateway.schemas.messages import FunctionCall, Message
 from rostra.gateway.to_proto.sampling import sampling_params
+from rostra.gateway.to_proto.structured import grammar_name, structured_output
+from rostra.gateway.to_proto.tools import tool, tool_choice
 from rostra.v1 import chat_pb2
 
 _ROLES = {
@@ -16,15 +20,32 @@ _ROLES = {
     "user": chat_pb2.ROLE_USER,
     "assistant": chat_pb2.ROLE_ASSISTANT,
     "tool": chat_pb2.ROLE_TOOL,
+    "function": chat_pb2.ROLE_TOOL,
 }
+_TOOL = re.compile(r"tools\[(\d+)\](.*)")
+_VARIABLE = re.compile(r"template_variables(\[(.*)\])?")
 
 
 class ChatNames(RestNames):
+    def __init__(self, body: ChatCompletionRequest) -> None:
+        self._body = body
+
     def of(self, field: str) -> str:
-        name = super().of(field)
-        return {"logprobs": "top_logprobs", "template_variables": "chat_template_kwargs"}.get(
-            name, name
-        )
+        body, name = self._body, super().of(field)
+        if match := _TOOL.fullmatch(name):
+            shown = list(body.offered)[int(match[1])]
+            return shown + match[2].replace("parameters_schema", "parameters")
+        if match := _VARIABLE.fullmatch(name):
+            if match[2] == "reasoning_effort" and body.reasoning_effort:
+                return "reasoning_effort"
+            return "chat_template_kwargs" + (f".{match[2]}" if match[1] else "")
+        other = {
+            "logprobs": "top_logprobs",
+            "max_tokens": "max_completion_tokens" if body.max_completion_tokens else "max_tokens",
+            "tool_choice": "function_call" if body.function_call else "tool_choice",
+            "tool_choice.name": "function_call" if body.function_call else "tool_choice",
+        }
+        return other.get(name) or grammar_name(body.output_grammar, name)
 
 
 def chat_request(body: ChatCompletionRequest, request_id: str) -> chat_pb2.ChatRequest:
@@ -36,11 +57,17 @@ def chat_request(body: ChatCompletionRequest, request_id: str) -> chat_pb2.ChatR
         sampling.logprobs = body.top_logprobs or 0
     return chat_pb2.ChatRequest(
         model=body.model,
-        messages=[_message(message) for message in body.messages],
+        messages=_messages(body.messages),
         sampling=sampling,
+        tools=[
+            tool(one.name, one.description, one.parameters, one.strict)
+            for one in body.offered.values()
+        ],
+        tool_choice=tool_choice(*body.choice) if body.choice else None,
+        parallel_tool_calls=False if body.functions else body.parallel_tool_calls,
+        structured_output=structured_output(body.output_grammar),
         template_variables={
-            name: orjson.dumps(value).decode()
-            for name, value in (body.chat_template_kwargs or {}).items()
+            name: orjson.dumps(value).decode() for name, value in body.template_variables.items()
         },
         add_generation_prompt=body.add_generation_prompt,
         continue_final_message=body.continue_final_message,
@@ -50,17 +77,28 @@ def chat_request(body: ChatCompletionRequest, request_id: str) -> chat_pb2.ChatR
     )
 
 
-def _message(message: Message) -> chat_pb2.ChatMessage:
-    return chat_pb2.ChatMessage(
-        role=_ROLES[message.role],
-        content=[chat_pb2.ContentPart(text=text) for text in message.texts],
-        name=message.name,
-        tool_calls=[
-            chat_pb2.ToolCall(
-                id=call.id, name=call.function.name, arguments=call.function.arguments
+def _messages(messages: list[Message]) -> list[chat_pb2.ChatMessage]:
+    """Calls of functions, from before they were called tools, have no ids: each gets one here, and
+    its answer the same."""
+    converted = []
+    call_id = "call_0"
+    for position, message in enumerate(messages):
+        calls = [_call(one.id, one.function) for one in message.tool_calls or ()]
+        if message.function_call:
+            call_id = f"call_{position}"
+            calls = [_call(call_id, message.function_call)]
+        converted.append(
+            chat_pb2.ChatMessage(
+                role=_ROLES[message.role],
+                content=[chat_pb2.ContentPart(text=text) for text in message.texts],
+                name=message.name,
+                tool_calls=calls,
+                tool_call_id=call_id if message.role == "function" else message.tool_call_id,
+                reasoning=message.reasoning_content,
             )
-            for call in message.tool_calls or ()
-        ],
-        tool_call_id=message.tool_call_id,
-        reasoning=message.reasoning_content,
-    )
+        )
+    return converted
+
+
+def _call(call_id: str, function: FunctionCall) -> chat_pb2.ToolCall:
+    return chat_pb2.ToolCall(id=call_id, name=function.name, arguments=function.arguments)

@@ -78,7 +78,6 @@ CHAT = [
     (message(tool_calls=[CALL]), "messages[0].tool_calls", "invalid_value"),
     (message(role="tool"), "messages[0].tool_call_id", "invalid_value"),
     (message(tool_call_id="c"), "messages[0].tool_call_id", "invalid_value"),
-    (message(role="assistant", refusal="no"), "messages[0].refusal", "unsupported_parameter"),
     ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
     ({"logprobs": 1}, "logprobs", "invalid_type"),
@@ -95,15 +94,9 @@ CHAT = [
     *[
         ({name: value}, name, "unsupported_parameter")
         for name, value in {
-            "tools": [{"type": "function", "function": {"name": "f"}}],
-            "functions": [{"name": "f"}],
-            "tool_choice": "required",
-            "function_call": {"name": "f"},
-            "response_format": {"type": "json_object"},
             "modalities": ["text", "audio"],
             "audio": {"voice": "x", "format": "wav"},
             "prediction": {"type": "content", "content": "x"},
-            "reasoning_effort": "low",
             "verbosity": "low",
             "web_search_options": {},
             "moderation": {"model": "m"},

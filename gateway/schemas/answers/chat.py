@@ -41,6 +41,15 @@ class ToolCall(Answer):
     function: CalledFunction
 
 
+ChatFinishReason = (
+    FinishReason
+    | Annotated[
+        Literal["function_call"],
+        Field(description="The model called one of `functions`, the old form of tools."),
+    ]
+)
+
+
 class ChatMessage(Answer):
     role: Literal["assistant"]
     content: str | None
@@ -50,13 +59,16 @@ class ChatMessage(Answer):
         str | None, Field(description="What a reasoning model wrote before its answer.")
     ] = None
     tool_calls: Annotated[list[ToolCall], Field(min_length=1)] | None = None
+    function_call: Annotated[
+        CalledFunction | None, Field(description="Where `functions` were offered, not `tools`.")
+    ] = None
 
 
 class ChatChoice(Answer):
     index: Count
     message: ChatMessage
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason
+    finish_reason: ChatFinishReason
 
 
 class ChatCompletion(Answer):
@@ -89,13 +101,14 @@ class ChatDelta(Answer):
     refusal: None = None
     reasoning_content: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
+    function_call: FunctionPiece | None = None
 
 
 class ChatChunkChoice(Answer):
     index: Count
     delta: ChatDelta
     logprobs: ChatLogprobs | None
-    finish_reason: FinishReason | None
+    finish_reason: ChatFinishReason | None
 
 
 class ChatCompletionChunk(Answer):
