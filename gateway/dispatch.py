@@ -25,13 +25,23 @@ logger = logging.getLogger(__name__)
 
 RequestT = TypeVar(
     "RequestT",
-    bound=chat_pb2.ChatRequest | inference_pb2.GenerateRequest | inference_pb2.EmbedRequest,
+    bound=chat_pb2.ChatRequest
+    | inference_pb2.GenerateRequest
+    | inference_pb2.EmbedRequest
+    | inference_pb2.TokenizeRequest
+    | inference_pb2.DetokenizeRequest,
 )
 ResponseT = TypeVar(
     "ResponseT",
-    bound=chat_pb2.ChatResponse | inference_pb2.GenerateResponse | inference_pb2.EmbedResponse,
+    bound=chat_pb2.ChatResponse
+    | inference_pb2.GenerateResponse
+    | inference_pb2.EmbedResponse
+    | inference_pb2.TokenizeResponse
+    | inference_pb2.DetokenizeResponse,
 )
 Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall
+_NAMELESS = (inference_pb2.TokenizeRequest, inference_pb2.DetokenizeRequest)
+"""Requests without an id: they are over at once, and nothing aborts them."""
 
 
 class Dispatcher:
@@ -68,6 +78,16 @@ class Dispatcher:
         self, request: inference_pb2.EmbedRequest, exchange: Exchange, names: RestNames
     ) -> EmbedCall:
         return Call(self, lambda stub: stub.Embed, request, exchange, names, True)
+
+    def tokenize(
+        self, request: inference_pb2.TokenizeRequest, exchange: Exchange, names: RestNames
+    ) -> TokenizeCall:
+        return Call(self, lambda stub: stub.Tokenize, request, exchange, names, True)
+
+    def detokenize(
+        self, request: inference_pb2.DetokenizeRequest, exchange: Exchange, names: RestNames
+    ) -> DetokenizeCall:
+        return Call(self, lambda stub: stub.Detokenize, request, exchange, names, True)
 
     def end_all(self) -> None:
         """Ends every running call, and every later one, with a 503."""
@@ -186,9 +206,10 @@ class Call(Generic[RequestT, ResponseT]):
         exchange.workers.append(self.link.address)
         if self._dispatcher.ending:
             raise shutting_down()
-        if attempt > 1:
+        request = self._request
+        if attempt > 1 and not isinstance(request, _NAMELESS):
             # The worker that lost its first attempt may not have noticed yet.
-            self._request.request_id += f"-{attempt}"
+            request.request_id += f"-{attempt}"
         rpc = self._method(self.link.inference)(
             self._request, timeout=exchange.remaining(), metadata=exchange.metadata()
         )
@@ -223,6 +244,8 @@ class Call(Generic[RequestT, ResponseT]):
 ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
 GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
 EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
+TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeResponse]
+DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
 
 
 async def _messages(rpc: Rpc) -> AsyncGenerator[Any, None]:
@@ -248,8 +271,12 @@ class _TokenClock:
         self,
         message: chat_pb2.ChatResponse
         | inference_pb2.GenerateResponse
-        | inference_pb2.EmbedResponse,
+        | inference_pb2.EmbedResponse
+        | inference_pb2.TokenizeResponse
+        | inference_pb2.DetokenizeResponse,
     ) -> None:
+        if isinstance(message, inference_pb2.TokenizeResponse | inference_pb2.DetokenizeResponse):
+            return
         if message.HasField("usage"):
             self._exchange.prompt_tokens += message.usage.prompt_tokens
             self._exchange.completion_tokens += message.usage.completion_tokens

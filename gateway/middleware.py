@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from aiohttp import hdrs, web
 
+from rostra.gateway.answers.anthropic_errors import error_event, speaks_messages
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, internal_error
 from rostra.gateway.keys import EXCHANGE, METRICS, SETTINGS
@@ -53,7 +55,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 @web.middleware
 async def envelope_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every failure becomes the error object of the OpenAI API."""
+    """Every failure becomes the error object of the API that was asked."""
     exchange = request[EXCHANGE]
     try:
         return await handler(request)
@@ -63,14 +65,14 @@ async def envelope_errors(request: web.Request, handler: Handler) -> web.StreamR
         answer = _of_http(request, error)
         if isinstance(error, web.HTTPMethodNotAllowed):
             allowed = ", ".join(sorted(error.allowed_methods))
-            return _response(exchange, answer, {hdrs.ALLOW: allowed})
+            return _response(request, answer, {hdrs.ALLOW: allowed})
     except ConnectionError:
         # The client is gone in the middle of its answer; nobody is left to be told.
         raise asyncio.CancelledError from None
     except Exception:
         logger.exception("request %s failed", exchange.request_id)
         answer = internal_error()
-    return _response(exchange, answer, answer.headers())
+    return _response(request, answer, answer.headers())
 
 
 @web.middleware
@@ -96,12 +98,16 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     # aiohttp refuses an Expect header that it does not know before any middleware has run.
     if EXCHANGE in request:
         response.headers["x-request-id"] = request[EXCHANGE].request_id
+        if speaks_messages(request.path):
+            response.headers["request-id"] = request[EXCHANGE].request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.app[SETTINGS].cors_allowed_origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         if origin := _allowed_origin(request):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "x-request-id, Retry-After"
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
+                "x-request-id, request-id, Retry-After"
+            )
 
 
 def _allowed_origin(request: web.Request) -> str | None:
@@ -124,10 +130,15 @@ def _of_http(request: web.Request, error: web.HTTPException) -> ApiError:
             return ApiError(status, error.reason)
 
 
-def _response(exchange: Exchange, error: ApiError, headers: dict[str, str]) -> web.Response:
+def _response(request: web.Request, error: ApiError, headers: dict[str, str]) -> web.Response:
+    exchange = request[EXCHANGE]
     exchange.error = error.code
+    if speaks_messages(request.path):
+        body: dict[str, Any] = error_event(error, exchange.request_id)
+    else:
+        body = error.envelope()
     return web.Response(
-        body=orjson.dumps(error.envelope()),
+        body=orjson.dumps(body),
         content_type="application/json",
         status=error.status,
         headers=headers,
