@@ -10,9 +10,10 @@ from rostra.gateway import middleware
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.endpoints import ENDPOINTS
 from rostra.gateway.fleet import Fleet
-from rostra.gateway.keys import DISPATCHER, FLEET, METRICS, SETTINGS
+from rostra.gateway.keys import DISPATCHER, DOCUMENT, FLEET, METRICS, SETTINGS
 from rostra.gateway.membership import Membership, StaticMembership
 from rostra.gateway.metrics import Metrics
+from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.router import Router
 from rostra.gateway.settings import GatewaySettings
 
@@ -35,6 +36,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
     )
+    app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=False)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)
     app.add_routes(endpoint.route() for endpoint in ENDPOINTS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -14,13 +15,15 @@ from rostra.gateway.schemas.fields import Schema
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_MATCHED = re.compile(r"\{(\w+):[^}]*\}")
+
 BODY_ERRORS = (400, 408, 413, 415)
 """Of every operation that reads a body."""
 WORKER_ERRORS = (404, 409, 410, 429, 502, 503, 504)
 """Of every operation that asks a worker of a model."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Endpoint:
     """The routes and the OpenAPI document are both made from these, so neither can have what the
     other lacks."""
@@ -47,8 +50,31 @@ class Endpoint:
     public: bool = False
     """Whether it is open to callers without an API key."""
     description: str = ""
+    example: dict[str, Any] | None = None
+    """A body, for the reader to try."""
+    client: str = ""
+    """How a client library calls it: `openai.chat.completions.create`."""
+
+    @property
+    def public_path(self) -> str:
+        """In OpenAPI's notation: `/v1/models/{model}`."""
+        return _MATCHED.sub(r"{\1}", self.path)
 
     def route(self) -> web.RouteDef:
         # `web.get` answers HEAD too.
         make = web.get if self.method == "GET" else web.post
         return make(self.path, self.handler)
+
+    def error_statuses(self, *, keyed: bool) -> tuple[int, ...]:
+        """Every status of an error; `keyed` where callers need an API key."""
+        statuses = (*self.errors, 500)
+        if keyed and not self.public:
+            statuses += (401, 403) if self.names_model else (401,)
+        return statuses
+
+    @property
+    def names_model(self) -> bool:
+        """Whether a request says which model it wants."""
+        return "{model" in self.path or (
+            self.request is not None and "model" in self.request.model_fields
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rostra.gateway.endpoint import BODY_ERRORS, WORKER_ERRORS, Endpoint
-from rostra.gateway.routes import chat, completions, embeddings, models, operations
+from rostra.gateway.routes import chat, completions, documentation, embeddings, models, operations
 from rostra.gateway.schemas.answers.chat import ChatCompletion, ChatCompletionChunk
 from rostra.gateway.schemas.answers.completions import Completion, CompletionChunk
 from rostra.gateway.schemas.answers.embeddings import Embeddings
@@ -12,6 +12,9 @@ from rostra.gateway.schemas.answers.operations import Health, Readiness
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.completions import CompletionRequest
 from rostra.gateway.schemas.embeddings import EmbeddingsRequest
+
+_MODEL = "smollm2-135m-instruct"
+"""Of the examples: what `rostra up` serves when it is told nothing else."""
 
 ENDPOINTS = (
     Endpoint(
@@ -24,6 +27,12 @@ ENDPOINTS = (
         answer=ChatCompletion,
         events=ChatCompletionChunk,
         errors=BODY_ERRORS + WORKER_ERRORS,
+        example={
+            "model": _MODEL,
+            "messages": [{"role": "user", "content": "Why is the sky blue?"}],
+            "max_tokens": 64,
+        },
+        client="openai.chat.completions.create",
     ),
     Endpoint(
         "POST",
@@ -35,6 +44,8 @@ ENDPOINTS = (
         answer=Completion,
         events=CompletionChunk,
         errors=BODY_ERRORS + WORKER_ERRORS,
+        example={"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32},
+        client="openai.completions.create",
     ),
     Endpoint(
         "POST",
@@ -45,6 +56,8 @@ ENDPOINTS = (
         request=EmbeddingsRequest,
         answer=Embeddings,
         errors=BODY_ERRORS + WORKER_ERRORS,
+        example={"model": "all-minilm-l6-v2", "input": ["A cat on a mat", "A dog on a log"]},
+        client="openai.embeddings.create",
     ),
     Endpoint(
         "GET",
@@ -53,6 +66,7 @@ ENDPOINTS = (
         summary="List the models that are served now",
         group="Models",
         answer=Models,
+        client="openai.models.list",
     ),
     # A model's name may contain slashes.
     Endpoint(
@@ -90,6 +104,33 @@ ENDPOINTS = (
         summary="Measurements, in Prometheus' text format",
         group="Operations",
         answer="text/plain",
+        public=True,
+    ),
+    Endpoint(
+        "GET",
+        "/openapi.json",
+        documentation.openapi_document,
+        summary="This API, as OpenAPI 3.1",
+        group="Documentation",
+        answer="application/json",
+        public=True,
+    ),
+    Endpoint(
+        "GET",
+        "/docs",
+        documentation.reference_page,
+        summary="This API, as a page",
+        group="Documentation",
+        answer="text/html",
+        public=True,
+    ),
+    Endpoint(
+        "GET",
+        "/",
+        documentation.home,
+        summary="The same page",
+        group="Documentation",
+        answer="text/html",
         public=True,
     ),
 )

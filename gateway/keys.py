@@ -8,10 +8,12 @@ from rostra.gateway.context import Exchange
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.metrics import Metrics
+from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.settings import GatewaySettings
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 FLEET = web.AppKey("fleet", Fleet)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+DOCUMENT = web.AppKey("document", PublishedDocument)
 METRICS = web.AppKey("metrics", Metrics)
 EXCHANGE = web.RequestKey("exchange", Exchange)

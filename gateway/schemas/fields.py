@@ -29,7 +29,13 @@ SUPPORT = "x-rostra-support"
 class Schema(BaseModel):
     """JSON's types are taken as they are: "1" is no number and 1 no boolean."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 def broken_rule(field: str, message: str) -> PydanticCustomError:
@@ -53,7 +59,10 @@ class Only:
     allowed: tuple[Any, ...]
 
     def __call__(self, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and value not in self.allowed:
+        # Also for those that Python takes for equal: 0 is not false.
+        if value is not None and not any(
+            type(value) is type(choice) and value == choice for choice in self.allowed
+        ):
             choices = " or ".join(repr(choice) for choice in self.allowed)
             raise unsupported(f"{info.field_name} can only be {choices} here, or left out")
         return value
