@@ -21,6 +21,7 @@ TITLES = {
     "engine": "The engine: prefill and decode",
     "serve": "The service, from outside",
     "peers": "Peers, in turn with Rostra",
+    "translation": "What the gateway adds to a worker that only emits, beside LiteLLM",
     "floors": "What the machine can do at best",
     "profile": "Where the time of a decode step goes",
     "overhead": "All but the model, at 16 streams",
