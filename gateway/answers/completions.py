@@ -17,16 +17,24 @@ class CompletionChoices:
     """Turns the messages of one stream into the choices of chunks, one choice to a chunk.
 
     `first_index` is the index of the stream's first output among all of the answer; `echo` is the
-    text of the prompt when it is to begin each output; `logprobs` as in the request.
+    text of the prompt when it is to begin each output; with `only_echo` nothing follows it, since
+    no token was asked for; `logprobs` as in the request.
     """
 
     def __init__(
-        self, num_outputs: int, *, first_index: int, echo: str | None, logprobs: int | None
+        self,
+        num_outputs: int,
+        *,
+        first_index: int,
+        echo: str | None,
+        logprobs: int | None,
+        only_echo: bool = False,
     ) -> None:
         self._rules = StreamRules(num_outputs)
         self._num_outputs = num_outputs
         self._first_index = first_index
         self._echo = echo
+        self._only_echo = only_echo
         self._prompt: list[tokens_pb2.TokenInfo] = []
         self._logprobs = (
             None if logprobs is None else [CompletionLogprobs(logprobs) for _ in range(num_outputs)]
@@ -42,15 +50,20 @@ class CompletionChoices:
             self._begun = True
             if self._echo is not None:
                 choices += [self._echoed(index) for index in range(self._num_outputs)]
-        if message.HasField("delta") and (message.delta.text or message.delta.tokens):
+        if message.HasField("delta") and not self._only_echo:
             choices += self._delta(message.index, message.delta)
         if message.HasField("finish"):
             reason = finish_reason(message.finish)
+            if self._only_echo:
+                reason = "length"
             choices.append(self._choice(message.index, "", finish_reason=reason))
         return choices
 
     def end(self) -> tokens_pb2.Usage:
-        return self._rules.end()
+        usage = self._rules.end()
+        if self._only_echo:
+            usage.ClearField("completion_tokens")
+        return usage
 
     def _echoed(self, index: int) -> Choice:
         assert self._echo is not None
@@ -62,7 +75,7 @@ class CompletionChoices:
         return self._choice(index, self._echo, logprobs=lists)
 
     def _delta(self, index: int, delta: inference_pb2.GenerateDelta) -> list[Choice]:
-        if self._logprobs:
+        if self._logprobs and delta.tokens:
             lists = self._logprobs[index].lists(delta.tokens)
             return [self._choice(index, delta.text, logprobs=lists)]
         return [self._choice(index, delta.text)] if delta.text else []

@@ -18,7 +18,7 @@ def chat_logprobs(tokens: Iterable[tokens_pb2.TokenInfo]) -> dict[str, Any]:
         "content": [
             {
                 "token": token.text,
-                "logprob": _required(token),
+                "logprob": required_logprob(token),
                 "bytes": list(token.raw),
                 "top_logprobs": [
                     {
@@ -54,7 +54,7 @@ class CompletionLogprobs:
         result: dict[str, list[Any]] = empty_lists()
         for position, token in enumerate(tokens):
             unknown = prompt and position == 0 and not token.HasField("logprob")
-            logprob = None if unknown else _required(token)
+            logprob = None if unknown else required_logprob(token)
             result["tokens"].append(_label(token))
             result["token_logprobs"].append(logprob)
             result["top_logprobs"].append(None if unknown else self._top(token))
@@ -68,18 +68,18 @@ class CompletionLogprobs:
         if not self._num_candidates:
             return None
         top = {_label(one): max(one.logprob, _FLOOR) for one in reversed(token.candidates)}
-        top.setdefault(_label(token), _required(token))
+        top.setdefault(_label(token), required_logprob(token))
         return dict(sorted(top.items(), key=lambda item: -item[1]))
+
+
+def required_logprob(token: tokens_pb2.TokenInfo) -> float:
+    if not token.HasField("logprob"):
+        raise worker_fault("The worker left out a log-probability that was asked for")
+    return max(token.logprob, _FLOOR)
 
 
 def empty_lists() -> dict[str, list[Any]]:
     return {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-
-
-def _required(token: tokens_pb2.TokenInfo) -> float:
-    if not token.HasField("logprob"):
-        raise worker_fault("The worker left out a log-probability that was asked for")
-    return max(token.logprob, _FLOOR)
 
 
 def _label(token: tokens_pb2.TokenInfo | tokens_pb2.Candidate) -> str:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 import orjson
 from aiohttp import web
 
+from rostra.gateway.answers.best_of import Ranking
 from rostra.gateway.answers.completions import Choice, CompletionChoices, whole_choices
 from rostra.gateway.answers.envelope import Envelope
 from rostra.gateway.context import Exchange
@@ -70,14 +71,18 @@ class _Answer:
         self._exchange = exchange
 
     def choices(self) -> AsyncGenerator[Choice, None]:
-        return merged([self._of_prompt(number) for number in range(len(self._body.prompts))])
+        body = self._body
+        of_prompt = self._of_prompt if body.num_candidates == body.num_outputs else self._best
+        return merged([of_prompt(number) for number in range(len(body.prompts))])
 
-    async def _of_prompt(self, number: int) -> AsyncGenerator[Choice, None]:
+    async def _of_prompt(
+        self, number: int, ranking: Ranking | None = None
+    ) -> AsyncGenerator[Choice, None]:
         body, prompt = self._body, self._body.prompts[number]
         call = self._dispatcher.generate(
             generate_request(body, prompt, f"{self._id}-{number}"),
             self._exchange,
-            CompletionNames(),
+            CompletionNames(body),
             hold=not body.stream,
         )
         choices: CompletionChoices | None = None
@@ -86,16 +91,33 @@ class _Answer:
                 if choices is None:
                     self.model = call.model
                     choices = CompletionChoices(
-                        body.num_outputs,
-                        first_index=number * body.num_outputs,
+                        body.num_candidates,
+                        first_index=number * body.num_candidates,
                         echo=await self._echo(call, prompt),
                         logprobs=body.logprobs,
+                        only_echo=body.max_tokens == 0,
                     )
                 for choice in choices.of(message):
                     yield choice
+                if ranking:
+                    ranking.observe(message)
         if choices is None:
             raise worker_fault("The worker's answer was empty")
         self.usages.append(choices.end())
+
+    async def _best(self, number: int) -> AsyncGenerator[Choice, None]:
+        """The best of more outputs than are answered."""
+        body = self._body
+        ranking = Ranking(body.num_candidates)
+        async with aclosing(self._of_prompt(number, ranking)) as made:
+            candidates = [choice async for choice in made]
+        places = {
+            number * body.num_candidates + index: number * body.num_outputs + place
+            for place, index in enumerate(ranking.best(body.num_outputs))
+        }
+        for choice in candidates:
+            if choice["index"] in places:
+                yield {**choice, "index": places[choice["index"]]}
 
     async def _echo(self, call: GenerateCall, prompt: str | list[int]) -> str | None:
         if not self._body.echo:

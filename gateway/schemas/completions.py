@@ -6,28 +6,42 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from rostra.gateway.schemas.fields import PositiveUInt32, RequestFields, broken_rule, only
+from rostra.gateway.schemas.fields import RequestFields, UInt32, broken_rule, only
 from rostra.gateway.schemas.prompts import Prompt, each_prompt
+from rostra.gateway.schemas.structured import StructuredFields
 
 DEFAULT_MAX_TOKENS = 16
 """Of this endpoint in the OpenAI API."""
 
 
-class CompletionRequest(RequestFields):
+class CompletionRequest(RequestFields, StructuredFields):
     prompt: Prompt
-    max_tokens: PositiveUInt32 | None = None
+    max_tokens: Annotated[
+        UInt32 | None, Field(description=f"0 goes with echo. Default {DEFAULT_MAX_TOKENS}.")
+    ] = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool | None = None
-    best_of: Annotated[int, Field(ge=1)] | None = None
+    best_of: Annotated[int, Field(ge=1, le=128)] | None = None
     suffix: Annotated[str | None, AfterValidator(only(""))] = None
 
     @model_validator(mode="after")
     def _fields_agree(self) -> CompletionRequest:
         if self.stream_options is not None and not self.stream:
             raise broken_rule("stream_options", "stream_options needs stream to be true")
-        if self.best_of is not None and self.best_of != self.num_outputs:
-            raise broken_rule("best_of", "best_of can only equal n here; ask for n outputs instead")
+        if self.max_tokens == 0 and not self.echo:
+            raise broken_rule("max_tokens", "max_tokens can only be 0 together with echo")
+        if self.max_tokens == 0 and self.min_tokens:
+            raise broken_rule("min_tokens", "min_tokens is above max_tokens")
+        if self.num_candidates < self.num_outputs:
+            raise broken_rule("best_of", "best_of must be at least n")
+        if self.stream and self.num_candidates > self.num_outputs:
+            raise broken_rule("best_of", "a stream cannot wait for the best; leave best_of out")
         return self
+
+    @property
+    def num_candidates(self) -> int:
+        """Outputs that are made for each prompt; `num_outputs` of them are answered."""
+        return self.best_of or self.num_outputs
 
     @property
     def prompts(self) -> list[str | list[int]]:

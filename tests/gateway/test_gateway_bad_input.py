@@ -118,7 +118,10 @@ COMPLETIONS = [
     ({"prompt": ["a"] * 129}, "prompt", "invalid_value"),
     ({"logprobs": 21}, "logprobs", "invalid_value"),
     ({"logprobs": True}, "logprobs", "invalid_type"),
-    ({"best_of": 2}, "best_of", "invalid_value"),
+    ({"best_of": 2, "n": 3}, "best_of", "invalid_value"),
+    ({"best_of": 2, "stream": True}, "best_of", "invalid_value"),
+    ({"best_of": 129}, "best_of", "invalid_value"),
+    ({"max_tokens": 0, "echo": True, "min_tokens": 1}, "min_tokens", "invalid_value"),
     ({"suffix": "end"}, "suffix", "unsupported_parameter"),
     ({"messages": [USER]}, "messages", "unknown_parameter"),
 ]
