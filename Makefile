@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint stubs bench bench-report clean
+.PHONY: install install-dev up test lint stubs stubs-all bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -48,6 +48,10 @@ stubs: install-dev
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
 
+# Stubs for other languages in stubs/; LANGUAGES='go java' makes these, or fails.
+stubs-all: install-dev
+	PATH="$(abspath $(BIN)):$$PATH" BUF="$(BUF)" scripts/stubs-all $(LANGUAGES)
+
 # A few minutes. ARGS='--label before' keeps the results for the page that bench-report makes.
 bench: install-dev
 	$(BIN)/python -m benchmarks.short $(ARGS)
@@ -56,4 +60,4 @@ bench-report: install-dev
 	$(BIN)/python -m benchmarks.report
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist stubs *.egg-info clients/*/build clients/node/node_modules clients/node/src/generated
