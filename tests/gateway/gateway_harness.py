@@ -86,6 +86,42 @@ def says(words: Iterable[str], *, pause: float = 0.0) -> Script:
     return script
 
 
+def call(
+    name: str, arguments: str, *, index: int = 0, call_id: str = "", pieces: int = 2
+) -> list[chat_pb2.ToolCallDelta]:
+    """One call as a worker streams it: its name, and then the arguments in pieces."""
+    size = max(1, -(-len(arguments) // pieces))
+    parts = [arguments[start : start + size] for start in range(0, len(arguments), size)]
+    return [
+        chat_pb2.ToolCallDelta(index=index, id=call_id or f"call_{index}_{name}", name=name),
+        *(chat_pb2.ToolCallDelta(index=index, arguments=part) for part in parts),
+    ]
+
+
+def plays(*deltas: chat_pb2.ChatDelta | chat_pb2.ToolCallDelta) -> Script:
+    """Answers every output with these; where one is a piece of a call, that is how it ends."""
+    whole = [
+        chat_pb2.ChatDelta(tool_calls=[delta])
+        if isinstance(delta, chat_pb2.ToolCallDelta)
+        else delta
+        for delta in deltas
+    ]
+    called = any(delta.tool_calls for delta in whole)
+    reason = tokens_pb2.FINISH_REASON_TOOL_CALLS if called else tokens_pb2.FINISH_REASON_STOP
+
+    async def script(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        outputs = request.sampling.n or 1
+        yield chat_pb2.ChatResponse(request_id=request.request_id, prompt_tokens=3)
+        for delta in whole:
+            for index in range(outputs):
+                yield chat_pb2.ChatResponse(index=index, delta=delta)
+        for index in range(outputs):
+            last = usage() if index == outputs - 1 else None
+            yield chat_pb2.ChatResponse(index=index, finish=finish(reason), usage=last)
+
+    return script
+
+
 async def refuse(
     context: grpc.aio.ServicerContext,
     code: grpc.StatusCode,

@@ -9,8 +9,20 @@ from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, gateway_before
 
 USER = {"role": "user", "content": "hi"}
+TEXT = {"type": "text", "text": "hi"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:"}}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+FORMAT = {"name": "f", "schema": {}}
+TOOL = {"type": "function", "function": {"name": "f"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+FILE = {"type": "file", "file": {"file_id": "f"}}
+REFUSAL = {"type": "refusal", "refusal": "no"}
+
+
+def only(name: str) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name}}
+
 
 NESTED: list[Any] = []
 for _ in range(300):
@@ -62,6 +74,45 @@ BOTH = [
         "unsupported_parameter",
     ),
     ({"frobnicate": 1}, "frobnicate", "unknown_parameter"),
+    ({"response_format": "json"}, "response_format", "invalid_type"),
+    ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "invalid_value"),
+    (
+        {"response_format": {"type": "text", "json_schema": FORMAT}},
+        "response_format.json_schema",
+        "invalid_value",
+    ),
+    *[
+        ({"response_format": {"type": "json_schema", "json_schema": {**FORMAT, **change}}}, *error)
+        for change, *error in [
+            ({"name": "a b"}, "response_format.json_schema.name", "invalid_value"),
+            ({"name": "a" * 65}, "response_format.json_schema.name", "invalid_value"),
+            ({"schema": None}, "response_format.json_schema.schema", "invalid_type"),
+            ({"schema": {"a": NESTED}}, "response_format.json_schema.schema", "invalid_value"),
+            ({"strict": 1}, "response_format.json_schema.strict", "invalid_type"),
+        ]
+    ],
+    ({"guided_json": "{"}, "guided_json", "invalid_value"),
+    ({"guided_json": "3"}, "guided_json", "invalid_type"),
+    ({"guided_regex": ""}, "guided_regex", "invalid_value"),
+    ({"guided_choice": []}, "guided_choice", "invalid_value"),
+    ({"guided_choice": ["a", 1]}, "guided_choice[1]", "invalid_type"),
+    ({"guided_regex": "a", "guided_choice": ["a"]}, "guided_choice", "invalid_value"),
+    (
+        {"response_format": {"type": "json_object"}, "guided_grammar": "start: /a/"},
+        "guided_grammar",
+        "invalid_value",
+    ),
+    (
+        {"structured_outputs": {"regex": "a", "choice": ["a"]}},
+        "structured_outputs.choice",
+        "invalid_value",
+    ),
+    (
+        {"structured_outputs": {"regex": "a", "structural_tag": "x"}},
+        "structured_outputs.structural_tag",
+        "unsupported_parameter",
+    ),
 ]
 CHAT = [
     ({"messages": None}, "messages", "invalid_type"),
@@ -74,6 +125,27 @@ CHAT = [
     (message(content=[]), "messages[0].content", "invalid_value"),
     (message(content=[{"type": "text"}]), "messages[0].content[0].text", None),
     (message(content=[IMAGE]), "messages[0].content[0]", "unsupported_parameter"),
+    (message(content=[AUDIO]), "messages[0].content[0]", "unsupported_parameter"),
+    (message(content=[TEXT, FILE]), "messages[0].content[1]", "unsupported_parameter"),
+    (message(content=[TEXT, REFUSAL]), "messages[0].content[1]", "invalid_value"),
+    (message(refusal="no"), "messages[0].refusal", "invalid_value"),
+    (message(role="function"), "messages[0].name", "invalid_value"),
+    (message(function_call=CALL["function"]), "messages[0].function_call", "invalid_value"),
+    (
+        message(role="assistant", tool_calls=[CALL], function_call=CALL["function"]),
+        "messages[0].function_call",
+        "invalid_value",
+    ),
+    (
+        message(role="assistant", tool_calls=[{**CALL, "type": "custom"}]),
+        "messages[0].tool_calls[0]",
+        "unsupported_parameter",
+    ),
+    (
+        message(role="assistant", audio={"id": "a"}),
+        "messages[0].audio",
+        "unsupported_parameter",
+    ),
     (message(extra=1), "messages[0].extra", "unknown_parameter"),
     (message(tool_calls=[CALL]), "messages[0].tool_calls", "invalid_value"),
     (message(role="tool"), "messages[0].tool_call_id", "invalid_value"),
@@ -89,6 +161,44 @@ CHAT = [
     ),
     ({"chat_template_kwargs": []}, "chat_template_kwargs", "invalid_type"),
     ({"chat_template_kwargs": {"a": NESTED}}, "chat_template_kwargs", "invalid_value"),
+    ({"reasoning_effort": "extreme"}, "reasoning_effort", "invalid_value"),
+    (
+        {"reasoning_effort": "low", "chat_template_kwargs": {"reasoning_effort": "low"}},
+        "reasoning_effort",
+        "invalid_value",
+    ),
+    ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0]", "unsupported_parameter"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function", None),
+    ({"tools": [only("a b")]}, "tools[0].function.name", "invalid_value"),
+    ({"tools": [TOOL, TOOL]}, "tools[1].function", "invalid_value"),
+    (
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
+        "tools[0].function.parameters",
+        "invalid_type",
+    ),
+    ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
+    ({"tool_choice": only("f")}, "tool_choice", "invalid_value"),
+    ({"tools": [TOOL], "tool_choice": only("g")}, "tool_choice", "invalid_value"),
+    ({"tools": [TOOL], "tool_choice": "always"}, "tool_choice", "invalid_value"),
+    ({"tools": [TOOL], "tool_choice": 1}, "tool_choice", "invalid_type"),
+    (
+        {"tools": [TOOL], "tool_choice": {"type": "custom", "custom": {"name": "f"}}},
+        "tool_choice",
+        "unsupported_parameter",
+    ),
+    (
+        {"tools": [TOOL], "tool_choice": {"type": "function"}},
+        "tool_choice.function",
+        "invalid_value",
+    ),
+    ({"tools": [TOOL], "functions": [{"name": "g"}]}, "functions", "invalid_value"),
+    ({"tools": [TOOL], "function_call": "auto"}, "function_call", "invalid_value"),
+    ({"function_call": {"name": "g"}}, "function_call", "invalid_value"),
+    (
+        {"functions": [{"name": "f"}], "function_call": {"name": "g"}},
+        "function_call",
+        "invalid_value",
+    ),
     ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
     ({"user": 3}, "user", "invalid_type"),
     *[
