@@ -39,7 +39,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=False)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)
-    app.add_routes(endpoint.route() for endpoint in ENDPOINTS)
+    app.add_routes(route for endpoint in ENDPOINTS for route in endpoint.routes())
     return app
 
 

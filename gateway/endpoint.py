@@ -50,6 +50,8 @@ class Endpoint:
     public: bool = False
     """Whether it is open to callers without an API key."""
     description: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other paths, of other servers, at which the same is served; only `description` tells them."""
     example: dict[str, Any] | None = None
     """A body, for the reader to try."""
     client: str = ""
@@ -60,10 +62,10 @@ class Endpoint:
         """In OpenAPI's notation: `/v1/models/{model}`."""
         return _MATCHED.sub(r"{\1}", self.path)
 
-    def route(self) -> web.RouteDef:
+    def routes(self) -> list[web.RouteDef]:
         # `web.get` answers HEAD too.
         make = web.get if self.method == "GET" else web.post
-        return make(self.path, self.handler)
+        return [make(path, self.handler) for path in (self.path, *self.aliases)]
 
     def error_statuses(self, *, keyed: bool) -> tuple[int, ...]:
         """Every status of an error; `keyed` where callers need an API key."""

@@ -109,7 +109,7 @@ def _context_length_exceeded(
     numbers = details.metadata
     # Of several inputs, the worker says which.
     blamed = names.of(details.field or "")
-    param = blamed if blamed.startswith(f"{names.prompt}[") else names.prompt
+    param = blamed if names.is_prompt(blamed) else names.prompt
     if "max_model_len" not in numbers or "prompt_tokens" not in numbers:
         message = error.details() or "The request is longer than the model's context"
     else:

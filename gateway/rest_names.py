@@ -15,3 +15,7 @@ class RestNames:
     def of(self, field: str) -> str:
         """For instance `temperature` for `sampling.temperature`."""
         return field.removeprefix("sampling.")
+
+    def is_prompt(self, name: str) -> bool:
+        """Whether `name`, as `of` gives it, is one prompt of several."""
+        return name.startswith(f"{self.prompt}[")

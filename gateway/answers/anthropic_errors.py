@@ -19,6 +19,9 @@ _KINDS = {
 """By status. The API's own status of `overloaded_error` is 529; here it is 503, which proxies and
 load balancers know, and which its clients repeat as well."""
 
+_CODES = {"thread": "thread_unsupported_request"}
+"""By the field that is refused. At this one the official clients send the conversation whole."""
+
 
 def speaks_messages(path: str) -> bool:
     """Whether a request, be it to a route that exists or not, is one of the Messages API."""
@@ -28,8 +31,10 @@ def speaks_messages(path: str) -> bool:
 def error_event(error: ApiError, request_id: str) -> dict[str, Any]:
     """The body of an answer, and the last event of a stream that breaks off."""
     default = "invalid_request_error" if error.status < 500 else "api_error"
-    return {
-        "type": "error",
-        "error": {"type": _KINDS.get(error.status, default), "message": error.message},
-        "request_id": request_id,
+    told: dict[str, Any] = {
+        "type": _KINDS.get(error.status, default),
+        "message": error.message,
     }
+    if error.code:
+        told["details"] = {"error_code": _CODES.get(error.param, error.code)}
+    return {"type": "error", "error": told, "request_id": request_id}
