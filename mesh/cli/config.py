@@ -24,6 +24,7 @@ from rostra.mesh.engine.config import (
     Task,
 )
 from rostra.mesh.errors import RostraError
+from rostra.mesh.parsers.choice import ReasoningParserChoice, ToolParserChoice
 
 if TYPE_CHECKING:
     from rostra.arena.settings import ArenaSettings
@@ -46,6 +47,8 @@ class WorkerEntry(BaseModel):
     listen: str = DEFAULT_LISTEN
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
+    tool_parser: ToolParserChoice = "auto"
+    reasoning_parser: ReasoningParserChoice = "auto"
 
     task: Task | None = None
     pooling: PoolingChoice | None = None
@@ -85,7 +88,10 @@ class WorkerEntry(BaseModel):
         return self.name or os.path.basename(os.path.abspath(self.model)).removesuffix(".gguf")
 
     def engine_config(self, model_path: Path) -> EngineConfig:
-        own = {"model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"}
+        own = {
+            *("model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"),
+            *("tool_parser", "reasoning_parser"),
+        }
         given = self.model_dump(exclude=own, exclude_none=True)
         if self.adapters:
             given.setdefault("max_adapters", len(self.adapters))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ENGINE = "Engine"
 ADAPTERS = "Adapters"
+CHAT = "Chat"
 
 
 def worker(
@@ -109,6 +110,25 @@ def worker(
         int | None,
         typer.Option(help="The most tokens guessed at once.", rich_help_panel=ENGINE),
     ] = None,
+    tool_parser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|auto|off",
+            help="How the model writes calls of tools: hermes, qwen3_coder, llama3_json, pythonic, "
+            "mistral, mistral_args, deepseek_v3, deepseek_v31, json. auto: from its template and "
+            "vocabulary. off: tools are refused.",
+            rich_help_panel=CHAT,
+        ),
+    ] = None,
+    reasoning_parser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|auto|off",
+            help="How the model marks its reasoning: think, mistral. auto: from its template and "
+            "vocabulary. off: reasoning is content.",
+            rich_help_panel=CHAT,
+        ),
+    ] = None,
     adapter: Annotated[
         list[str] | None,
         typer.Option(
@@ -174,6 +194,8 @@ def worker(
         "graphs": graphs,
         "overlap": overlap,
         "stall_timeout": stall_timeout,
+        "tool_parser": tool_parser,
+        "reasoning_parser": reasoning_parser,
     }
     given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     base: dict[str, Any] = {}
@@ -232,6 +254,8 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         place=place,
         drain_grace=entry.drain_grace,
         stall_timeout=entry.stall_timeout,
+        tool_parser=entry.tool_parser,
+        reasoning_parser=entry.reasoning_parser,
     )
     loading = ExitStack()
     bar: ProgressTask | None = None

@@ -117,11 +117,14 @@ def arguments_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**schema, "type": "object"}
 
 
-def call_schema(name: str, schema: Mapping[str, Any], arguments: str) -> dict[str, Any]:
-    """Of an object such as `{"name": "f", "arguments": {}}`, with keys in that order."""
-    return {
-        "type": "object",
-        "properties": {"name": {"const": name}, arguments: arguments_schema(schema)},
-        "required": ["name", arguments],
-        "additionalProperties": False,
-    }
+def object_rules(rule: str, tools: Tools, key: str) -> str:
+    """Lark rules of an object such as `{"name": "f", "arguments": {}}`, where `key` is "arguments".
+
+    Each schema is the root of its own document, which its references count from.
+    """
+    names = [f"{rule}_{index}" for index in range(len(tools))]
+    rules = [f"{rule}: {' | '.join(names)}"]
+    for own, (name, schema) in zip(names, tools.items(), strict=True):
+        head = quote(f'{{"name": {json.dumps(name)}, "{key}": ')
+        rules.append(f'{own}: {head} {json_rule(arguments_schema(schema))} "}}"')
+    return "\n".join(rules) + "\n"

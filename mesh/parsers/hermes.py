@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rostra.mesh.parsers.formats import Marker, Tools, call_schema, json_rule, quote
+from rostra.mesh.parsers.formats import Marker, Tools, object_rules, quote
 from rostra.mesh.parsers.json_text import Call, read_call, read_value
 from rostra.mesh.parsers.reader import Reader, Steps
 
@@ -39,12 +39,11 @@ class Hermes:
         )
 
     def grammar(self, tools: Tools, marker: Marker, *, several: bool) -> str:
-        schemas = [call_schema(name, schema, "arguments") for name, schema in tools.items()]
         more = r' ("\n" call)*' if several else ""
         return (
             f"calls: call{more}\n"
-            f'call: {marker(BEGIN)} "\\n" body "\\n" {marker(END)}\n'
-            f"body: {json_rule({'anyOf': schemas})}\n"
+            f'call: {marker(BEGIN)} "\\n" call_object "\\n" {marker(END)}\n'
+            f"{object_rules('call_object', tools, 'arguments')}"
         )
 
     def describe(self) -> str:

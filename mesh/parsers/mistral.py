@@ -14,8 +14,8 @@ from rostra.mesh.parsers.formats import (
     Marker,
     Tools,
     arguments_schema,
-    call_schema,
     json_rule,
+    object_rules,
     quote,
 )
 from rostra.mesh.parsers.json_text import Call, elements, read_call, read_value
@@ -55,9 +55,9 @@ class Mistral:
         return f"{BEGIN}[{', '.join(objects)}]"
 
     def grammar(self, tools: Tools, marker: Marker, *, several: bool) -> str:
-        schemas = [call_schema(name, schema, "arguments") for name, schema in tools.items()]
         more = ' (", " call)*' if several else ""
-        return f'calls: {marker(BEGIN)} "[" call{more} "]"\ncall: {json_rule({"anyOf": schemas})}\n'
+        rules = object_rules("call", tools, "arguments")
+        return f'calls: {marker(BEGIN)} "[" call{more} "]"\n{rules}'
 
     def describe(self) -> str:
         return (

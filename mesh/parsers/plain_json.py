@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rostra.mesh.parsers.formats import Marker, Tools, call_schema, json_rule, quote
+from rostra.mesh.parsers.formats import Marker, Tools, object_rules, quote
 from rostra.mesh.parsers.json_text import Call, elements, read_call, read_value
 from rostra.mesh.parsers.reader import Reader, Steps
 
@@ -64,9 +64,8 @@ class PlainJson:
         )
 
     def grammar(self, tools: Tools, marker: Marker, *, several: bool) -> str:
-        schemas = [call_schema(name, schema, "arguments") for name, schema in tools.items()]
         more = r' ("\n" call)*' if several else ""
-        return f"calls: call{more}\ncall: {json_rule({'anyOf': schemas})}\n"
+        return f"calls: call{more}\n{object_rules('call', tools, 'arguments')}"
 
     def describe(self) -> str:
         return (

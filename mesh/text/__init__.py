@@ -6,6 +6,7 @@ from rostra.mesh.text.detokenizer import IncrementalDetokenizer
 from rostra.mesh.text.output import OutputText, ReleasedText
 from rostra.mesh.text.template import ChatTemplate, ChatTemplateError
 from rostra.mesh.text.tokenizer import Tokenizer
+from rostra.mesh.text.traits import TemplateTraits
 
 __all__ = [
     "ChatTemplate",
@@ -13,5 +14,6 @@ __all__ = [
     "IncrementalDetokenizer",
     "OutputText",
     "ReleasedText",
+    "TemplateTraits",
     "Tokenizer",
 ]

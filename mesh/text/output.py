@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rostra.mesh.engine.messages import FinishReason, OutputToken, RequestOutput
@@ -19,8 +19,15 @@ class ReleasedText:
     text: str = ""
     tokens: list[OutputToken] = field(default_factory=list)
     """The tokens this text came from."""
+    lengths: list[int] = field(default_factory=list)
+    """How many characters of the text each of them made."""
     stop_string: str | None = None
     """Set once, when the output ended at this string. Nothing follows."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether the output ended here, whatever the engine would go on with."""
+        return self.stop_string is not None
 
 
 @dataclass
@@ -51,16 +58,17 @@ class OutputText:
         stop: Sequence[str] = (),
         min_tokens: int = 0,
         skip_special_tokens: bool = True,
+        keep_special: Collection[int] = (),
         continuation: bool = False,
     ) -> None:
         """A stop string that is complete before token number `min_tokens` does not count, and is
-        text. `continuation` is that of `IncrementalDetokenizer`: true for `Generate`, whose output
-        goes on from the prompt's text.
+        text. `keep_special` is `keep` of `IncrementalDetokenizer`, and `continuation` its own: true
+        for `Generate`, whose output goes on from the prompt's text.
 
         Raises ValueError for an empty stop string.
         """
         self._detokenizer = IncrementalDetokenizer(
-            tokenizer, skip_special_tokens, continuation=continuation
+            tokenizer, skip_special_tokens, keep=keep_special, continuation=continuation
         )
         self._stop = StopStrings(stop)
         self._min_tokens = min_tokens
@@ -121,26 +129,30 @@ class OutputText:
 
     def _release(self, limit: int) -> ReleasedText:
         """Releases the tokens whose text ends within the first `limit` characters."""
-        tokens = []
+        tokens, lengths = [], []
         released = self._length - len(self._held_text)
         end = released
         while self._pending and self._pending[0].end <= limit:
             pending = self._pending.popleft()
             end = pending.end
             tokens.append(pending.token)
+            lengths.append(pending.end - pending.start)
         if not self._pending:
             end = max(end, limit)
         text = self._held_text[: end - released]
         self._held_text = self._held_text[end - released :]
-        return ReleasedText(text, tokens)
+        return ReleasedText(text, tokens, lengths)
 
     def _cut(self, match: tuple[str, int]) -> ReleasedText:
         stop_string, begin = match
         self._ended = True
         released = self._length - len(self._held_text)
-        tokens = [
-            pending.token
-            for pending in self._pending
-            if pending.start < begin or pending.end <= begin
+        kept = [
+            pending for pending in self._pending if pending.start < begin or pending.end <= begin
         ]
-        return ReleasedText(self._held_text[: begin - released], tokens, stop_string)
+        return ReleasedText(
+            self._held_text[: begin - released],
+            [pending.token for pending in kept],
+            [min(pending.end, begin) - pending.start for pending in kept],
+            stop_string,
+        )

@@ -31,6 +31,10 @@ class StopStrings:
         """How many characters at the end of the text may yet turn out to begin a stop string."""
         return self._held[self._state]
 
+    def reset(self) -> None:
+        """Begins a new text."""
+        self._state = 0
+
     def advance(self, character: str) -> str | None:
         """The stop string that ends with this character, the longest if there are several."""
         while self._state and character not in self._next[self._state]:

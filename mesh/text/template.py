@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import jinja2
+import jinja2.meta
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.nodes import Node
@@ -15,6 +17,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.text.traits import TemplateTraits, find_traits
 
 _RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
 _REASONING_NAMES = ("reasoning_content", "reasoning", "thinking")
@@ -110,7 +113,24 @@ class ChatTemplate:
         """Raises `jinja2.TemplateSyntaxError`."""
         self.source = source
         self._special_tokens = dict(special_tokens)
-        self._template = _environment().from_string(source)
+        environment = _environment()
+        self._template = environment.from_string(source)
+        read = jinja2.meta.find_undeclared_variables(environment.parse(source))
+        self.variables = frozenset(read - _RESERVED - environment.globals.keys())
+        """Names it reads that callers may give a value."""
+
+    @cached_property
+    def traits(self) -> TemplateTraits:
+        """Costs a few renderings the first time."""
+        return find_traits(self._probe)
+
+    def _probe(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+    ) -> str | None:
+        try:
+            return self._render(messages, tools, True, {})
+        except ChatTemplateError:
+            return None
 
     def render(
         self,
@@ -134,11 +154,23 @@ class ChatTemplate:
                     "continue_final_message excludes add_generation_prompt; ask for one of them."
                 )
             _mark_end(prepared[-1])
-        arguments = {**self._special_tokens, **(variables or {})}
+        if self.traits.takes_parts:
+            prepared = [_in_parts(message) for message in prepared]
+        prompt = self._render(prepared, tools or (), add_generation_prompt, variables or {})
+        return _cut_at_mark(prompt) if continue_final_message else prompt
+
+    def _render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        add_generation_prompt: bool,
+        variables: Mapping[str, Any],
+    ) -> str:
+        arguments = {**self._special_tokens, **variables}
         try:
-            prompt = self._template.render(
+            return self._template.render(
                 **arguments,
-                messages=prepared,
+                messages=messages,
                 tools=list(tools) if tools else None,
                 add_generation_prompt=add_generation_prompt,
             )
@@ -146,7 +178,12 @@ class ChatTemplate:
             raise ChatTemplateError(
                 f"The model's chat template refused the conversation: {_one_line(error)}"
             ) from error
-        return _cut_at_mark(prompt) if continue_final_message else prompt
+
+
+def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return {**message, "content": parts}
 
 
 def _prepare(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,6 +101,14 @@ class Tokenizer:
     def has_chat_template(self) -> bool:
         return self._template is not None
 
+    def chat_template(self, *, with_tools: bool = False) -> ChatTemplate | None:
+        """The template for conversations with tools or without; None where the model has none."""
+        return self._tool_template if with_tools else self._template
+
+    def token_id(self, text: str) -> int | None:
+        """The id of the token that is written so in the vocabulary; None for no token."""
+        return self._backend.token_to_id(text)
+
     @property
     def strips_leading_space(self) -> bool:
         """Whether `encode` puts a space before a text which `decode` takes off again."""
@@ -158,7 +166,7 @@ class Tokenizer:
 
         Raises `ChatTemplateError`: the model has no template, or the template refuses.
         """
-        template = self._tool_template if tools else self._template
+        template = self.chat_template(with_tools=bool(tools))
         if template is None:
             raise ChatTemplateError("The model has no chat template; send a plain prompt instead.")
         return template.render(

@@ -6,6 +6,7 @@ import msgspec
 
 from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.parsers import ReasoningParserChoice, ToolParserChoice
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineConfig
     adapters: dict[str, str] = {}
     """Folders by name, of adapters that are loaded before the worker is ready."""
+    tool_parser: ToolParserChoice = "auto"
+    """How the model writes calls."""
+    reasoning_parser: ReasoningParserChoice = "auto"
+    """How the model marks reasoning."""
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""

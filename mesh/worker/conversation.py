@@ -6,8 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rostra.mesh.text import Tokenizer
+from rostra.mesh.parsers import whole_value
+from rostra.mesh.text import ChatTemplate
 from rostra.mesh.worker.checks import Checks
+from rostra.mesh.worker.fitting import fit_messages
+from rostra.mesh.worker.model import ServedModel
+from rostra.mesh.worker.status import unimplemented
+from rostra.mesh.worker.tools import ToolUse, read_tools
 from rostra.v1 import chat_pb2
 
 ROLES = {
@@ -19,11 +24,19 @@ ROLES = {
 }
 
 
+EFFORT = "reasoning_effort"
+SWITCHES = ("enable_thinking", "thinking")
+"""Variables with which templates let a model reason, or not."""
+
+
 @dataclass(frozen=True)
 class Conversation:
-    """The arguments of `Tokenizer.encode_chat`."""
+    """What the prompt is made of."""
 
     messages: list[dict[str, Any]]
+    """As the template takes them."""
+    tools: ToolUse
+    template: ChatTemplate
     add_generation_prompt: bool
     continue_final_message: bool
     variables: dict[str, Any]
@@ -33,10 +46,11 @@ class Conversation:
         """Characters of text, about: what decides where it is tokenised."""
         return sum(len(message["content"]) for message in self.messages)
 
-    def encode(self, tokenizer: Tokenizer) -> list[int]:
+    def render(self) -> str:
         """Raises ChatTemplateError."""
-        return tokenizer.encode_chat(
+        return self.template.render(
             self.messages,
+            tools=self.tools.offered if self.template.traits.shows_tools else None,
             add_generation_prompt=self.add_generation_prompt,
             continue_final_message=self.continue_final_message,
             variables=self.variables,
@@ -44,48 +58,74 @@ class Conversation:
 
 
 def read_conversation(
-    proto: chat_pb2.ChatRequest, checks: Checks, prefix: str = ""
+    proto: chat_pb2.ChatRequest, model: ServedModel, checks: Checks, prefix: str = ""
 ) -> Conversation:
-    """Reports to `checks` what is wrong; field names begin with `prefix`."""
+    """Field names begin with `prefix`. Raises RpcError with what is wrong, also by earlier
+    `checks`."""
     if not proto.messages:
         checks.invalid(f"{prefix}messages", "must hold at least one message")
-    _refuse_tools(proto, checks, prefix)
+    tools = read_tools(proto, checks, prefix, can_call=model.tool_format is not None)
     continues = proto.continue_final_message
     if continues and proto.add_generation_prompt:
         checks.invalid(f"{prefix}continue_final_message", "excludes add_generation_prompt")
+    messages = [
+        _read_message(message, checks, f"{prefix}messages[{position}]")
+        for position, message in enumerate(proto.messages)
+    ]
+    template = model.tokenizer.chat_template(with_tools=bool(tools.offered))
+    if template is None:
+        checks.finish()
+        raise unimplemented(f"the model {model.name} has no chat template; use Generate")
+    variables = _read_variables(proto, model, template, checks, prefix)
+    checks.finish()
     return Conversation(
-        messages=[
-            _read_message(message, checks, f"{prefix}messages[{position}]")
-            for position, message in enumerate(proto.messages)
-        ],
+        messages=fit_messages(messages, tools.offered, template, model.tool_format),
+        tools=tools,
+        template=template,
         add_generation_prompt=(
             proto.add_generation_prompt
             if proto.HasField("add_generation_prompt")
             else not continues
         ),
         continue_final_message=continues,
-        variables=_read_variables(proto, checks, prefix),
+        variables=variables,
     )
 
 
-def _refuse_tools(proto: chat_pb2.ChatRequest, checks: Checks, prefix: str) -> None:
-    if proto.tools:
-        checks.unsupported(f"{prefix}tools", "this worker does not call tools")
-    if proto.tool_choice.mode not in (
-        chat_pb2.ToolChoice.MODE_UNSPECIFIED,
-        chat_pb2.ToolChoice.MODE_NONE,
-    ):
-        checks.unsupported(f"{prefix}tool_choice", "this worker does not call tools")
-
-
-def _read_variables(proto: chat_pb2.ChatRequest, checks: Checks, prefix: str) -> dict[str, Any]:
-    variables = {}
+def _read_variables(
+    proto: chat_pb2.ChatRequest,
+    model: ServedModel,
+    template: ChatTemplate,
+    checks: Checks,
+    prefix: str,
+) -> dict[str, Any]:
+    variables: dict[str, Any] = {}
     for name, text in proto.template_variables.items():
+        field = f"{prefix}template_variables[{name}]"
         try:
-            variables[name] = json.loads(text)
+            value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            checks.invalid(f"{prefix}template_variables[{name}]", f"is not JSON: {error}")
+            checks.invalid(field, f"is not JSON: {error}")
+            continue
+        if name in template.variables:
+            variables[name] = value
+        elif name == EFFORT and value == "none":
+            variables |= _without_reasoning(model, template, checks, field)
+        else:
+            checks.unsupported(field, "the model's chat template does not read it")
     return variables
+
+
+def _without_reasoning(
+    model: ServedModel, template: ChatTemplate, checks: Checks, field: str
+) -> dict[str, bool]:
+    """No effort is what a model without reasoning makes, and what a switch asks of others."""
+    for name in SWITCHES:
+        if name in template.variables:
+            return {name: False}
+    if model.reasoning_format is not None:
+        checks.unsupported(field, "the model's chat template cannot turn its reasoning off")
+    return {}
 
 
 def _read_message(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> dict[str, Any]:
@@ -107,14 +147,23 @@ def _read_message(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> di
             message[name] = getattr(proto, name)
     if proto.tool_calls:
         message["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in proto.tool_calls
+            _read_call(call, checks, f"{field}.tool_calls[{position}]")
+            for position, call in enumerate(proto.tool_calls)
         ]
     return message
+
+
+def _read_call(proto: chat_pb2.ToolCall, checks: Checks, field: str) -> dict[str, Any]:
+    if not proto.name:
+        checks.invalid(f"{field}.name", "must not be empty")
+    arguments = whole_value(proto.arguments or "{}")
+    if arguments is None or not arguments.startswith("{"):
+        checks.invalid(f"{field}.arguments", "must be a JSON object")
+    return {
+        "id": proto.id,
+        "type": "function",
+        "function": {"name": proto.name, "arguments": arguments or "{}"},
+    }
 
 
 def _read_content(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> str:

@@ -11,6 +11,7 @@ from rostra.mesh.text import OutputText, ReleasedText, Tokenizer
 from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.engine_stream import EngineStream, EngineTooLongError
 from rostra.mesh.worker.jobs import Job
+from rostra.mesh.worker.parsed_output import ParsedOutput, ParsedText
 from rostra.mesh.worker.request_log import RequestRecord
 from rostra.mesh.worker.responses import GenerateResponder, Responder
 from rostra.mesh.worker.running import RunningRequest
@@ -45,15 +46,7 @@ class Generation:
         self._responder = responder
         self._write = write
         self._record = record
-        self._texts = [
-            OutputText(
-                tokenizer,
-                stop=job.sampling.stop,
-                min_tokens=job.sampling.params.min_tokens,
-                continuation=job.continues_text,
-            )
-            for _ in range(job.sampling.n)
-        ]
+        self._texts = [_text_of(job, tokenizer) for _ in range(job.sampling.n)]
         self._unfinished = set(range(job.sampling.n))
         self._cached_tokens = 0
 
@@ -103,12 +96,12 @@ class Generation:
         if output.prompt_logprobs is not None and isinstance(self._responder, GenerateResponder):
             await self._write(self._responder.prompt(self._job.prompt, output.prompt_logprobs))
         released = self._texts[index].take(output)
-        finish = _finish(output, released)
+        finish = _finish(output, released, called=self._has_called(index))
         usage = None
         if finish is not None:
             self._unfinished.remove(index)
             self._record.finishes.append(tokens_pb2.FinishReason.Name(finish.reason))
-            if released.stop_string is not None:
+            if output.finish is None:
                 stream.abort(output.request_id)
             if not self._unfinished:
                 usage = self._usage()
@@ -121,16 +114,38 @@ class Generation:
     def _completion_tokens(self) -> int:
         return sum(text.num_tokens for text in self._texts)
 
+    def _has_called(self, index: int) -> bool:
+        text = self._texts[index]
+        return isinstance(text, ParsedOutput) and text.called
+
     def _usage(self) -> tokens_pb2.Usage:
+        parsed = (text for text in self._texts if isinstance(text, ParsedOutput))
         return tokens_pb2.Usage(
             prompt_tokens=len(self._job.prompt),
             completion_tokens=self._completion_tokens(),
             cached_prompt_tokens=self._cached_tokens,
+            reasoning_tokens=sum(text.reasoning_tokens for text in parsed),
         )
 
 
-def _finish(output: RequestOutput, released: ReleasedText) -> tokens_pb2.Finish | None:
-    """A stop string comes before whatever end the engine came to."""
+def _text_of(job: Job, tokenizer: Tokenizer) -> OutputText | ParsedOutput:
+    if job.parsing is not None:
+        return job.parsing.output(tokenizer, job.sampling)
+    return OutputText(
+        tokenizer,
+        stop=job.sampling.stop,
+        min_tokens=job.sampling.params.min_tokens,
+        continuation=job.continues_text,
+    )
+
+
+def _finish(
+    output: RequestOutput, released: ReleasedText | ParsedText, *, called: bool
+) -> tokens_pb2.Finish | None:
+    """A stop string comes before whatever end the engine came to, and calls before a stop string:
+    who asked waits for their results."""
+    if called and (released.ends or output.finish is FinishReason.STOP):
+        return tokens_pb2.Finish(reason=tokens_pb2.FINISH_REASON_TOOL_CALLS)
     if released.stop_string is not None:
         return tokens_pb2.Finish(
             reason=tokens_pb2.FINISH_REASON_STOP, stop_string=released.stop_string

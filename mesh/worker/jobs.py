@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rostra.mesh.engine.messages import EngineRequest
 from rostra.mesh.text import ChatTemplateError
 from rostra.mesh.worker.checks import Checks
-from rostra.mesh.worker.conversation import read_conversation
+from rostra.mesh.worker.conversation import Conversation, read_conversation
 from rostra.mesh.worker.model import ServedModel, beside_the_loop
+from rostra.mesh.worker.parsed_output import Parsing
 from rostra.mesh.worker.sampling import Sampling, read_sampling
 from rostra.mesh.worker.status import (
     Context,
     Violation,
     context_length_exceeded,
     invalid_argument,
-    unimplemented,
 )
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import chat_pb2, inference_pb2
@@ -39,6 +39,8 @@ class Job:
     """The output goes on from the prompt's text, and does not answer it."""
     adapter: str = ""
     """Empty for the model itself."""
+    parsing: Parsing | None = None
+    """How the outputs are read; None: all their text is content."""
 
     def engine_requests(self, name: str, deadline: float | None) -> list[EngineRequest]:
         """One for each output; ids are `name` and the output's index."""
@@ -62,26 +64,58 @@ async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: E
     sampling = _read_sampling(request, model, engine, checks)
     if request.sampling.HasField("prompt_logprobs"):
         checks.invalid("sampling.prompt_logprobs", "is for Generate only")
-    prompt = await encode_chat(request, model, checks)
-    return _job(
+    conversation = read_conversation(request, model, checks)
+    text, prompt = await _encode(conversation, model)
+    job = _job(
         request, prompt, sampling, engine, "messages", continues_text=request.continue_final_message
     )
+    parsing = _read_parsing(conversation, text, model)
+    return replace(job, parsing=parsing)
 
 
 async def encode_chat(
     request: chat_pb2.ChatRequest, model: ServedModel, checks: Checks, prefix: str = ""
 ) -> list[int]:
     """The conversation after the model's template. Raises RpcError, also for earlier `checks`."""
-    conversation = read_conversation(request, checks, prefix)
-    checks.finish()
-    if not model.tokenizer.has_chat_template:
-        raise unimplemented(f"the model {model.name} has no chat template; use Generate")
+    conversation = read_conversation(request, model, checks, prefix)
+    _, prompt = await _encode(conversation, model, prefix)
+    return prompt
+
+
+async def _encode(
+    conversation: Conversation, model: ServedModel, prefix: str = ""
+) -> tuple[str, list[int]]:
+    """The prompt as text and as tokens. Raises RpcError."""
+
+    def work() -> tuple[str, list[int]]:
+        text = conversation.render()
+        # Templates write the first special token themselves.
+        return text, model.tokenizer.encode(text, add_special_tokens=False)
+
     try:
-        return await beside_the_loop(
-            conversation.size, lambda: conversation.encode(model.tokenizer)
-        )
+        return await beside_the_loop(conversation.size, work)
     except ChatTemplateError as error:
         raise invalid_argument([Violation(f"{prefix}messages", str(error))]) from error
+
+
+def _read_parsing(conversation: Conversation, prompt: str, model: ServedModel) -> Parsing | None:
+    tools, reasoning = conversation.tools, model.reasoning_format
+    opened = False
+    if reasoning is not None and conversation.continue_final_message:
+        # What goes on from an answer does not begin with reasoning.
+        opened = reasoning.left_open(conversation.messages[-1]["content"])
+        reasoning = reasoning if opened else None
+    elif reasoning is not None:
+        opened = reasoning.opened_by(prompt)
+    if not tools.offered and reasoning is None:
+        return None
+    return Parsing(
+        tools=tools.schemas,
+        tool_format=model.tool_format if tools.offered else None,
+        reasoning_format=reasoning,
+        reasoning_opened=opened,
+        single_call=tools.single,
+    )
 
 
 async def read_generate(

@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.parsers import (
+    ReasoningFormat,
+    ToolFormat,
+    choose_reasoning_format,
+    choose_tool_format,
+)
 from rostra.mesh.text import Tokenizer
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.status import model_not_found, unimplemented
@@ -29,17 +35,31 @@ class ServedModel:
     revision: str
     architecture: str
     tokenizer: Tokenizer
+    tool_format: ToolFormat | None = None
+    """How it writes calls. None: calls are not looked for."""
+    reasoning_format: ReasoningFormat | None = None
+    """How it marks reasoning. None: reasoning is not looked for."""
 
     @classmethod
     def load(cls, config: WorkerConfig) -> ServedModel:
         """Raises RostraError where the model's folder is not usable."""
         path = Path(config.engine.model_path)
+        tokenizer = Tokenizer.load(path)
+        template = _template_source(tokenizer)
+
+        def in_vocabulary(text: str) -> bool:
+            return tokenizer.token_id(text) is not None
+
         return cls(
             name=config.model_name,
             aliases=config.aliases,
             revision=config.revision,
             architecture=_read_architecture(path),
-            tokenizer=Tokenizer.load(path),
+            tokenizer=tokenizer,
+            tool_format=choose_tool_format(config.tool_parser, template, in_vocabulary),
+            reasoning_format=choose_reasoning_format(
+                config.reasoning_parser, template, in_vocabulary
+            ),
         )
 
     @property
@@ -75,7 +95,12 @@ class ServedModel:
             eos_token_ids=sorted(self.tokenizer.eos_token_ids),
             aliases=self.aliases,
             embedding_size=engine.embedding_size,
+            **({} if engine.embedding_size is not None else self._formats()),
         )
+
+    def _formats(self) -> dict[str, str]:
+        found = {"tool_parser": self.tool_format, "reasoning_parser": self.reasoning_format}
+        return {key: each.name for key, each in found.items() if each is not None}
 
     def adapter_info(self, adapter: AdapterState) -> control_pb2.AdapterInfo:
         return control_pb2.AdapterInfo(
@@ -96,6 +121,11 @@ class ServedModel:
 async def beside_the_loop(size: int, work: Callable[[], T]) -> T:
     """Does `work` on `size` characters or tokens where it does not hold up other requests."""
     return work() if size <= LONG_INPUT else await asyncio.to_thread(work)
+
+
+def _template_source(tokenizer: Tokenizer) -> str:
+    templates = (tokenizer.chat_template(with_tools=with_tools) for with_tools in (True, False))
+    return "\n".join(template.source for template in templates if template is not None)
 
 
 def _read_architecture(path: Path) -> str:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
+import string
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from rostra.mesh.engine.messages import OutputToken, TokenLogprobs
+from rostra.mesh.parsers import Event, Kind
 from rostra.mesh.text import ReleasedText, Tokenizer
+from rostra.mesh.worker.parsed_output import ParsedText
 from rostra.v1 import chat_pb2, inference_pb2, tokens_pb2
+
+Released = ReleasedText | ParsedText
+
+_LETTERS = string.ascii_letters + string.digits
 
 
 class Responder(Protocol):
@@ -20,7 +29,7 @@ class Responder(Protocol):
     def part(
         self,
         index: int,
-        released: ReleasedText,
+        released: Released,
         finish: tokens_pb2.Finish | None,
         usage: tokens_pb2.Usage | None,
     ) -> chat_pb2.ChatResponse | inference_pb2.GenerateResponse | None:
@@ -32,6 +41,8 @@ class ChatResponder:
     def __init__(self, tokenizer: Tokenizer, *, with_tokens: bool) -> None:
         self._tokenizer = tokenizer
         self._with_tokens = with_tokens
+        self._num_calls: Counter[int] = Counter()
+        """By the index of the output."""
 
     def first(self, request_id: str, prompt_tokens: int) -> chat_pb2.ChatResponse:
         return chat_pb2.ChatResponse(request_id=request_id, prompt_tokens=prompt_tokens)
@@ -39,17 +50,43 @@ class ChatResponder:
     def part(
         self,
         index: int,
-        released: ReleasedText,
+        released: Released,
         finish: tokens_pb2.Finish | None,
         usage: tokens_pb2.Usage | None,
     ) -> chat_pb2.ChatResponse | None:
         tokens = token_infos(self._tokenizer, released.tokens) if self._with_tokens else []
-        delta = None
-        if released.text or tokens:
-            delta = chat_pb2.ChatDelta(content=released.text, tokens=tokens)
-        if delta is None and finish is None:
-            return None
+        delta = chat_pb2.ChatDelta(tokens=tokens)
+        if isinstance(released, ReleasedText):
+            delta.content = released.text
+        else:
+            self._fill(delta, index, released.events)
+        if not delta.ByteSize():
+            if finish is None:
+                return None
+            return chat_pb2.ChatResponse(index=index, finish=finish, usage=usage)
         return chat_pb2.ChatResponse(index=index, delta=delta, finish=finish, usage=usage)
+
+    def _fill(self, delta: chat_pb2.ChatDelta, index: int, events: Iterable[Event]) -> None:
+        for event in events:
+            match event.kind:
+                case Kind.CONTENT:
+                    delta.content += event.text
+                case Kind.REASONING:
+                    delta.reasoning += event.text
+                case Kind.CALL:
+                    self._num_calls[index] += 1
+                    delta.tool_calls.add(
+                        index=self._num_calls[index] - 1, id=make_call_id(), name=event.text
+                    )
+                case Kind.ARGUMENTS:
+                    # What a call begins with, and its arguments, in one delta where they can be.
+                    if not delta.tool_calls:
+                        delta.tool_calls.add(index=self._num_calls[index] - 1)
+                    delta.tool_calls[-1].arguments += event.text
+
+
+def make_call_id() -> str:
+    return "call_" + "".join(secrets.choice(_LETTERS) for _ in range(24))
 
 
 class GenerateResponder:
@@ -62,10 +99,11 @@ class GenerateResponder:
     def part(
         self,
         index: int,
-        released: ReleasedText,
+        released: Released,
         finish: tokens_pb2.Finish | None,
         usage: tokens_pb2.Usage | None,
     ) -> inference_pb2.GenerateResponse | None:
+        assert isinstance(released, ReleasedText), "only chats are parsed"
         delta = None
         if released.text or released.tokens:
             delta = inference_pb2.GenerateDelta(

@@ -12,7 +12,7 @@ SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CORPUS = ["the quick brown fox jumps over the lazy dog", "user assistant system the then them"]
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
-    "{% if message.role == 'tool' %}{{ raise_exception('no tools here') }}{% endif %}"
+    "{% if message.name == 'nobody' %}{{ raise_exception('nobody spoke') }}{% endif %}"
     "<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
     "{% endfor %}"
     "{{ mood | default('') }}"

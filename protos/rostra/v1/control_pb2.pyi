@@ -137,6 +137,8 @@ class ModelInfo(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     EMBEDDING_SIZE_FIELD_NUMBER: _builtins.int
     BASE_MODEL_FIELD_NUMBER: _builtins.int
+    TOOL_PARSER_FIELD_NUMBER: _builtins.int
+    REASONING_PARSER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name requests use."""
     architecture: _builtins.str
@@ -152,6 +154,12 @@ class ModelInfo(_message.Message):
     """Set where the model makes embeddings, and generates no text: the length of its vectors."""
     base_model: _builtins.str
     """Set for an adapter: the name of the model it changes."""
+    tool_parser: _builtins.str
+    """How calls of tools are read from what the model writes, for instance "hermes". Unset: they are
+    not, and Chat takes no tools.
+    """
+    reasoning_parser: _builtins.str
+    """How reasoning is told from the answer, for instance "think". Unset: it is not."""
     @_builtins.property
     def eos_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -171,19 +179,29 @@ class ModelInfo(_message.Message):
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         embedding_size: _builtins.int | None = ...,
         base_model: _builtins.str | None = ...,
+        tool_parser: _builtins.str | None = ...,
+        reasoning_parser: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "base_model", b"base_model", "embedding_size", b"embedding_size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "_reasoning_parser", b"_reasoning_parser", "_tool_parser", b"_tool_parser", "base_model", b"base_model", "embedding_size", b"embedding_size", "reasoning_parser", b"reasoning_parser", "tool_parser", b"tool_parser"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "aliases", b"aliases", "architecture", b"architecture", "base_model", b"base_model", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "revision", b"revision", "vocab_size", b"vocab_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "_reasoning_parser", b"_reasoning_parser", "_tool_parser", b"_tool_parser", "aliases", b"aliases", "architecture", b"architecture", "base_model", b"base_model", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "reasoning_parser", b"reasoning_parser", "revision", b"revision", "tool_parser", b"tool_parser", "vocab_size", b"vocab_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__base_model: _TypeAlias = _typing.Literal["base_model"]  # noqa: Y015
     _WhichOneofArgType__base_model: _TypeAlias = _typing.Literal["_base_model", b"_base_model"]  # noqa: Y015
     _WhichOneofReturnType__embedding_size: _TypeAlias = _typing.Literal["embedding_size"]  # noqa: Y015
     _WhichOneofArgType__embedding_size: _TypeAlias = _typing.Literal["_embedding_size", b"_embedding_size"]  # noqa: Y015
+    _WhichOneofReturnType__reasoning_parser: _TypeAlias = _typing.Literal["reasoning_parser"]  # noqa: Y015
+    _WhichOneofArgType__reasoning_parser: _TypeAlias = _typing.Literal["_reasoning_parser", b"_reasoning_parser"]  # noqa: Y015
+    _WhichOneofReturnType__tool_parser: _TypeAlias = _typing.Literal["tool_parser"]  # noqa: Y015
+    _WhichOneofArgType__tool_parser: _TypeAlias = _typing.Literal["_tool_parser", b"_tool_parser"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__base_model) -> _WhichOneofReturnType__base_model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__embedding_size) -> _WhichOneofReturnType__embedding_size | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reasoning_parser) -> _WhichOneofReturnType__reasoning_parser | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tool_parser) -> _WhichOneofReturnType__tool_parser | None: ...
 
 Global___ModelInfo: _TypeAlias = ModelInfo  # noqa: Y015
 
