@@ -46,6 +46,9 @@ ContentPart = Annotated[
 class FunctionCall(Schema):
     name: Annotated[str, Field(min_length=1)]
     arguments: str
+    parsed_arguments: Hint = None
+    """Of the official client, which sends back what it made of `arguments`; `index` of a call and
+    `parsed` of a message are so too."""
 
 
 class MessageToolCall(Schema):
@@ -54,6 +57,7 @@ class MessageToolCall(Schema):
     id: Annotated[str, Field(min_length=1)]
     type: Literal["function"]
     function: FunctionCall
+    index: Hint = None
 
     @model_validator(mode="before")
     @classmethod
@@ -87,6 +91,7 @@ class Message(Schema):
     function_call: FunctionCall | None = None
     reasoning_content: str | None = None
     refusal: str | None = None
+    parsed: Hint = None
     audio: Refused = None
     annotations: Refused = None
 
