@@ -11,6 +11,7 @@ from rostra.mesh.adapters import PreparedAdapter
 from rostra.mesh.distributed.channel import Channel, Launch, LoadAdapter
 from rostra.mesh.distributed.parallel import DistributedParallel
 from rostra.mesh.engine.engine import PendingStep, StepRunner
+from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.plan import StepPlan, StepResult
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.errors import RostraError
@@ -39,6 +40,10 @@ class Leader:
     @property
     def vocab_size(self) -> int:
         return self._runner.vocab_size
+
+    @property
+    def grammars(self) -> Grammars | None:
+        return self._runner.grammars
 
     @property
     def overlaps(self) -> bool:

@@ -21,6 +21,10 @@ class PromptTooLongError(RequestRefusedError):
     """The prompt leaves no room for an answer."""
 
 
+class GrammarRefusedError(RequestRefusedError):
+    """The grammar of the request cannot be followed."""
+
+
 class DuplicateRequestError(RequestRefusedError):
     """A request of that id is running or waiting."""
 

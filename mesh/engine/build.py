@@ -14,6 +14,7 @@ from rostra.mesh.adapters import AdapterSlots
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.device import choose_num_threads, device_name, open_device
 from rostra.mesh.engine.engine import Engine
+from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.graphs import Capture, CudaCapture, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape, choose_num_blocks
 from rostra.mesh.engine.memory import free_bytes, in_gib, shortage, told_when_short
@@ -23,6 +24,7 @@ from rostra.mesh.engine.runner import Runner, dummy_layout
 from rostra.mesh.engine.sampler import Sampler, SamplingRow
 from rostra.mesh.engine.support import cache_dtype, check_support
 from rostra.mesh.errors import RostraError
+from rostra.mesh.grammar.compiled import Vocabulary
 from rostra.mesh.models import Model, load_model
 from rostra.mesh.models.parallel import ALONE, Parallel
 from rostra.mesh.models.stored import open_weights
@@ -106,7 +108,18 @@ def build_runner(
         cache = KVCache.allocate(shape, num_blocks, device)
     capture = _capture(device, model, ops) if config.graphs else None
     on_demand = device.type == "cpu"
-    runner = Runner(model, cache, limits, sampler, capture, on_demand=on_demand, adapters=adapters)
+    path, vocab_size = Path(config.model_path), model.config.vocab_size
+    runner = Runner(
+        model,
+        cache,
+        limits,
+        sampler,
+        capture,
+        on_demand=on_demand,
+        adapters=adapters,
+        # Rank 0 chooses the tokens.
+        grammars=None if parallel.rank else Grammars(lambda: Vocabulary.load(path, vocab_size)),
+    )
     runner.warm_up()
     log.info("%s", _describe(config, device, dtype, shape, num_blocks, parallel, capture))
     return runner

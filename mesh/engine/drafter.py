@@ -85,6 +85,7 @@ class Speculator:
             if (
                 request.num_pending_tokens
                 and not request.ends_with_pending
+                and request.takes_drafts
                 and self._length(record, request, least)
                 and self._drafter.draft(request, 1)
             ):

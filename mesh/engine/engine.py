@@ -11,6 +11,7 @@ import msgspec
 from rostra.mesh.engine.adapters import AdapterRunner, AdapterTable
 from rostra.mesh.engine.admission import (
     DuplicateRequestError,
+    GrammarRefusedError,
     PromptTooLongError,
     QueueFullError,
     check_request,
@@ -18,12 +19,14 @@ from rostra.mesh.engine.admission import (
 from rostra.mesh.engine.blocks import BlockManager
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.drafter import Speculator, build_speculator
+from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput
 from rostra.mesh.engine.plan import StepPlan, StepResult
 from rostra.mesh.engine.request import Request
 from rostra.mesh.engine.scheduler import Scheduler
 from rostra.mesh.engine.step import Step
 from rostra.mesh.errors import RostraError
+from rostra.mesh.grammar.errors import GrammarError
 
 
 class PendingStep(Protocol):
@@ -50,6 +53,11 @@ class StepRunner(AdapterRunner, Protocol):
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def grammars(self) -> Grammars | None:
+        """None where no output can follow one."""
+        ...
 
     @property
     def overlaps(self) -> bool:
@@ -102,6 +110,7 @@ class Engine:
             if getattr(config, name) < least:
                 raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
         self._runner = runner
+        self.grammars = runner.grammars
         self.adapters = AdapterTable(config.max_adapters, runner)
         self._clock = clock
         self._max_num_seqs = config.max_num_seqs
@@ -132,7 +141,8 @@ class Engine:
         """Queues the request.
 
         Raises a RequestRefusedError, each with one line for the caller: InvalidRequestError,
-        PromptTooLongError, DuplicateRequestError, QueueFullError, UnknownAdapterError.
+        PromptTooLongError, DuplicateRequestError, QueueFullError, UnknownAdapterError,
+        GrammarRefusedError. A grammar that was not compiled yet is, which may take long.
         """
         queues = self._scheduler.queues
         if request.request_id in queues:
@@ -144,6 +154,8 @@ class Engine:
             raise QueueFullError(
                 f"{len(queues.waiting)} requests are waiting, which is the limit; try again later"
             )
+        if request.grammar:
+            self._compile(request.grammar)
         slot, revision = -1, ""
         if request.adapter:
             adapter = self.adapters.begin(request.adapter, request.request_id)
@@ -158,6 +170,8 @@ class Engine:
             )
         )
         self._num_arrived += 1
+        if self.grammars is not None and request.grammar:
+            self.grammars.begin(request.grammar, request.request_id)
 
     def abort(self, request_id: str) -> bool:
         """Ends the request with ABORT in the next step's outputs.
@@ -179,6 +193,8 @@ class Engine:
         for output in outputs:
             if output.finish is not None:
                 self.adapters.end(output.request_id)
+                if self.grammars is not None:
+                    self.grammars.end(output.request_id)
         return outputs
 
     def _advance_plainly(self) -> None:
@@ -214,6 +230,14 @@ class Engine:
     def check_integrity(self) -> None:
         """Raises IntegrityError where the books of the engine contradict each other."""
         self._scheduler.check_integrity(self._in_flight and self._in_flight.step)
+
+    def _compile(self, grammar: str) -> None:
+        if self.grammars is None:
+            raise GrammarRefusedError("this engine follows no grammars")
+        try:
+            self.grammars.compile(grammar)
+        except GrammarError as error:
+            raise GrammarRefusedError(str(error)) from error
 
     def _check_length(self, num_prompt_tokens: int) -> None:
         capacity = self._blocks.num_blocks * self._blocks.block_size

@@ -38,7 +38,7 @@ def accept(
     return sampled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LaunchedStep:
     """A step whose result the device may still be working on."""
 
@@ -48,16 +48,23 @@ class LaunchedStep:
     """One token for each row of logits: those of one request together, in order."""
     prompt_logprobs: Sequence[tuple[str, Sequence[PendingLogprobs]]]
     """Of some requests, in consecutive pieces."""
+    _sampled: list[SampledToken] | None = None
 
     def result(self) -> StepResult:
-        """Waits for the step; enters the sampled tokens into the table of requests. Called once."""
+        """Waits for the step; enters the sampled tokens into the table of requests."""
         predicted = [
             PromptLogprobs(request_id, [entry for piece in pieces for entry in piece.result()])
             for request_id, pieces in self.prompt_logprobs
         ]
-        return StepResult(self._settle(), predicted)
+        return StepResult(self.settle(), predicted)
 
-    def _settle(self) -> list[SampledToken]:
+    def settle(self) -> list[SampledToken]:
+        """The part of `result` that later steps may need before anybody asks for all of it."""
+        if self._sampled is None:
+            self._sampled = self._take_tokens()
+        return self._sampled
+
+    def _take_tokens(self) -> list[SampledToken]:
         if self.sample is None:
             return []
         tokens = self.sample.result()

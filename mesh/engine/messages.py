@@ -55,6 +55,8 @@ class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     cache_salt: str = ""
     adapter: str = ""
     """Name of a resident adapter; empty for none."""
+    grammar: str = ""
+    """Text of an llguidance grammar that the output follows; empty for none."""
     priority: int = 0
     """Lower runs first; equals in order of arrival."""
 

@@ -20,6 +20,8 @@ class NewRequest(msgspec.Struct, frozen=True):
     sampling: SamplingParams
     adapter_slot: int = -1
     """-1: none."""
+    grammar: str = ""
+    """That the output follows; empty for none."""
 
 
 class ScheduledRequest(msgspec.Struct, frozen=True):

@@ -45,6 +45,8 @@ class Request:
     apart too."""
     adapter_slot: int = -1
     """-1: none."""
+    grammar: str = ""
+    """That the output follows; empty for none."""
     status: Status = Status.WAITING
     table: BlockTable = field(default_factory=BlockTable)
     num_computed_tokens: int = 0
@@ -88,6 +90,7 @@ class Request:
             # Neither of the first two has a line break in it, so no salt can stand for them.
             cache_salt=f"{request.adapter}\n{adapter_revision}\n{request.cache_salt}",
             adapter_slot=adapter_slot,
+            grammar=request.grammar,
         )
 
     @property
@@ -103,6 +106,11 @@ class Request:
     def ends_with_pending(self) -> bool:
         """Whether a token in flight is the last one by length, whatever its value."""
         return len(self.token_ids) + self.num_pending_tokens >= self.max_num_tokens
+
+    @property
+    def takes_drafts(self) -> bool:
+        """What may follow a guess under a grammar is known only when the guess is."""
+        return not self.grammar
 
     @property
     def lacks_prompt_logprobs(self) -> bool:

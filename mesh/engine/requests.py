@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rostra.mesh.engine.grammar import Matcher
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest
 from rostra.mesh.ops import StepLayout
@@ -42,6 +43,8 @@ class RequestState:
     num_prompt_tokens: int
     num_blocks: int
     sampling: SamplingParams
+    matcher: Matcher | None = None
+    """Of the grammar that the output follows, where tokens are chosen here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class RequestTable:
         self._free_rows = list(reversed(range(num_rows)))
         self._states: dict[str, RequestState] = {}
 
-    def add(self, request: NewRequest) -> None:
+    def add(self, request: NewRequest, matcher: Matcher | None = None) -> None:
         state = RequestState(
             request.request_id,
             row=self._free_rows.pop(),
@@ -87,6 +90,7 @@ class RequestTable:
             num_prompt_tokens=request.num_prompt_tokens,
             num_blocks=0,
             sampling=request.sampling,
+            matcher=matcher,
         )
         self._token_ids[state.row, : state.num_tokens] = request.token_ids
         self._adapter_slots[state.row] = request.adapter_slot

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from rostra.mesh.adapters import AdapterSlots, PreparedAdapter
 from rostra.mesh.engine.device import device_name
+from rostra.mesh.engine.grammar import Matcher
+from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.graphs import Capture, DecodeGraphs, GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
 from rostra.mesh.engine.memory import free_bytes, in_gib, told_when_short
-from rostra.mesh.engine.plan import ScheduledRequest, StepPlan
+from rostra.mesh.engine.plan import NewRequest, ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput
 from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.engine.transfer import upload
@@ -50,9 +52,12 @@ class Runner:
         *,
         on_demand: bool = False,
         adapters: AdapterSlots | None = None,
+        grammars: Grammars | None = None,
     ) -> None:
         """`capture` records decode steps: all sizes in `warm_up`, or, `on_demand`, small ones when
-        they first come. Without it nothing is recorded."""
+        they first come. Without it nothing is recorded.
+        `grammars`: None where another rank chooses the tokens."""
+        self.grammars = grammars
         self._model = model
         self._cache = cache
         self._limits = limits
@@ -69,6 +74,8 @@ class Runner:
         )
         """By row of the table: what the next step computes where the host does not know it yet."""
         self._in_flight = self._last_sampled.unbind()
+        self._before: LaunchedStep | None = None
+        """The step launched last."""
         self._uploaded_rows: list[int] = []
         self._rows = torch.zeros(0, dtype=torch.int64, device=self._device)
         if capture is not None and on_demand:
@@ -121,7 +128,7 @@ class Runner:
         for request_id in plan.finished:
             self._requests.remove(request_id)
         for request in plan.new:
-            self._requests.add(request)
+            self._requests.add(request, self._matcher(request))
         step = self._requests.lay_out(plan.scheduled)
         awaited = [
             Awaited(state, state.num_tokens, drafts := part.draft_token_ids, len(drafts) + 1, end)
@@ -135,8 +142,21 @@ class Runner:
             if not step.is_decode:
                 prompt_logprobs = self._launch_prompt_logprobs(plan.scheduled, step, hidden)
             logits = self._logits(step, hidden, awaited)
+        if self._before is not None and any(
+            state.matcher is not None and state.num_known_tokens < state.num_tokens
+            for state, *_ in awaited
+        ):
+            # Which tokens a grammar allows depends on the values of those before. Here and not
+            # sooner: the device computes this step's logits meanwhile.
+            self._before.settle()
         sample = self._launch_sample(logits, awaited) if logits is not None else None
-        return LaunchedStep(self._requests, awaited, sample, prompt_logprobs)
+        self._before = LaunchedStep(self._requests, awaited, sample, prompt_logprobs)
+        return self._before
+
+    def _matcher(self, request: NewRequest) -> Matcher | None:
+        if not request.grammar or self.grammars is None:
+            return None
+        return self.grammars.matcher(request.grammar)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -223,6 +243,7 @@ class Runner:
                 self._requests.known_token_ids(state, num_drafts),
                 state.num_prompt_tokens,
                 self._in_flight[state.row] if state.num_known_tokens < state.num_tokens else None,
+                state.matcher,
             )
             for state, num_drafts in of_rows
         ]
@@ -230,7 +251,14 @@ class Runner:
         # Behind drafts this is read by nobody: how many are right decides what comes next.
         index = self._upload_rows([state.row for state, _ in of_rows])
         self._last_sampled.index_copy_(0, index, sample.token_ids)
-        self._requests.expect([one.state for one in awaited if not one.draft_token_ids])
+        self._requests.expect(
+            [
+                one.state
+                for one in awaited
+                # Not where the token before could not be chosen: the request has ended.
+                if not one.draft_token_ids and one.position == one.state.num_tokens
+            ]
+        )
         return sample
 
     def _upload_rows(self, rows: list[int]) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.filters import drop_unlikely
+from rostra.mesh.engine.grammar import Matcher, TokenMasks
 from rostra.mesh.engine.logprobs import PendingLogprobs, logprobs_of
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
 from rostra.mesh.engine.native_sampling import native_sampling
@@ -30,6 +31,7 @@ _LOWEST_TEMPERATURE = 1e-30
 _GREEDY = (0.0, 0.0, 0, 1.0, 0.0)
 _NOT_FINITE = "the model computed logits that are not finite numbers"
 _ALL_EXCLUDED = "no token is left to choose: min_tokens excludes every token of the vocabulary"
+_ALL_BUT_GRAMMAR = "no token is left to choose of those that the grammar allows"
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class SamplingRow:
     in_flight: Tensor | None = None
     """The token behind `token_ids` where a step in flight chooses it: an int64 scalar on the device
     of the logits. It counts towards the position and is penalised like any other."""
+    matcher: Matcher | None = None
+    """Of the grammar that says which tokens may be chosen. Then nothing is in flight."""
 
     @property
     def num_output_tokens(self) -> int:
@@ -77,7 +81,7 @@ class PendingSample:
         return [
             SampledToken(row.request_id, int(token_id), logprobs.get(i))
             if token_id != NO_TOKEN
-            else SampledToken(row.request_id, NO_TOKEN, error=_reason(best[i]))
+            else SampledToken(row.request_id, NO_TOKEN, error=_reason(row, best[i]))
             for i, (row, token_id) in enumerate(zip(self._rows, ids, strict=True))
         ]
 
@@ -93,10 +97,14 @@ class PendingSample:
 
 
 class Sampler:
-    """Bias and penalties, temperature, top-k, top-p, min-p, in this order; then one draw.
+    """Bias and penalties, grammar, temperature, top-k, top-p, min-p, in this order; then one draw.
 
-    A row's token depends on its own logits, settings and position only, never on the other rows.
+    A row's token depends on its own logits, settings, grammar and position only, never on the other
+    rows. Log-probabilities are those of the model, whatever a grammar excludes.
     """
+
+    def __init__(self) -> None:
+        self._masks = TokenMasks()
 
     def sample(self, logits: Tensor, rows: Sequence[SamplingRow]) -> list[SampledToken]:
         """`launch`, waited for."""
@@ -108,7 +116,7 @@ class Sampler:
         `logits` is float32 of shape [len(rows), vocab]; it is left as it is. A row whose logits are
         not finite gets an `error` instead of a token and leaves the others alone.
         """
-        adjusted = adjust_logits(logits, rows)
+        adjusted = self._masks.apply(adjust_logits(logits, rows), rows, keep=logits)
         native = native_sampling() if logits.device.type == "cpu" else None
         if native is not None:
             token_ids, best = native.choose(adjusted, _settings(rows))
@@ -194,5 +202,9 @@ def _rows_with_logprobs(rows: Sequence[SamplingRow]) -> list[int]:
     return [i for i, row in enumerate(rows) if row.params.logprobs is not None]
 
 
-def _reason(best_logit: float) -> str:
-    return _ALL_EXCLUDED if best_logit == -math.inf else _NOT_FINITE
+def _reason(row: SamplingRow, best_logit: float) -> str:
+    if best_logit != -math.inf:
+        return _NOT_FINITE
+    if row.matcher is None:
+        return _ALL_EXCLUDED
+    return row.matcher.error or _ALL_BUT_GRAMMAR

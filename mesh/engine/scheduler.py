@@ -181,6 +181,7 @@ class Scheduler:
                     request.num_prompt_tokens,
                     request.sampling,
                     request.adapter_slot,
+                    request.grammar,
                 )
             )
             missing = request.num_missing_tokens
@@ -208,7 +209,7 @@ class Scheduler:
         num_sampling = sum(samples for _, samples in step.parts)
         num_rows = self._max_num_batched_tokens - budget
         for index, (request, samples) in enumerate(step.parts):
-            if not samples or request.num_pending_tokens > 1:
+            if not samples or request.num_pending_tokens > 1 or not request.takes_drafts:
                 continue
             num_known = len(request.token_ids)
             # The last token sampled is never computed with the drafts before it.

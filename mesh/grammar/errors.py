@@ -14,6 +14,10 @@ class GrammarError(RostraError):
     """A schema, expression or grammar that cannot be followed."""
 
 
+_NO_TEXT = ("NoExtension", "NoExtensionBias")
+"""The library's names for a parser that no byte leads on from."""
+
+
 def one_line(reason: str) -> str:
     """The library's reason without the excerpts of the source that it comes with."""
     lines = [line.strip() for line in reason.splitlines() if not _LISTING.match(line)]
@@ -21,4 +25,7 @@ def one_line(reason: str) -> str:
     for line in lines:
         if line.startswith("error: "):
             return line.removeprefix("error: ")
+    lines = [line for line in lines if line != "<non-verbose/>"]
+    if lines and lines[0] in _NO_TEXT:
+        return "no text follows the grammar from here on"
     return " ".join(lines) or "the grammar is not valid"

@@ -20,6 +20,7 @@ class RecordingSampler(Sampler):
     """Samples as ever; keeps the logits by request, in the order of tokens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.logits: dict[str, list[Tensor]] = {}
 
     def launch(self, logits, rows):

@@ -93,6 +93,8 @@ class LazyStep:
 class CheckingRunner:
     """Writes chained hashes into its blocks, and reads all of them back before it answers."""
 
+    grammars = None
+
     def __init__(
         self, num_blocks: int, block_size: int, max_model_len: int, overlaps: bool = False
     ) -> None:

@@ -21,6 +21,7 @@ class RecordingSampler(Sampler):
     """Samples as ever; keeps the logits by request and by number of tokens known."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.logits: dict[tuple[str, int], Tensor] = {}
 
     def launch(self, logits: Tensor, rows: Sequence[SamplingRow]) -> PendingSample:

@@ -1,0 +1,103 @@
+"""Which tokens the grammars of requests allow next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from llguidance import LLExecutor, LLMatcher
+from torch import Tensor
+
+from rostra.mesh.engine.transfer import upload
+from rostra.mesh.grammar.errors import one_line
+
+if TYPE_CHECKING:
+    from rostra.mesh.engine.sampler import SamplingRow
+
+
+class Matcher:
+    """Where the output of one request stands in its grammar.
+
+    It follows from the output's tokens alone, so a request that was preempted starts a new one.
+    """
+
+    def __init__(self, compiled: LLMatcher) -> None:
+        self.state = compiled.deep_copy()
+        self._num_consumed = 0
+
+    @property
+    def error(self) -> str | None:
+        """Why no token can follow; one line."""
+        if not self.state.is_error():
+            return None
+        return f"the grammar cannot be followed: {one_line(self.state.get_error())}"
+
+    def catch_up(self, row: SamplingRow) -> None:
+        """Consumes what the row's output has grown by since the last call."""
+        new = row.token_ids[row.num_prompt_tokens + self._num_consumed :]
+        if len(new):
+            self.state.consume_tokens([int(token_id) for token_id in new])
+            self._num_consumed += len(new)
+
+
+class TokenMasks:
+    """The masks of the rows of one step, in a buffer that is used again for the next."""
+
+    def __init__(self) -> None:
+        self._executor = LLExecutor()
+        self._words = np.zeros((0, 0), dtype=np.int32)
+
+    def apply(self, logits: Tensor, rows: Sequence[SamplingRow], keep: Tensor) -> Tensor:
+        """Logits [n, vocab], minus infinity for the tokens that the grammars of rows exclude.
+
+        Where a grammar cannot be followed any more, those are all. Changes `logits` in place unless
+        it is `keep`, and returns it as it is where no row has a grammar.
+        """
+        masked = [i for i, row in enumerate(rows) if row.matcher is not None]
+        if not masked:
+            return logits
+        if logits is keep:
+            logits = logits.clone()
+        words = self.fill([rows[i] for i in masked], logits.shape[1])
+        index = upload(np.array(masked, np.int64), logits.device)
+        if logits.is_cuda:
+            # Where there is a GPU there is Triton.
+            from rostra.kernels.token_mask import apply_token_mask
+
+            apply_token_mask(logits, upload(words, logits.device), index)
+        else:
+            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+            excluded = torch.from_numpy(bits[:, : logits.shape[1]] == 0)
+            for i, row in zip(masked, excluded, strict=True):
+                logits[i].masked_fill_(row, -math.inf)
+        return logits
+
+    def fill(self, rows: Sequence[SamplingRow], vocab_size: int) -> npt.NDArray[np.int32]:
+        """A bit for each token, [len(rows), ceil(vocab_size / 32)], the lowest first; 1: allowed.
+
+        Every row has a matcher. Valid until the next call.
+        """
+        num_words = -(-vocab_size // 32)
+        if self._words.shape[0] < len(rows) or self._words.shape[1] != num_words:
+            self._words = np.zeros((len(rows), num_words), dtype=np.int32)
+        words = self._words[: len(rows)]
+        matchers = []
+        for row in rows:
+            assert row.matcher is not None
+            assert row.in_flight is None
+            row.matcher.catch_up(row)
+            matchers.append(row.matcher)
+        self._executor.unsafe_compute_mask_ptr(
+            [(matcher.state, index) for index, matcher in enumerate(matchers)],
+            words.ctypes.data,
+            4 * num_words,
+            len(rows),
+        )
+        for index, matcher in enumerate(matchers):
+            if matcher.state.is_error():
+                words[index] = 0
+        return words
