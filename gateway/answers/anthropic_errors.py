@@ -31,10 +31,11 @@ def speaks_messages(path: str) -> bool:
 def error_event(error: ApiError, request_id: str) -> dict[str, Any]:
     """The body of an answer, and the last event of a stream that breaks off."""
     default = "invalid_request_error" if error.status < 500 else "api_error"
-    told: dict[str, Any] = {
-        "type": _KINDS.get(error.status, default),
-        "message": error.message,
-    }
+    message = error.message
+    # The envelope has no other place for the field that is wrong.
+    if error.param and error.param not in message:
+        message = f"{error.param}: {message}"
+    told: dict[str, Any] = {"type": _KINDS.get(error.status, default), "message": message}
     if error.code:
-        told["details"] = {"error_code": _CODES.get(error.param, error.code)}
+        told["details"] = {"error_code": _CODES.get(error.param or "", error.code)}
     return {"type": "error", "error": told, "request_id": request_id}

@@ -148,7 +148,7 @@ class PromptFields(Schema):
 
     @property
     def answer_format(self) -> OutputFormat | None:
-        return self.output_format or (self.output_config and self.output_config.format)
+        return self.output_format or (self.output_config.format if self.output_config else None)
 
 
 class CountTokensRequest(PromptFields):

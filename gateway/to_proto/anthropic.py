@@ -163,7 +163,7 @@ def _of_assistant(turn: AssistantTurn) -> chat_pb2.ChatMessage:
     return message
 
 
-def _message(role: chat_pb2.Role, parts: Iterable[str]) -> chat_pb2.ChatMessage:
+def _message(role: chat_pb2.Role.ValueType, parts: Iterable[str]) -> chat_pb2.ChatMessage:
     content = [chat_pb2.ContentPart(text=text) for text in parts if text]
     return chat_pb2.ChatMessage(role=role, content=content)
 
