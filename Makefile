@@ -31,6 +31,7 @@ up: install
 # ARGS goes to pytest, for instance: make test ARGS='-m "not browser"'
 test: install-dev
 	scripts/ensure-chromium
+	scripts/ensure-toolchains
 	$(BIN)/pytest $(ARGS)
 
 lint: install-dev
