@@ -23,7 +23,9 @@ _ROLES = {
     "function": chat_pb2.ROLE_TOOL,
 }
 _TOOL = re.compile(r"tools\[(\d+)\](.*)")
-_VARIABLE = re.compile(r"template_variables(\[(.*)\])?")
+_CALL = re.compile(r"messages\[(\d+)\]\.tool_calls\[(\d+)\](\.name|\.arguments)?(.*)")
+_REASONING = re.compile(r"(messages\[\d+\]\.reasoning)")
+_VARIABLE = re.compile(r"template_variables\[(.*)\]")
 
 
 class ChatNames(RestNames):
@@ -32,20 +34,40 @@ class ChatNames(RestNames):
 
     def of(self, field: str) -> str:
         body, name = self._body, super().of(field)
-        if match := _TOOL.fullmatch(name):
-            shown = list(body.offered)[int(match[1])]
-            return shown + match[2].replace("parameters_schema", "parameters")
-        if match := _VARIABLE.fullmatch(name):
-            if match[2] == "reasoning_effort" and body.reasoning_effort:
-                return "reasoning_effort"
-            return "chat_template_kwargs" + (f".{match[2]}" if match[1] else "")
-        other = {
-            "logprobs": "top_logprobs",
-            "max_tokens": "max_completion_tokens" if body.max_completion_tokens else "max_tokens",
-            "tool_choice": "function_call" if body.function_call else "tool_choice",
-            "tool_choice.name": "function_call" if body.function_call else "tool_choice",
-        }
-        return other.get(name) or grammar_name(body.output_grammar, name)
+        match re.split(r"[.[]", name, maxsplit=1)[0]:
+            case "messages":
+                name = self._of_message(name)
+            case "tools" if found := _TOOL.fullmatch(name):
+                shown = list(body.offered)[int(found[1])]
+                name = shown + found[2].replace("parameters_schema", "parameters")
+            case "tool_choice":
+                name = "function_call" if body.function_call else "tool_choice"
+            case "template_variables":
+                name = self._of_variable(name)
+            case "structured_output":
+                name = grammar_name(body.output_grammar, name)
+            case "max_tokens" if body.max_completion_tokens:
+                name = "max_completion_tokens"
+            case "logprobs":
+                name = "top_logprobs"
+        return name
+
+    def _of_message(self, name: str) -> str:
+        if match := _CALL.fullmatch(name):
+            message, call, part, rest = match.groups("")
+            if self._body.messages[int(message)].function_call:
+                return f"messages[{message}].function_call{part}"
+            function = f".function{part}" if part else ""
+            return f"messages[{message}].tool_calls[{call}]{function}{rest}"
+        return _REASONING.sub(r"\1_content", name)
+
+    def _of_variable(self, name: str) -> str:
+        match = _VARIABLE.fullmatch(name)
+        if match is None:
+            return "chat_template_kwargs"
+        if match[1] == "reasoning_effort" and self._body.reasoning_effort:
+            return "reasoning_effort"
+        return f"chat_template_kwargs.{match[1]}"
 
 
 def chat_request(body: ChatCompletionRequest, request_id: str) -> chat_pb2.ChatRequest:

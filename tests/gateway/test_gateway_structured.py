@@ -92,6 +92,10 @@ def refuses(field: str, message: str = "is wrong") -> Any:
     return script
 
 
+OF_OLD = [
+    {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+    {"role": "user", "content": "hi"},
+]
 PICKED = {
     "type": "allowed_tools",
     "allowed_tools": {
@@ -139,7 +143,16 @@ PICKED = {
         ({"max_tokens": 7}, "sampling.max_tokens", "max_tokens"),
         ({"max_completion_tokens": 7}, "sampling.max_tokens", "max_completion_tokens"),
         ({"logprobs": True}, "sampling.logprobs", "top_logprobs"),
-        ({}, "messages[0].tool_calls[1].arguments", "messages[0].tool_calls[1].arguments"),
+        ({}, "messages[0].role", "messages[0].role"),
+        ({}, "messages", "messages"),
+        ({}, "messages[0].reasoning", "messages[0].reasoning_content"),
+        (
+            {},
+            "messages[0].tool_calls[1].arguments",
+            "messages[0].tool_calls[1].function.arguments",
+        ),
+        ({}, "messages[0].tool_calls[1].id", "messages[0].tool_calls[1].id"),
+        ({"messages": OF_OLD}, "messages[0].tool_calls[0].name", "messages[0].function_call.name"),
     ],
 )
 async def test_a_refused_field_keeps_the_name_the_client_used(
