@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from rostra.gateway import middleware
+from rostra.gateway.api_keys import ApiKeys
+from rostra.gateway.authentication import authentication
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.endpoints import ENDPOINTS
 from rostra.gateway.fleet import Fleet
@@ -23,10 +25,16 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     source of members is given.
 
     Run it with `handler_cancellation=True`, as `server.make_runner` does: that is how a client that
-    goes away ends its request at the worker.
+    goes away ends its request at the worker. Raises GatewayError where the file of API keys is
+    wrong.
     """
+    middlewares = [middleware.observe, middleware.envelope_errors, middleware.preflight]
+    keys = None if settings.api_keys is None else ApiKeys.read(settings.api_keys)
+    if keys is not None:
+        public = {endpoint.handler for endpoint in ENDPOINTS if endpoint.public}
+        middlewares.append(authentication(keys, public))
     app = web.Application(
-        middlewares=[middleware.observe, middleware.envelope_errors, middleware.preflight],
+        middlewares=middlewares,
         client_max_size=settings.max_body_bytes,
     )
     fleet = Fleet(membership or StaticMembership(settings.workers), settings)
@@ -36,7 +44,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
     )
-    app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=False)
+    app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=keys is not None)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)
     app.add_routes(route for endpoint in ENDPOINTS for route in endpoint.routes())

@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rostra.gateway.api_keys import ApiKey
+
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C Trace Context, section 3.2: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]*)?")
@@ -24,6 +26,8 @@ class Exchange:
     started: float = field(default_factory=time.monotonic)
     model: str = ""
     """The canonical name, once a worker has answered: never a string of the client's choosing."""
+    key: ApiKey | None = None
+    """The caller's, where callers need one."""
     stream: bool = False
     workers: list[str] = field(default_factory=list)
     """Every dispatch, retries included."""

@@ -12,7 +12,8 @@ class GatewayError(Exception):
 class ApiError(Exception):
     """An answer other than success, in the envelope of the OpenAI API.
 
-    `retry_after` is in seconds and becomes the header `Retry-After`.
+    `retry_after` is in seconds and becomes the header `Retry-After`; `challenge` becomes
+    `WWW-Authenticate`.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -32,6 +34,7 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.challenge = challenge
 
     def envelope(self) -> dict[str, dict[str, str | None]]:
         return {
@@ -44,9 +47,25 @@ class ApiError(Exception):
         }
 
     def headers(self) -> dict[str, str]:
-        if self.retry_after is None:
-            return {}
-        return {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        headers = {}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
+        if self.challenge is not None:
+            headers["WWW-Authenticate"] = self.challenge
+        return headers
+
+
+def invalid_api_key(message: str) -> ApiError:
+    return ApiError(401, message, code="invalid_api_key", challenge="Bearer")
+
+
+def model_not_allowed(model: str) -> ApiError:
+    return ApiError(
+        403,
+        f"This API key may not use the model '{model}'; GET /v1/models lists those it may",
+        param="model",
+        code="model_not_allowed",
+    )
 
 
 def model_not_found(model: str) -> ApiError:

@@ -48,6 +48,10 @@ class Fleet:
         """Whether the model was ever seen, or could not have been because nobody is there."""
         return any(model in link.models for link in self) or not self.any_serving()
 
+    def called(self, name: str) -> list[control_pb2.ModelInfo]:
+        """What each worker that was ever met calls so, be it serving or not."""
+        return [link.models[name] for link in self if name in link.models]
+
     def models(self) -> dict[str, tuple[control_pb2.ModelInfo, int]]:
         """The models that are served now, with the Unix time of their first appearance."""
         found: dict[str, tuple[control_pb2.ModelInfo, int]] = {}

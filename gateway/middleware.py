@@ -155,6 +155,7 @@ def _log(request: web.Request, exchange: Exchange, status: int) -> None:
         "time": datetime.now(UTC),
         "request_id": exchange.request_id,
         "remote": request.remote,
+        "key": exchange.key.name if exchange.key else None,
         "method": request.method,
         "path": request.path,
         "status": status,

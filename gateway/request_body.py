@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
+from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import ApiError
 from rostra.gateway.schemas.fields import Schema
 
@@ -23,7 +24,8 @@ _CODES = {
 
 
 async def read_body(request: web.Request, schema: type[SchemaT], timeout: float) -> SchemaT:
-    """Raises ApiError: 400, 408 when the body does not arrive within `timeout` seconds, 415."""
+    """Raises ApiError: 400, 403 for a model that the caller's key is not for, 408 when the body
+    does not arrive within `timeout` seconds, 415."""
     # A page of another origin can post any other content type without asking first (CORS).
     if request.content_type != "application/json":
         raise ApiError(
@@ -43,7 +45,10 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
         raise ApiError(400, f"The body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(document, dict):
         raise ApiError(400, "The body must be a JSON object", code="invalid_json")
-    return validate(document, schema)
+    body = validate(document, schema)
+    if isinstance(model := getattr(body, "model", None), str):
+        check_model(request, model)
+    return body
 
 
 def validate(document: dict[str, object], schema: type[SchemaT]) -> SchemaT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
@@ -52,6 +53,8 @@ class GatewaySettings(BaseModel):
     """Prompts in one call of /v1/completions; they run at the same time."""
     request_timeout: PositiveFloat | None = 3600.0
     """From the arrival of a request to the end of its answer."""
+    api_keys: Path | None = None
+    """The file of those who may call; without one, everybody may."""
     cors_allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may call this gateway from a browser; "*" is every origin."""
 

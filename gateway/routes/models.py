@@ -7,23 +7,30 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import model_not_found, unavailable
-from rostra.gateway.keys import FLEET
+from rostra.gateway.keys import EXCHANGE, FLEET
 from rostra.v1 import control_pb2
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """Those that a worker serves now."""
+    """Those that a worker serves now, and that the caller may use."""
     models = request.app[FLEET].models()
+    key = request[EXCHANGE].key
     payload = {
         "object": "list",
-        "data": [_model(*models[name]) for name in sorted(models)],
+        "data": [
+            _model(info, first_seen)
+            for _, (info, first_seen) in sorted(models.items())
+            if key is None or key.allows((info.name, *info.aliases))
+        ],
     }
     return web.Response(body=orjson.dumps(payload), content_type="application/json")
 
 
 async def retrieve_model(request: web.Request) -> web.Response:
     fleet, wanted = request.app[FLEET], request.match_info["model"]
+    check_model(request, wanted)
     for info, first_seen in fleet.models().values():
         if wanted in (info.name, *info.aliases):
             payload = _model(info, first_seen)

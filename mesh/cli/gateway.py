@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,10 @@ def gateway(
         list[str] | None,
         typer.Option("--worker", "-w", help="host:port of a worker. Repeat for more."),
     ] = None,
+    api_keys: Annotated[
+        Path | None,
+        typer.Option(help="File of those who may call; see `rostra keys`. Default: everybody may."),
+    ] = None,
 ) -> None:
     """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
     import asyncio
@@ -28,7 +33,9 @@ def gateway(
     from rostra.mesh.cli.logs import log_to_stderr
 
     log_to_stderr()
-    settings = RostraConfig.read(config).gateway_settings(host=host, port=port, workers=workers)
+    settings = RostraConfig.read(config).gateway_settings(
+        host=host, port=port, workers=workers, api_keys=api_keys
+    )
     try:
         asyncio.run(
             serve(settings, on_ready=lambda url: print(f"gateway ready on {url}", flush=True))

@@ -13,6 +13,7 @@ from rostra.mesh.cli.adapters import app as adapters
 from rostra.mesh.cli.arena import arena
 from rostra.mesh.cli.chat import chat
 from rostra.mesh.cli.gateway import gateway
+from rostra.mesh.cli.keys import app as keys
 from rostra.mesh.cli.models import app as models
 from rostra.mesh.cli.rate import rate
 from rostra.mesh.cli.up import up
@@ -34,6 +35,7 @@ app.command()(rate)
 app.command()(chat)
 app.add_typer(models, name="models")
 app.add_typer(adapters, name="adapters")
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

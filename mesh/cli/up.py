@@ -128,6 +128,11 @@ class Plan:
             arena = file.arena_settings(
                 port=arena_port, votes_url=home.votes_url, ratings_dir=home.ratings
             )
+            if settings.api_keys is not None and arena.api_key is None:
+                raise RostraError(
+                    "the gateway wants API keys and the arena has none: set api_key in [arena], "
+                    "or use --no-arena"
+                )
             chosen = claim_port(arena.host, arena.port, "the arena", "--arena-port or --no-arena")
             arena_url = f"http://{join_address(arena.host, chosen)}"
             command = ("arena", "--port", str(chosen), "--gateway", gateway_url)
@@ -241,12 +246,12 @@ async def all_ready(plan: Plan, console: Console, timeout: float) -> None:
         return f"{failing.name} does not start: {why} (log: {failing.log_path})"
 
     def serves_all(body: bytes) -> bool:
-        return plan.models <= {model["id"] for model in orjson.loads(body)["data"]}
+        states = orjson.loads(body)["workers"]
+        return all(states.get(address) == "serving" for address in plan.workers.values())
 
     with console.status(f"loading {', '.join(sorted(plan.models))} ..."):
-        url = f"{plan.gateway_url}/v1/models"
+        url = f"{plan.gateway_url}/ready"
         await wait_ready(url, timeout=timeout, given_up=given_up, accept=serves_all)
-        await wait_ready(f"{plan.gateway_url}/ready", timeout=timeout, given_up=given_up)
     if plan.arena_url:
         with console.status("starting the arena ..."):
             await wait_ready(f"{plan.arena_url}/health", timeout=timeout, given_up=given_up)

@@ -36,7 +36,10 @@ async def test_it_is_openapi_3_1_and_has_every_route(
     described = {
         (method, path) for path, item in documented.document["paths"].items() for method in item
     }
-    assert described == routed
+    aliases = {
+        (endpoint.method.lower(), alias) for endpoint in ENDPOINTS for alias in endpoint.aliases
+    }
+    assert described == routed - aliases
     for schema in documented.document["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
 
@@ -92,7 +95,8 @@ async def test_answers_without_a_body_are_as_documented(
     client: TestClient, documented: Documented
 ) -> None:
     for endpoint in ENDPOINTS:
-        if endpoint.method == "GET":
+        # Stored responses have tests of their own.
+        if endpoint.method == "GET" and "{response_id}" not in endpoint.path:
             path = endpoint.public_path
             answer = await client.get(path.replace("{model}", "tiny"))
             assert answer.status == 200

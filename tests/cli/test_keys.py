@@ -1,0 +1,73 @@
+"""`rostra keys`, and a gateway that is given the file."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from rostra.gateway.api_keys import ApiKeys
+from rostra.mesh.cli.config import default_text
+
+
+def rostra(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rostra.mesh.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_keys_are_added_to_a_file_and_shown_once(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    first = rostra("keys", "new", "laptop", "--file", str(file))
+    assert first.returncode == 0, first.stderr
+    secret = first.stdout.strip()
+    assert secret.startswith("rk-")
+    assert secret not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    second = rostra("keys", "new", "phone", "--model", "a", "--model", "b", "--file", str(file))
+    keys = ApiKeys.read(file)
+    assert len(keys) == 2
+    assert keys.find(secret) == keys.named("laptop")
+    phone = keys.find(second.stdout.strip())
+    assert phone is not None
+    assert (phone.name, phone.models) == ("phone", ("a", "b"))
+
+    again = rostra("keys", "new", "laptop", "--file", str(file))
+    assert again.returncode == 2
+    assert "choose another name" in again.stderr
+    assert len(ApiKeys.read(file)) == 2
+
+
+def test_the_entry_without_a_file(tmp_path: Path) -> None:
+    made = rostra("keys", "new", "laptop")
+    start = made.stderr.index("[[key]]")
+    file = tmp_path / "keys.toml"
+    file.write_text(made.stderr[start : made.stderr.index("The key, which")])
+    key = ApiKeys.read(file).find(made.stdout.strip())
+    assert key is not None
+    assert key.name == "laptop"
+
+
+def test_a_gateway_refuses_a_file_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text('[[key]]\nname = "a"\nsha256 = "b"\n')
+    for given in (file, tmp_path / "absent.toml"):
+        gateway = rostra("gateway", "--port", "0", "-w", "127.0.0.1:1", "--api-keys", str(given))
+        assert gateway.returncode == 2
+        assert gateway.stderr.count("\n") == 1, gateway.stderr
+        assert str(given) in gateway.stderr
+
+
+def test_an_arena_without_a_key_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "rostra.toml"
+    text = default_text().replace("[gateway]", '[gateway]\napi_keys = "keys.toml"')
+    config.write_text(text.replace("port = 8000", "port = 0").replace("port = 8001", "port = 0"))
+    up = rostra("up", "--config", str(config), "--home", str(tmp_path))
+    assert up.returncode == 2
+    assert "api_key in [arena]" in up.stderr
