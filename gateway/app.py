@@ -12,10 +12,11 @@ from rostra.gateway.authentication import authentication
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.endpoints import ENDPOINTS
 from rostra.gateway.fleet import Fleet
-from rostra.gateway.keys import DISPATCHER, DOCUMENT, FLEET, METRICS, SETTINGS
+from rostra.gateway.keys import DISPATCHER, DOCUMENT, FLEET, METRICS, RESPONSES, SETTINGS
 from rostra.gateway.membership import Membership, StaticMembership
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
+from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.router import Router
 from rostra.gateway.settings import GatewaySettings
 
@@ -44,6 +45,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
     )
+    app[RESPONSES] = ResponseStore(settings.response_store_bytes, settings.response_store_count)
     app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=keys is not None)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)

@@ -28,7 +28,7 @@ class Endpoint:
     """The routes and the OpenAPI document are both made from these, so neither can have what the
     other lacks."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     path: str
     """In aiohttp's notation: `/v1/models/{model:.+}`."""
     handler: Handler
@@ -39,6 +39,8 @@ class Endpoint:
     """The model of the answer in JSON, or the content type of another."""
     request: type[Schema] | None = None
     """The model that the body is validated against."""
+    query: type[Schema] | None = None
+    """The model of what may stand in the query of the address."""
     events: type[BaseModel] | None = None
     """The model of each event's data, where the answer can be streamed."""
     errors: tuple[int, ...] = ()
@@ -64,7 +66,7 @@ class Endpoint:
 
     def routes(self) -> list[web.RouteDef]:
         # `web.get` answers HEAD too.
-        make = web.get if self.method == "GET" else web.post
+        make = {"GET": web.get, "POST": web.post, "DELETE": web.delete}[self.method]
         return [make(path, self.handler) for path in (self.path, *self.aliases)]
 
     def error_statuses(self, *, keyed: bool) -> tuple[int, ...]:

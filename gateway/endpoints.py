@@ -11,7 +11,9 @@ from rostra.gateway.routes import (
     embeddings,
     models,
     operations,
+    responses,
     similarity,
+    stored_responses,
     tokens,
 )
 from rostra.gateway.schemas.answers.anthropic import (
@@ -25,12 +27,20 @@ from rostra.gateway.schemas.answers.completions import Completion, CompletionChu
 from rostra.gateway.schemas.answers.embeddings import Embeddings
 from rostra.gateway.schemas.answers.models import Model, Models
 from rostra.gateway.schemas.answers.operations import Health, Readiness
+from rostra.gateway.schemas.answers.response_events import ResponseEvent
+from rostra.gateway.schemas.answers.response_items import ResponseInputItems
+from rostra.gateway.schemas.answers.responses import DeletedResponse, Response
 from rostra.gateway.schemas.answers.similarity import Ranking, Scores
 from rostra.gateway.schemas.answers.tokens import Detokenized, Tokenized
 from rostra.gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.completions import CompletionRequest
 from rostra.gateway.schemas.embeddings import EmbeddingsRequest
+from rostra.gateway.schemas.responses import (
+    InputItemsQuery,
+    ResponseRequest,
+    StoredResponseQuery,
+)
 from rostra.gateway.schemas.similarity import RerankRequest, ScoreRequest
 from rostra.gateway.schemas.tokens import DetokenizeRequest, TokenizeRequest
 
@@ -67,6 +77,57 @@ ENDPOINTS = (
         errors=BODY_ERRORS + WORKER_ERRORS,
         example={"model": _MODEL, "prompt": "Once upon a time", "max_tokens": 32},
         client="openai.completions.create",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/responses",
+        responses.create_response,
+        summary="Answer a conversation of items, and remember it",
+        group="Responses",
+        request=ResponseRequest,
+        answer=Response,
+        events=ResponseEvent,
+        errors=BODY_ERRORS + WORKER_ERRORS,
+        example={"model": _MODEL, "input": "Why is the sky blue?", "max_output_tokens": 64},
+        client="openai.responses.create",
+    ),
+    Endpoint(
+        "GET",
+        "/v1/responses/{response_id}",
+        stored_responses.retrieve_response,
+        summary="Read a stored response again",
+        group="Responses",
+        query=StoredResponseQuery,
+        answer=Response,
+        errors=(400, 404),
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/responses/{response_id}",
+        stored_responses.delete_response,
+        summary="Delete a stored response",
+        group="Responses",
+        answer=DeletedResponse,
+        errors=(404,),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/responses/{response_id}/input_items",
+        stored_responses.list_input_items,
+        summary="List the items that a stored response was asked with",
+        group="Responses",
+        query=InputItemsQuery,
+        answer=ResponseInputItems,
+        errors=(400, 404),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/responses/{response_id}/cancel",
+        stored_responses.cancel_response,
+        summary="Refused: nothing runs in the background",
+        group="Responses",
+        answer=Response,
+        errors=(400, 404),
     ),
     Endpoint(
         "POST",

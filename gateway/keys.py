@@ -9,6 +9,7 @@ from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
+from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.settings import GatewaySettings
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
@@ -16,4 +17,5 @@ FLEET = web.AppKey("fleet", Fleet)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DOCUMENT = web.AppKey("document", PublishedDocument)
 METRICS = web.AppKey("metrics", Metrics)
+RESPONSES = web.AppKey("responses", ResponseStore)
 EXCHANGE = web.RequestKey("exchange", Exchange)

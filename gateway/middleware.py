@@ -84,7 +84,7 @@ async def preflight(request: web.Request, handler: Handler) -> web.StreamRespons
     return web.Response(
         status=204,
         headers={
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST",
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, DELETE",
             hdrs.ACCESS_CONTROL_ALLOW_HEADERS: request.headers.get(
                 hdrs.ACCESS_CONTROL_REQUEST_HEADERS, ""
             ),

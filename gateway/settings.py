@@ -51,6 +51,11 @@ class GatewaySettings(BaseModel):
     """For the body of a request to arrive."""
     max_prompts: PositiveInt = 128
     """Prompts in one call of /v1/completions; they run at the same time."""
+    response_store_bytes: int = Field(default=256 * 2**20, ge=0)
+    """For responses of /v1/responses that clients may continue or read again. The store is in this
+    gateway's memory; 0: nothing is stored."""
+    response_store_count: PositiveInt = 10_000
+    """Responses in that store."""
     request_timeout: PositiveFloat | None = 3600.0
     """From the arrival of a request to the end of its answer."""
     api_keys: Path | None = None

@@ -69,7 +69,13 @@ def openapi(endpoints: Iterable[Endpoint], *, keyed: bool) -> dict[str, Any]:
 
 def _models(endpoints: Iterable[Endpoint]) -> Iterable[type[BaseModel]]:
     for endpoint in endpoints:
-        for model in (endpoint.request, endpoint.answer, endpoint.events, endpoint.error):
+        for model in (
+            endpoint.request,
+            endpoint.query,
+            endpoint.answer,
+            endpoint.events,
+            endpoint.error,
+        ):
             if isinstance(model, type):
                 yield model
 
@@ -82,7 +88,13 @@ def _operation(endpoint: Endpoint, components: Components, keyed: bool) -> dict[
     }
     if endpoint.description:
         operation["description"] = endpoint.description
-    if parameters := [_parameter(name) for name in _PARAMETER.findall(endpoint.public_path)]:
+    parameters = [_parameter(name) for name in _PARAMETER.findall(endpoint.public_path)]
+    if endpoint.query is not None:
+        properties = components.schemas[endpoint.query.__name__]["properties"]
+        parameters += [
+            {"name": name, "in": "query", "schema": schema} for name, schema in properties.items()
+        ]
+    if parameters:
         operation["parameters"] = parameters
     if endpoint.request is not None:
         content = {"schema": components.reference(endpoint.request)}

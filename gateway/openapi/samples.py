@@ -24,7 +24,9 @@ def samples(endpoint: Endpoint) -> dict[str, str]:
 
 def _curl(endpoint: Endpoint) -> str:
     path = endpoint.public_path.replace("{model}", "smollm2-135m-instruct")
-    lines = [f"curl {_HERE}{path}"]
+    # With a body, curl posts.
+    method = "" if endpoint.request or endpoint.method == "GET" else f"-X {endpoint.method} "
+    lines = [f"curl {method}{_HERE}{path}"]
     if not endpoint.public:
         lines.append(f'-H "Authorization: Bearer {_KEY}"')
     if endpoint.request is not None:

@@ -1,0 +1,100 @@
+"""What a Responses request goes on from: the items of stored responses, and its own."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from rostra.gateway.errors import ApiError
+from rostra.gateway.response_store import ResponseStore, UnknownResponseError
+from rostra.gateway.schemas.response_items import (
+    FunctionCallItem,
+    FunctionOutputItem,
+    InputItem,
+    ItemReference,
+    MessageItem,
+    SpokenItem,
+)
+from rostra.gateway.schemas.responses import ResponseRequest
+
+_ITEM: TypeAdapter[Any] = TypeAdapter(InputItem)
+
+
+@dataclass(frozen=True)
+class Context:
+    items: list[SpokenItem]
+    """The whole conversation in order, without the instructions."""
+    own: list[dict[str, Any]]
+    """The items that this request adds, each with its id, as the API lists them."""
+
+
+def read_context(body: ResponseRequest, store: ResponseStore) -> Context:
+    """Raises ApiError (400): something that is referred to is not stored, a call has no output or
+    an output no call, or there is nothing to answer."""
+    history: list[SpokenItem] = []
+    if body.previous_response_id is not None:
+        for stored in _chain(store, body.previous_response_id):
+            listed = stored.input_items() + stored.output_items()
+            history += [_ITEM.validate_python(item) for item in listed]
+    given = (
+        [MessageItem(role="user", content=body.input)]
+        if isinstance(body.input, str)
+        else body.input
+    )
+    added = [_resolved(item, number, store) for number, item in enumerate(given or ())]
+    items = history + added
+    if not items and body.instructions is None:
+        raise ApiError(400, "input holds no items", param="input", code="invalid_value")
+    _check_calls(items)
+    own = [item.listed(item.id or f"{item.prefix}_{uuid.uuid4().hex}") for item in added]
+    return Context(items, own)
+
+
+def _chain(store: ResponseStore, response_id: str) -> list[Any]:
+    try:
+        return store.chain(response_id)
+    except UnknownResponseError as error:
+        missing = error.response_id
+        message = f"Previous response with id '{missing}' not found"
+        if missing != response_id:
+            message += f", which '{response_id}' goes on from; send the whole history as input"
+        raise ApiError(
+            400, message, param="previous_response_id", code="previous_response_not_found"
+        ) from None
+
+
+def _resolved(item: SpokenItem | ItemReference, number: int, store: ResponseStore) -> SpokenItem:
+    if not isinstance(item, ItemReference):
+        return item
+    stored = store.output_item(item.id)
+    if stored is None:
+        raise ApiError(
+            400,
+            f"Item with id '{item.id}' not found among the output of stored responses; send the "
+            "item itself",
+            param=f"input[{number}]",
+            code="item_not_found",
+        )
+    spoken: SpokenItem = _ITEM.validate_python(stored)
+    return spoken
+
+
+def _check_calls(items: list[SpokenItem]) -> None:
+    called: set[str] = set()
+    answered: set[str] = set()
+    for item in items:
+        if isinstance(item, FunctionCallItem):
+            called.add(item.call_id)
+        elif isinstance(item, FunctionOutputItem):
+            if item.call_id not in called:
+                raise _bad_call(f"No tool call found for the output with call_id '{item.call_id}'")
+            answered.add(item.call_id)
+    if open_calls := sorted(called - answered):
+        raise _bad_call(f"No tool output found for the call with call_id '{open_calls[0]}'")
+
+
+def _bad_call(message: str) -> ApiError:
+    return ApiError(400, message, param="input", code="invalid_value")

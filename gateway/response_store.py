@@ -1,0 +1,122 @@
+"""Responses that can be continued, read again and deleted: the memory behind /v1/responses."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True)
+class StoredResponse:
+    """One response as JSON, so that its size is known and nobody can change it."""
+
+    id: str
+    previous_id: str | None
+    body: bytes
+    """The response object."""
+    input: bytes
+    """The list of its own input items; those of responses before it are theirs."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.body) + len(self.input)
+
+    def input_items(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = orjson.loads(self.input)
+        return items
+
+    def output_items(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = orjson.loads(self.body)["output"]
+        return items
+
+    @cached_property
+    def output_ids(self) -> tuple[str, ...]:
+        return tuple(item["id"] for item in self.output_items())
+
+
+class UnknownResponseError(KeyError):
+    """No response of that id is stored (any more)."""
+
+    def __init__(self, response_id: str) -> None:
+        super().__init__(response_id)
+        self.response_id = response_id
+
+
+class ResponseStore:
+    """Holds at most `max_bytes` of at most `max_count` responses; those not used for longest go
+    first. It lives and dies with its gateway, and 0 bytes hold nothing."""
+
+    def __init__(self, max_bytes: int, max_count: int) -> None:
+        self.max_bytes = max_bytes
+        self._max_count = max_count
+        self._stored: OrderedDict[str, StoredResponse] = OrderedDict()
+        self._owners: dict[str, str] = {}
+        """The response of each output item, by the item's id. These ids are made here, so that
+        nobody can guess one or take one that is somebody else's."""
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self._size
+
+    @property
+    def enabled(self) -> bool:
+        return self.max_bytes > 0
+
+    def put(self, response: StoredResponse) -> None:
+        """One that is larger than the store is not kept; ask `fits` first."""
+        if not self.fits(response.size):
+            return
+        self._stored[response.id] = response
+        self._size += response.size
+        self._owners.update(dict.fromkeys(response.output_ids, response.id))
+        while self._size > self.max_bytes or len(self._stored) > self._max_count:
+            self._remove(next(iter(self._stored)))
+
+    def fits(self, size: int) -> bool:
+        return size <= self.max_bytes
+
+    def get(self, response_id: str) -> StoredResponse:
+        """Raises UnknownResponseError."""
+        stored = self._stored.get(response_id)
+        if stored is None:
+            raise UnknownResponseError(response_id)
+        self._stored.move_to_end(response_id)
+        return stored
+
+    def delete(self, response_id: str) -> None:
+        """Raises UnknownResponseError."""
+        if response_id not in self._stored:
+            raise UnknownResponseError(response_id)
+        self._remove(response_id)
+
+    def chain(self, response_id: str) -> list[StoredResponse]:
+        """The response and all that it continues, the first one first. Raises
+        UnknownResponseError with the id of the one that is missing."""
+        links: list[StoredResponse] = []
+        wanted: str | None = response_id
+        while wanted is not None:
+            links.append(self.get(wanted))
+            wanted = links[-1].previous_id
+        return links[::-1]
+
+    def output_item(self, item_id: str) -> dict[str, Any] | None:
+        owner = self._owners.get(item_id)
+        if owner is None:
+            return None
+        return next(item for item in self.get(owner).output_items() if item["id"] == item_id)
+
+    def _remove(self, response_id: str) -> None:
+        stored = self._stored.pop(response_id)
+        self._size -= stored.size
+        for item_id in stored.output_ids:
+            del self._owners[item_id]
