@@ -7,9 +7,17 @@ from typing import Any
 import orjson
 from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, finish, says, token, usage
+from pydantic import BaseModel
 
+from rostra.gateway.schemas.answers.chat import ChatCompletion, ChatCompletionChunk
+from rostra.gateway.schemas.answers.completions import Completion, CompletionChunk
 from rostra.v1 import chat_pb2, tokens_pb2
 
+MODELS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "chat/completions": (ChatCompletion, ChatCompletionChunk),
+    "completions": (Completion, CompletionChunk),
+}
+"""What the document of the API says of answers, whole and streamed."""
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -19,13 +27,18 @@ async def events(client: TestClient, body: dict[str, Any], path: str = "chat/com
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     lines = (await response.read()).split(b"\n\n")
     assert lines[-2:] == [b"data: [DONE]", b""]
-    return [orjson.loads(line.removeprefix(b"data: ")) for line in lines[:-2]]
+    chunks = [orjson.loads(line.removeprefix(b"data: ")) for line in lines[:-2]]
+    for chunk in chunks:
+        MODELS[path][1].model_validate(chunk)
+    return chunks
 
 
 async def whole(client: TestClient, body: dict[str, Any], path: str = "chat/completions") -> Any:
     response = await client.post(f"/v1/{path}", json=body)
     assert response.status == 200, await response.text()
-    return await response.json()
+    answer = await response.json()
+    MODELS[path][0].model_validate(answer)
+    return answer
 
 
 async def test_whole_answer(client: TestClient) -> None:
