@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint stubs stubs-all bench bench-report clean
+.PHONY: install install-dev up test lint stubs stubs-all wire bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -41,6 +41,7 @@ lint: install-dev
 	BIN=$(BIN) scripts/check-stubs
 	BIN=$(BIN) scripts/check-types
 	cd protos && $(BUF) lint
+	cd protos && $(BUF) breaking --against wire.binpb
 
 # Generated code is committed, so that installing needs no compiler of protos.
 stubs: install-dev
@@ -52,6 +53,12 @@ stubs: install-dev
 # Stubs for other languages in stubs/; LANGUAGES='go java' makes these, or fails.
 stubs-all: install-dev
 	PATH="$(abspath $(BIN)):$$PATH" BUF="$(BUF)" scripts/stubs-all $(LANGUAGES)
+
+# After an addition to the protos: it is on the wire from now on, and nothing of it may change.
+wire: install-dev
+	cd protos && $(BUF) breaking --against wire.binpb
+	$(BIN)/python tests/wire/golden_file.py
+	cd protos && $(BUF) build --as-file-descriptor-set --exclude-source-info -o wire.binpb
 
 # A few minutes. ARGS='--label before' keeps the results for the page that bench-report makes.
 bench: install-dev
