@@ -17,7 +17,7 @@ from rostra.gateway.routes import (
     tokens,
 )
 from rostra.gateway.schemas.answers.anthropic import (
-    Message,
+    MessageAnswer,
     MessageEvent,
     MessagesError,
     TokenCount,
@@ -136,7 +136,7 @@ ENDPOINTS = (
         summary="Answer a conversation, in the shape of Anthropic's API",
         group="Text",
         request=MessagesRequest,
-        answer=Message,
+        answer=MessageAnswer,
         events=MessageEvent,
         errors=BODY_ERRORS + WORKER_ERRORS,
         error=MessagesError,
@@ -186,7 +186,7 @@ ENDPOINTS = (
         answer=Detokenized,
         errors=BODY_ERRORS + WORKER_ERRORS,
         description="Also at `/detokenize`.",
-        example={"model": _MODEL, "tokens": [9690, 28]},
+        example={"model": _MODEL, "tokens": [6403, 1980]},
         aliases=("/detokenize",),
     ),
     Endpoint(

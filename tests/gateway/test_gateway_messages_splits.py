@@ -113,7 +113,7 @@ def test_every_split(output: Any, ending: Any, finish_alone: bool, data: Any) ->
         EVENT.validate_python(event)
     snapshot = accumulated(events)
     whole = whole_message(events)
-    models.Message.model_validate(whole)
+    models.MessageAnswer.model_validate(whole)
     assert Message.model_validate(snapshot.to_dict()) == Message.model_validate(whole)
 
     expected: list[dict[str, Any]] = []

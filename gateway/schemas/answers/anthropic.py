@@ -14,18 +14,18 @@ StopReason = Annotated[
 ]
 
 
-class TextBlock(Answer):
+class AnsweredText(Answer):
     type: Literal["text"]
     text: str
 
 
-class ThinkingBlock(Answer):
+class AnsweredThinking(Answer):
     type: Literal["thinking"]
     thinking: str
     signature: Annotated[str, Field(description="Always empty: nothing is signed here.")]
 
 
-class ToolUseBlock(Answer):
+class AnsweredToolUse(Answer):
     type: Literal["tool_use"]
     id: str
     name: str
@@ -33,7 +33,7 @@ class ToolUseBlock(Answer):
 
 
 ContentBlock = Annotated[
-    TextBlock | ThinkingBlock | ToolUseBlock,
+    AnsweredText | AnsweredThinking | AnsweredToolUse,
     Field(discriminator="type"),
 ]
 
@@ -54,7 +54,7 @@ class MessageUsage(DeltaUsage):
     service_tier: Literal["standard"]
 
 
-class Message(Answer):
+class MessageAnswer(Answer):
     id: str
     type: Literal["message"]
     role: Literal["assistant"]
@@ -69,7 +69,7 @@ class Message(Answer):
 
 class MessageStart(Answer):
     type: Literal["message_start"]
-    message: Message
+    message: MessageAnswer
 
 
 class ContentBlockStart(Answer):
