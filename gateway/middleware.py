@@ -97,16 +97,18 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Runs before the headers of any answer leave, streamed ones included."""
     # aiohttp refuses an Expect header that it does not know before any middleware has run.
     if EXCHANGE in request:
-        response.headers["x-request-id"] = request[EXCHANGE].request_id
+        exchange = request[EXCHANGE]
+        response.headers["x-request-id"] = exchange.request_id
+        response.headers["openai-processing-ms"] = str(round(exchange.elapsed() * 1000))
         if speaks_messages(request.path):
-            response.headers["request-id"] = request[EXCHANGE].request_id
+            response.headers["request-id"] = exchange.request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.app[SETTINGS].cors_allowed_origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         if origin := _allowed_origin(request):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
-                "x-request-id, request-id, Retry-After"
+                "x-request-id, request-id, openai-processing-ms, Retry-After"
             )
 
 

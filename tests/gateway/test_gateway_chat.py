@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import orjson
@@ -248,6 +249,17 @@ async def test_ids_and_trace_travel(client: TestClient, worker: ScriptedWorker) 
     assert worker.requests[0].request_id == answer["id"]
     made = await client.post("/v1/chat/completions", json=HELLO, headers={"x-request-id": "\xe9 "})
     assert made.headers["x-request-id"].startswith("req_")
+
+
+async def test_the_time_taken_is_told(client: TestClient, worker: ScriptedWorker) -> None:
+    before = time.monotonic()
+    worker.script = says(["x"], pause=0.05)
+    for stream in (False, True):
+        body = {**HELLO, "stream": stream}
+        response = await client.post("/v1/chat/completions", json=body)
+        told = int(response.headers["openai-processing-ms"])
+        # Up to the headers, which a stream sends with its first token.
+        assert (0 if stream else 40) <= told <= (time.monotonic() - before) * 1000 + 1
 
 
 async def test_the_deadline_travels(client: TestClient, worker: ScriptedWorker) -> None:
