@@ -31,12 +31,12 @@ class Context:
     """The items that this request adds, each with its id, as the API lists them."""
 
 
-def read_context(body: ResponseRequest, store: ResponseStore) -> Context:
+def read_context(body: ResponseRequest, store: ResponseStore, owner: str) -> Context:
     """Raises ApiError (400): something that is referred to is not stored, a call has no output or
     an output no call, or there is nothing to answer."""
     history: list[SpokenItem] = []
     if body.previous_response_id is not None:
-        for stored in _chain(store, body.previous_response_id):
+        for stored in _chain(store, body.previous_response_id, owner):
             listed = stored.input_items() + stored.output_items()
             history += [_ITEM.validate_python(item) for item in listed]
     given = (
@@ -44,7 +44,7 @@ def read_context(body: ResponseRequest, store: ResponseStore) -> Context:
         if isinstance(body.input, str)
         else body.input
     )
-    added = [_resolved(item, number, store) for number, item in enumerate(given or ())]
+    added = [_resolved(item, number, store, owner) for number, item in enumerate(given or ())]
     items = history + added
     if not items and body.instructions is None:
         raise ApiError(400, "input holds no items", param="input", code="invalid_value")
@@ -53,9 +53,9 @@ def read_context(body: ResponseRequest, store: ResponseStore) -> Context:
     return Context(items, own)
 
 
-def _chain(store: ResponseStore, response_id: str) -> list[Any]:
+def _chain(store: ResponseStore, response_id: str, owner: str) -> list[Any]:
     try:
-        return store.chain(response_id)
+        return store.chain(response_id, owner)
     except UnknownResponseError as error:
         missing = error.response_id
         message = f"Previous response with id '{missing}' not found"
@@ -66,18 +66,21 @@ def _chain(store: ResponseStore, response_id: str) -> list[Any]:
         ) from None
 
 
-def _resolved(item: SpokenItem | ItemReference, number: int, store: ResponseStore) -> SpokenItem:
+def _resolved(
+    item: SpokenItem | ItemReference, number: int, store: ResponseStore, owner: str
+) -> SpokenItem:
     if not isinstance(item, ItemReference):
         return item
-    stored = store.output_item(item.id)
-    if stored is None:
+    try:
+        stored = store.output_item(item.id, owner)
+    except UnknownResponseError:
         raise ApiError(
             400,
-            f"Item with id '{item.id}' not found among the output of stored responses; send the "
-            "item itself",
+            f"Item with id '{item.id}' not found in the output of stored responses; send the item "
+            "itself",
             param=f"input[{number}]",
             code="item_not_found",
-        )
+        ) from None
     spoken: SpokenItem = _ITEM.validate_python(stored)
     return spoken
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from rostra.gateway.context import Exchange
+
 
 @dataclass(frozen=True)
 class StoredResponse:
@@ -20,6 +22,8 @@ class StoredResponse:
     """The response object."""
     input: bytes
     """The list of its own input items; those of responses before it are theirs."""
+    owner: str = ""
+    """The name of the API key it was made with. Nobody else can tell that it is there."""
 
     @property
     def size(self) -> int:
@@ -39,6 +43,11 @@ class StoredResponse:
         return tuple(item["id"] for item in self.output_items())
 
 
+def owner_of(exchange: Exchange) -> str:
+    """Without API keys, all callers are one."""
+    return exchange.key.name if exchange.key else ""
+
+
 class UnknownResponseError(KeyError):
     """No response of that id is stored (any more)."""
 
@@ -55,9 +64,8 @@ class ResponseStore:
         self.max_bytes = max_bytes
         self._max_count = max_count
         self._stored: OrderedDict[str, StoredResponse] = OrderedDict()
-        self._owners: dict[str, str] = {}
-        """The response of each output item, by the item's id. These ids are made here, so that
-        nobody can guess one or take one that is somebody else's."""
+        self._responses: dict[str, str] = {}
+        """The id of the response that made an output item, by the item's id."""
         self._size = 0
 
     def __len__(self) -> int:
@@ -78,45 +86,42 @@ class ResponseStore:
             return
         self._stored[response.id] = response
         self._size += response.size
-        self._owners.update(dict.fromkeys(response.output_ids, response.id))
+        self._responses.update(dict.fromkeys(response.output_ids, response.id))
         while self._size > self.max_bytes or len(self._stored) > self._max_count:
             self._remove(next(iter(self._stored)))
 
     def fits(self, size: int) -> bool:
         return size <= self.max_bytes
 
-    def get(self, response_id: str) -> StoredResponse:
+    def get(self, response_id: str, owner: str) -> StoredResponse:
         """Raises UnknownResponseError."""
         stored = self._stored.get(response_id)
-        if stored is None:
+        if stored is None or stored.owner != owner:
             raise UnknownResponseError(response_id)
         self._stored.move_to_end(response_id)
         return stored
 
-    def delete(self, response_id: str) -> None:
+    def delete(self, response_id: str, owner: str) -> None:
         """Raises UnknownResponseError."""
-        if response_id not in self._stored:
-            raise UnknownResponseError(response_id)
-        self._remove(response_id)
+        self._remove(self.get(response_id, owner).id)
 
-    def chain(self, response_id: str) -> list[StoredResponse]:
+    def chain(self, response_id: str, owner: str) -> list[StoredResponse]:
         """The response and all that it continues, the first one first. Raises
         UnknownResponseError with the id of the one that is missing."""
         links: list[StoredResponse] = []
         wanted: str | None = response_id
         while wanted is not None:
-            links.append(self.get(wanted))
+            links.append(self.get(wanted, owner))
             wanted = links[-1].previous_id
         return links[::-1]
 
-    def output_item(self, item_id: str) -> dict[str, Any] | None:
-        owner = self._owners.get(item_id)
-        if owner is None:
-            return None
-        return next(item for item in self.get(owner).output_items() if item["id"] == item_id)
+    def output_item(self, item_id: str, owner: str) -> dict[str, Any]:
+        """Raises UnknownResponseError."""
+        stored = self.get(self._responses.get(item_id, ""), owner)
+        return next(item for item in stored.output_items() if item["id"] == item_id)
 
     def _remove(self, response_id: str) -> None:
         stored = self._stored.pop(response_id)
         self._size -= stored.size
         for item_id in stored.output_ids:
-            del self._owners[item_id]
+            del self._responses[item_id]

@@ -15,7 +15,7 @@ from rostra.gateway.event_stream import Batch, EventForm, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, RESPONSES, SETTINGS
 from rostra.gateway.request_body import read_body
 from rostra.gateway.response_context import Context, read_context
-from rostra.gateway.response_store import ResponseStore, StoredResponse
+from rostra.gateway.response_store import ResponseStore, StoredResponse, owner_of
 from rostra.gateway.schemas.responses import ResponseRequest
 from rostra.gateway.to_proto.responses import ResponseNames, response_chat_request
 
@@ -25,7 +25,8 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, ResponseRequest, request.app[SETTINGS].body_timeout)
     exchange.stream = bool(body.stream)
     keep = _is_kept(body, store)
-    context = read_context(body, store)
+    owner = owner_of(exchange)
+    context = read_context(body, store, owner)
     answer = ResponseAnswer(body, store=keep)
     call = request.app[DISPATCHER].chat(
         response_chat_request(body, context.items, answer.id),
@@ -37,7 +38,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     def end() -> dict[str, Any]:
         response = answer.end()
         if keep:
-            _keep(response, context, store)
+            _keep(response, context, store, owner)
         return response
 
     if not body.stream:
@@ -74,13 +75,14 @@ def _is_kept(body: ResponseRequest, store: ResponseStore) -> bool:
     return body.store is not False and store.enabled
 
 
-def _keep(response: dict[str, Any], context: Context, store: ResponseStore) -> None:
+def _keep(response: dict[str, Any], context: Context, store: ResponseStore, owner: str) -> None:
     """Says in the response that it is not stored where it is too large for that."""
     stored = StoredResponse(
         id=response["id"],
         previous_id=response["previous_response_id"],
         body=orjson.dumps(response),
         input=orjson.dumps(context.own),
+        owner=owner,
     )
     response["store"] = store.fits(stored.size)
     store.put(stored)

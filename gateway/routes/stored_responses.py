@@ -8,9 +8,9 @@ import orjson
 from aiohttp import web
 
 from rostra.gateway.errors import ApiError
-from rostra.gateway.keys import RESPONSES
+from rostra.gateway.keys import EXCHANGE, RESPONSES
 from rostra.gateway.request_body import validate
-from rostra.gateway.response_store import StoredResponse, UnknownResponseError
+from rostra.gateway.response_store import StoredResponse, UnknownResponseError, owner_of
 from rostra.gateway.schemas.fields import Schema
 from rostra.gateway.schemas.responses import InputItemsQuery, StoredResponseQuery
 
@@ -25,7 +25,7 @@ async def retrieve_response(request: web.Request) -> web.Response:
 async def delete_response(request: web.Request) -> web.Response:
     """Responses that go on from it can still be read, and not be continued."""
     response_id = _stored(request).id
-    request.app[RESPONSES].delete(response_id)
+    request.app[RESPONSES].delete(response_id, owner_of(request[EXCHANGE]))
     return _json({"id": response_id, "object": "response", "deleted": True})
 
 
@@ -69,7 +69,7 @@ async def cancel_response(request: web.Request) -> web.Response:
 def _stored(request: web.Request) -> StoredResponse:
     response_id = request.match_info["response_id"]
     try:
-        return request.app[RESPONSES].get(response_id)
+        return request.app[RESPONSES].get(response_id, owner_of(request[EXCHANGE]))
     except UnknownResponseError:
         raise ApiError(
             404, f"Response with id '{response_id}' not found", code="response_not_found"

@@ -23,6 +23,13 @@ def gateway(
         Path | None,
         typer.Option(help="File of those who may call; see `rostra keys`. Default: everybody may."),
     ] = None,
+    response_store_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Memory for responses of /v1/responses that clients go on from. Default: 256 MiB; "
+            "0: none."
+        ),
+    ] = None,
 ) -> None:
     """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
     import asyncio
@@ -34,7 +41,11 @@ def gateway(
 
     log_to_stderr()
     settings = RostraConfig.read(config).gateway_settings(
-        host=host, port=port, workers=workers, api_keys=api_keys
+        host=host,
+        port=port,
+        workers=workers,
+        api_keys=api_keys,
+        response_store_bytes=response_store_bytes,
     )
     try:
         asyncio.run(

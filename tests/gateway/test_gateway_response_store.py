@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,8 +11,9 @@ from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, call, gateway_before, plays, says
 from hypothesis import given
 from hypothesis import strategies as st
-from responses_harness import TIME, ask, refusal, stream
+from responses_harness import ASK, TIME, ask, refusal, stream
 
+from rostra.gateway.api_keys import entry, new_key
 from rostra.gateway.response_store import ResponseStore, StoredResponse, UnknownResponseError
 from rostra.gateway.schemas.answers.response_items import ResponseInputItems
 
@@ -145,6 +147,32 @@ async def test_a_response_too_large_for_the_store_says_so(worker: ScriptedWorker
         assert (await client.get(f"/v1/responses/{large['id']}")).status == 404
 
 
+async def test_what_one_api_key_made_another_does_not_see(
+    worker: ScriptedWorker, tmp_path: Path
+) -> None:
+    secrets = []
+    keys = tmp_path / "keys.toml"
+    with keys.open("w") as file:
+        for name in ("mine", "theirs"):
+            secret, key = new_key(name)
+            secrets.append({"Authorization": f"Bearer {secret}"})
+            file.write(entry(key))
+    mine, theirs = secrets
+    async with gateway_before([worker.address], api_keys=keys) as client:
+        made = await (await client.post("/v1/responses", json=ASK, headers=mine)).json()
+        path = f"/v1/responses/{made['id']}"
+        assert (await client.get(path)).status == 401
+        for method in ("GET", "DELETE"):
+            assert (await client.request(method, path, headers=theirs)).status == 404
+        reference = {"type": "item_reference", "id": made["output"][0]["id"]}
+        for more in ({"previous_response_id": made["id"]}, {"input": [reference]}):
+            answer = await client.post("/v1/responses", json={**ASK, **more}, headers=theirs)
+            assert answer.status == 400
+            answer = await client.post("/v1/responses", json={**ASK, **more}, headers=mine)
+            assert answer.status == 200
+        assert (await client.get(path, headers=mine)).status == 200
+
+
 def stored(name: str, previous: str | None, size: int) -> StoredResponse:
     body = orjson.dumps({"output": [{"id": f"item-{name}"}], "text": "x" * size})
     return StoredResponse(id=name, previous_id=previous, body=body, input=b"[]")
@@ -172,25 +200,26 @@ def test_the_store_stays_within_its_bounds(steps: Any, max_bytes: int, max_count
         elif model:
             chosen = model.pop(pick % len(model))
             if step == "get":
-                assert store.get(chosen.id) is chosen
+                assert store.get(chosen.id, "") is chosen
                 model.append(chosen)
             else:
-                store.delete(chosen.id)
+                store.delete(chosen.id, "")
         assert store.size == sum(one.size for one in model) <= max_bytes
         assert len(store) == len(model)
     for one in model:
-        assert store.output_item(f"item-{one.id}") == {"id": f"item-{one.id}"}
+        assert store.output_item(f"item-{one.id}", "") == {"id": f"item-{one.id}"}
 
 
 def test_a_chain_ends_where_a_link_is_missing() -> None:
     store = ResponseStore(10_000, 3)
     for name, previous in (("a", None), ("b", "a"), ("c", "b")):
         store.put(stored(name, previous, 1))
-    assert [one.id for one in store.chain("c")] == ["a", "b", "c"]
+    assert [one.id for one in store.chain("c", "")] == ["a", "b", "c"]
     # The whole chain was used just now, and its first link last of all.
     store.put(stored("d", None, 1))
     with pytest.raises(UnknownResponseError) as missing:
-        store.chain("c")
+        store.chain("c", "")
     assert missing.value.response_id == "c"
-    assert [one.id for one in store.chain("b")] == ["a", "b"]
-    assert store.output_item("item-c") is None
+    assert [one.id for one in store.chain("b", "")] == ["a", "b"]
+    with pytest.raises(UnknownResponseError):
+        store.output_item("item-c", "")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from aiohttp.test_utils import TestClient
-from gateway_harness import ScriptedWorker, call, eventually, finish, plays, refuse, token, usage
-from grpc import StatusCode
-from responses_harness import ASK, SCHEMA, TIME, WEATHER, anonymous, ask, kinds, refusal, stream
+from gateway_harness import ScriptedWorker, call, finish, plays, token, usage
+from responses_harness import ASK, SCHEMA, TIME, WEATHER, anonymous, ask, kinds, stream
 
 from rostra.v1 import chat_pb2, tokens_pb2
 
@@ -167,6 +165,44 @@ async def test_reasoning_text_and_calls_are_items(
     assert [event["output_index"] for event in ended] == [0, 1, 2, 3]
 
 
+async def test_a_message_may_hold_the_end_of_one_item_and_the_next(
+    client: TestClient, worker: ScriptedWorker
+) -> None:
+    first, tail = call("weather", '{"city": "Rome"}', call_id="a", pieces=1)
+    second, rest = call("time", "{}", index=1, call_id="b", pieces=1)
+    worker.script = plays(
+        chat_pb2.ChatDelta(reasoning="Hm.", content="One", tool_calls=[first]),
+        chat_pb2.ChatDelta(content=", two.", tool_calls=[tail, second]),
+        rest,
+    )
+    response = await ask(client, tools=[WEATHER, TIME])
+    assert [item["type"] for item in response["output"]] == [
+        "reasoning",
+        "message",
+        "function_call",
+        "message",
+        "function_call",
+    ]
+    weather, time = response["output"][2], response["output"][4]
+    assert (weather["arguments"], time["arguments"]) == ('{"city": "Rome"}', "{}")
+    # To the model it is one turn.
+    output = {"type": "function_call_output", "output": "x"}
+    answers = [{**output, "call_id": "a"}, {**output, "call_id": "b"}]
+    await ask(client, previous_response_id=response["id"], input=answers, tools=[WEATHER, TIME])
+    turn = worker.requests[-1].messages[1]
+    assert [part.text for part in turn.content] == ["One", ", two."]
+    assert [one.id for one in turn.tool_calls] == ["a", "b"]
+
+
+async def test_a_call_that_was_left_cannot_go_on(
+    client: TestClient, worker: ScriptedWorker
+) -> None:
+    first, tail = call("weather", "{}", call_id="a", pieces=1)
+    worker.script = plays(first, *call("time", "{}", index=1, call_id="b"), tail)
+    answer = await client.post("/v1/responses", json={**ASK, "tools": [WEATHER, TIME]})
+    assert answer.status == 502
+
+
 async def test_logprobs(client: TestClient) -> None:
     asked = {"include": LOGPROBS, "top_logprobs": 2}
     response = await ask(client, **asked)
@@ -224,97 +260,3 @@ async def test_an_empty_answer_is_a_turn(client: TestClient, worker: ScriptedWor
     await ask(client, previous_response_id=first["id"])
     roles = [message.role for message in worker.requests[-1].messages]
     assert roles == [chat_pb2.ROLE_USER, chat_pb2.ROLE_ASSISTANT, chat_pb2.ROLE_USER]
-
-
-async def test_an_error_before_the_first_event_is_an_answer(
-    client: TestClient, worker: ScriptedWorker
-) -> None:
-    assert (await refusal(client, 404, model="huge", stream=True))["code"] == "model_not_found"
-
-    async def too_long(request: Any, context: Any) -> Any:
-        numbers = {"prompt_tokens": "200", "max_model_len": "128"}
-        await refuse(
-            context,
-            StatusCode.INVALID_ARGUMENT,
-            reason="context_length_exceeded",
-            field="messages",
-            metadata=numbers,
-        )
-        yield
-
-    worker.script = too_long
-    error = await refusal(client, stream=True)
-    assert (error["param"], error["code"]) == ("input", "context_length_exceeded")
-
-
-async def test_an_error_half_way_is_the_last_event(
-    client: TestClient, worker: ScriptedWorker
-) -> None:
-    async def breaks_off(request: Any, context: Any) -> Any:
-        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="half"))
-        await refuse(context, StatusCode.UNAVAILABLE)
-
-    worker.script = breaks_off
-    failed, error = (await stream(client))[-2:]
-    assert failed["type"] == "response.failed"
-    assert failed["response"]["status"] == "failed"
-    assert failed["response"]["error"]["code"] == "server_error"
-    assert failed["response"]["output"][0]["content"][0]["text"] == "half"
-    assert (error["type"], error["code"]) == ("error", "no_worker_available")
-    assert (await client.get(f"/v1/responses/{failed['response']['id']}")).status == 404
-
-
-async def test_a_truncated_stream_is_no_answer(client: TestClient, worker: ScriptedWorker) -> None:
-    async def stops(request: Any, context: Any) -> Any:
-        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="half"))
-
-    worker.script = stops
-    answer = await client.post("/v1/responses", json=ASK)
-    assert answer.status == 502
-    assert kinds(await stream(client))[-2:] == ["failed", "error"]
-
-
-async def test_a_client_that_leaves_ends_the_request(
-    client: TestClient, worker: ScriptedWorker
-) -> None:
-    async def goes_on(request: Any, context: Any) -> Any:
-        while True:
-            yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="and on "))
-
-    worker.script = goes_on
-    answer = await client.post("/v1/responses", json={**ASK, "stream": True})
-    await answer.content.readuntil(b"output_text.delta")
-    answer.close()
-    await eventually(lambda: worker.running == 0)
-
-
-@pytest.mark.parametrize(
-    ("field", "param"),
-    [
-        ("sampling.max_tokens", "max_output_tokens"),
-        ("sampling.logprobs", "top_logprobs"),
-        ("sampling.temperature", "temperature"),
-        ("messages[3].content", "input"),
-        ("tools[0].parameters_schema", "tools[1].parameters"),
-        ("tool_choice.name", "tool_choice"),
-        ("structured_output.json_schema", "text.format"),
-        ("template_variables[reasoning_effort]", "reasoning.effort"),
-        ("template_variables[other]", "chat_template_kwargs"),
-    ],
-)
-async def test_the_worker_blames_a_field_by_its_name_here(
-    client: TestClient, worker: ScriptedWorker, field: str, param: str
-) -> None:
-    async def refuses(request: Any, context: Any) -> Any:
-        await refuse(context, StatusCode.INVALID_ARGUMENT, "is bad", field=field)
-        yield
-
-    worker.script = refuses
-    only_time = {
-        "type": "allowed_tools",
-        "mode": "auto",
-        "tools": [{"type": "function", "name": "time"}],
-    }
-    error = await refusal(client, tools=[WEATHER, TIME], tool_choice=only_time)
-    assert error["param"] == param
-    assert error["message"] == f"{param}: is bad"
