@@ -10,7 +10,7 @@ from rostra.v1 import chat_pb2
 
 Mode = Literal["none", "auto", "required", "named"]
 
-_MODES: dict[Mode, chat_pb2.ToolChoice.Mode] = {
+_MODES: dict[Mode, chat_pb2.ToolChoice.Mode.ValueType] = {
     "none": chat_pb2.ToolChoice.MODE_NONE,
     "auto": chat_pb2.ToolChoice.MODE_AUTO,
     "required": chat_pb2.ToolChoice.MODE_REQUIRED,
