@@ -86,6 +86,7 @@ class EmbeddingEngine:
             if getattr(config, name) < least:
                 raise RostraError(f"{name} is {getattr(config, name)}; it must be at least {least}")
         self.adapters = None
+        self.grammars = None
         self._runner = runner
         self._config = config
         self._clock = clock

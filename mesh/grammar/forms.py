@@ -1,7 +1,7 @@
 """What callers can ask outputs to follow, as texts of llguidance grammars.
 
 The texts are JSON objects `{"grammars": [...]}` as the library's `TopLevelGrammar` has them. Making
-one does not check it: `check` does.
+one does not say whether it can be followed: compiling it does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import any_to_lark
 
 from rostra.mesh.grammar.errors import GrammarError
-from rostra.mesh.grammar.limits import MAX_SOURCE_BYTES
+from rostra.mesh.grammar.limits import MAX_LITERAL_BYTES, MAX_SOURCE_BYTES
 
 WHITESPACE = r" |\n {0,20}"
 """Where JSON allows whitespace: none, a space, or a line break and an indent. Without a bound, a
@@ -30,6 +30,9 @@ JSON_OPTIONS: dict[str, Any] = {
 
 A schema with a keyword that the library cannot honour is refused, and not followed in part."""
 
+_LITERAL = re.compile(r'"(?:[^"\\\n]|\\[^\n])*+|/(?:[^/\\\n]|\\[^\n])*+')
+"""A string or expression of a grammar or a schema, to its end or that of the line."""
+
 _RULE_OPTION = re.compile(
     r"^[?!]?[A-Za-z_][\w-]*\s*\[[^\]\n]*\b(temperature|stop)\s*=", re.MULTILINE
 )
@@ -41,6 +44,7 @@ def json_schema(text: str) -> str:
     Raises GrammarError where `text` is no JSON object, is too long, or sets `x-guidance`.
     """
     _check_size(text)
+    _check_literals(text)
     try:
         schema = json.loads(text)
     except RecursionError:
@@ -68,7 +72,7 @@ def regex(pattern: str) -> str:
     The syntax is that of Rust's `regex` crate, without look-around, word boundaries and
     backreferences. Raises GrammarError for one that is too long.
     """
-    _check_size(pattern)
+    _check_size(pattern, MAX_LITERAL_BYTES)
     return LLMatcher.grammar_from_regex(pattern)
 
 
@@ -89,6 +93,7 @@ def lark(source: str) -> str:
     _check_size(source)
     if "::=" in source:
         source = _from_gbnf(source)
+    _check_literals(source)
     if option := _RULE_OPTION.search(source):
         raise GrammarError(f"the option {option[1]} of a rule is not supported")
     return json.dumps({"grammars": [{"lark_grammar": source}]})
@@ -103,7 +108,17 @@ def _from_gbnf(source: str) -> str:
         raise GrammarError(f"the grammar cannot be converted from GBNF: {error}") from error
 
 
-def _check_size(text: str) -> None:
+def _check_size(text: str, most: int = MAX_SOURCE_BYTES) -> None:
     size = len(text.encode())
-    if size > MAX_SOURCE_BYTES:
-        raise GrammarError(f"{size} bytes, and at most {MAX_SOURCE_BYTES} are taken")
+    if size > most:
+        raise GrammarError(f"has {size} bytes, and at most {most} are taken")
+
+
+def _check_literals(source: str) -> None:
+    longest = max(
+        (len(literal[0].encode()) - 1 for literal in _LITERAL.finditer(source)), default=0
+    )
+    if longest > MAX_LITERAL_BYTES:
+        raise GrammarError(
+            f"has a string of {longest} bytes, and at most {MAX_LITERAL_BYTES} are taken"
+        )

@@ -26,6 +26,7 @@ from rostra.mesh.engine.admission import (
     RequestRefusedError,
 )
 from rostra.mesh.engine.config import EngineConfig
+from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.messages import (
     EmbeddingRequest,
     EngineLoad,
@@ -35,6 +36,7 @@ from rostra.mesh.engine.messages import (
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.adapter_desk import AdapterDesk, Prepared
+from rostra.mesh.worker.grammar_desk import Compiled, GrammarDesk
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ REFUSALS = {
     PromptTooLongError: wire.Refusal.TOO_LONG,
 }
 
+Taken = wire.Command | Prepared | Compiled
+
 EngineBuilder = Callable[
     [wire.Configure, Callable[[int, int], None]], "tuple[ServedEngine, wire.EngineInfo]"
 ]
@@ -58,6 +62,11 @@ class ServedEngine(Protocol):
     @property
     def adapters(self) -> AdapterTable | None:
         """None where it takes none."""
+        ...
+
+    @property
+    def grammars(self) -> Grammars | None:
+        """None where it follows none."""
         ...
 
     @property
@@ -124,14 +133,14 @@ class Inbox:
         if not isinstance(command, wire.Configure):
             raise RuntimeError("the first command was not Configure")
         self.setup = command
-        self._commands: queue.SimpleQueue[wire.Command | Prepared] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Taken] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="inbox", daemon=True).start()
 
-    def put(self, command: Prepared) -> None:
+    def put(self, command: Prepared | Compiled) -> None:
         """From a thread of this process."""
         self._commands.put(command)
 
-    def take(self, *, wait: bool) -> list[wire.Command | Prepared]:
+    def take(self, *, wait: bool) -> list[Taken]:
         """All commands that have arrived; with `wait` at least one."""
         taken = [self._commands.get()] if wait else []
         while not self._commands.empty():
@@ -156,6 +165,7 @@ class EngineLoop:
         self.inbox = inbox
         self.outbox = outbox
         self.adapters = AdapterDesk(engine.adapters, inbox.put)
+        self.grammars = GrammarDesk(engine.grammars, inbox.put)
 
     def run(self) -> None:
         while True:
@@ -167,8 +177,12 @@ class EngineLoop:
         admissions = []
         for command in commands:
             if isinstance(command, wire.Add):
-                admissions.append(self._add(command.requests))
+                if not self.grammars.hold(command):
+                    admissions.append(self._add(command.requests))
+            elif isinstance(command, Compiled):
+                admissions += self._add_held(command)
             elif isinstance(command, wire.Abort):
+                self.grammars.abort(command.request_ids)
                 for request_id in command.request_ids:
                     self.engine.abort(request_id)
             elif isinstance(command, wire.LoadAdapter):
@@ -181,6 +195,15 @@ class EngineLoop:
         self.outbox.busy_since = None
         answers = self.adapters.take_answers()
         self.outbox.put(wire.Turn(admissions, outputs, self.engine.load(), answers))
+
+    def _add_held(self, compiled: Compiled) -> list[wire.Admission]:
+        requests = self.grammars.finish(compiled)
+        if not requests:
+            return []
+        if compiled.error is not None:
+            name = requests[0].request_id
+            return [wire.Admission(name, wire.Refusal.INVALID, compiled.error)]
+        return [self._add(requests)]
 
     def _add(self, requests: Sequence[EngineRequest | EmbeddingRequest]) -> wire.Admission:
         name = requests[0].request_id

@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rostra.mesh.engine.messages import OutputToken
+from rostra.mesh.grammar import GrammarError
 from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.embedding import embed, engine_request, read_inputs
 from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.generation import Generation
+from rostra.mesh.worker.grammar_checker import GrammarChecker
 from rostra.mesh.worker.jobs import (
     Job,
     check_token_ids,
@@ -30,7 +32,8 @@ from rostra.mesh.worker.responses import (
     token_infos,
 )
 from rostra.mesh.worker.running import RunningRequests
-from rostra.mesh.worker.status import Context, with_status
+from rostra.mesh.worker.status import Context, Violation, invalid_argument, with_status
+from rostra.mesh.worker.structured import Grammar
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import chat_pb2, inference_pb2, inference_pb2_grpc
 
@@ -38,10 +41,17 @@ RequestT = TypeVar("RequestT", chat_pb2.ChatRequest, inference_pb2.GenerateReque
 
 
 class InferenceServicer(inference_pb2_grpc.InferenceServicer):
-    def __init__(self, model: ServedModel, engine: EngineClient, running: RunningRequests) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        engine: EngineClient,
+        running: RunningRequests,
+        checker: GrammarChecker,
+    ) -> None:
         self._model = model
         self._engine = engine
         self._running = running
+        self._checker = checker
 
     # The streaming handlers write to the context and do not yield: a generator that waits at its
     # `yield` when the caller goes away is not told of it, and the engine must be.
@@ -80,8 +90,16 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
             info = self._engine.require_info()
             self._model.check_task(info, embeds=False)
             job = replace(await read(request, self._model, info), adapter=adapter)
+            if job.grammar is not None:
+                await self._check(job.grammar, info)
             generation = Generation(job, self._model.tokenizer, responder, context.write, record)
             await generation.run(self._engine, running, deadline)
+
+    async def _check(self, grammar: Grammar, info: EngineInfo) -> None:
+        try:
+            await self._checker.check(grammar.text, info.vocab_size)
+        except GrammarError as error:
+            raise invalid_argument([Violation(grammar.field, str(error))]) from error
 
     @with_status
     async def Embed(

@@ -19,6 +19,7 @@ from rostra.mesh.worker.status import (
     context_length_exceeded,
     invalid_argument,
 )
+from rostra.mesh.worker.structured import Grammar, read_structured_output
 from rostra.mesh.worker.wire import EngineInfo
 from rostra.v1 import chat_pb2, inference_pb2
 
@@ -39,6 +40,8 @@ class Job:
     """The output goes on from the prompt's text, and does not answer it."""
     adapter: str = ""
     """Empty for the model itself."""
+    grammar: Grammar | None = None
+    """That the outputs follow."""
     parsing: Parsing | None = None
     """How the outputs are read; None: all their text is content."""
 
@@ -52,6 +55,7 @@ class Job:
                 deadline=deadline,
                 cache_salt=self.cache_salt,
                 adapter=self.adapter,
+                grammar="" if self.grammar is None else self.grammar.text,
                 priority=self.priority,
             )
             for index in range(self.sampling.n)
@@ -64,12 +68,16 @@ async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: E
     sampling = _read_sampling(request, model, engine, checks)
     if request.sampling.HasField("prompt_logprobs"):
         checks.invalid("sampling.prompt_logprobs", "is for Generate only")
+    grammar = await read_structured_output(request, checks)
     conversation = read_conversation(request, model, checks)
     text, prompt = await _encode(conversation, model)
     job = _job(
         request, prompt, sampling, engine, "messages", continues_text=request.continue_final_message
     )
     parsing = _read_parsing(conversation, text, model)
+    if grammar is not None:
+        # Of the text that follows it nothing is taken away, and so no leading space.
+        job = replace(job, grammar=grammar, continues_text=True)
     return replace(job, parsing=parsing)
 
 
@@ -124,6 +132,7 @@ async def read_generate(
     """Raises RpcError."""
     checks = Checks()
     sampling = _read_sampling(request, model, engine, checks)
+    grammar = await read_structured_output(request, checks)
     form = request.WhichOneof("prompt")
     if form is None:
         checks.invalid("prompt", "must be a text or token ids")
@@ -139,7 +148,8 @@ async def read_generate(
         )
     else:
         prompt = list(request.tokens.ids)
-    return _job(request, prompt, sampling, engine, form or "prompt", continues_text=True)
+    job = _job(request, prompt, sampling, engine, form or "prompt", continues_text=True)
+    return replace(job, grammar=grammar)
 
 
 def check_token_ids(checks: Checks, field: str, ids: Sequence[int], vocab_size: int) -> None:
@@ -165,8 +175,6 @@ def _read_sampling(
     engine: EngineInfo,
     checks: Checks,
 ) -> Sampling:
-    if request.HasField("structured_output"):
-        checks.unsupported("structured_output", "this worker does not follow grammars")
     return read_sampling(
         request.sampling,
         checks,

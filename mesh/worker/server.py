@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -18,6 +19,7 @@ from rostra.mesh.worker.adapters import check_configured
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.control import ControlServicer
 from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.grammar_checker import GrammarChecker
 from rostra.mesh.worker.health import CONTROL, INFERENCE, WorkerHealth
 from rostra.mesh.worker.inference import InferenceServicer
 from rostra.mesh.worker.model import ServedModel
@@ -69,6 +71,7 @@ class Worker:
             adapters=config.adapters,
             place=config.place,
         )
+        self.checker = GrammarChecker(Path(config.engine.model_path))
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
 
     async def start(self) -> str:
@@ -93,7 +96,7 @@ class Worker:
         model = await asyncio.to_thread(ServedModel.load, self.config)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         inference_pb2_grpc.add_InferenceServicer_to_server(
-            InferenceServicer(model, self.engine, self.running), self._server
+            InferenceServicer(model, self.engine, self.running, self.checker), self._server
         )
         control_pb2_grpc.add_ControlServicer_to_server(
             ControlServicer(model, self.engine, self.running, self.drain), self._server
@@ -118,6 +121,7 @@ class Worker:
         await self.drain(grace=0.0)
         await self.health.stop()
         await self._server.stop(CLOSE_GRACE)
+        await self.checker.close()
         await self.engine.close()
 
     def _listen(self) -> str:

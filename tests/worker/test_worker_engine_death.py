@@ -106,6 +106,7 @@ class Engine:
     has_work = False
     def load(self): return EngineLoad()
     adapters = None
+    grammars = None
     def add_request(self, request): self.has_work = True
     def abort(self, name): return False
 """
