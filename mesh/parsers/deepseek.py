@@ -36,18 +36,20 @@ class DeepSeek:
     def read(self, reader: Reader, tools: Tools) -> Steps[None]:
         while (yield from reader.until(CALLS_BEGIN)):
             yield from reader.spaces()
-            while (yield from self._read_call(reader, tools)):
+            found = False
+            while (yield from self._read_call(reader, tools, found)):
+                found = True
                 yield from reader.spaces()
 
-    def _read_call(self, reader: Reader, tools: Tools) -> Steps[bool]:
-        """Whether another call may follow."""
+    def _read_call(self, reader: Reader, tools: Tools, follows_call: bool) -> Steps[bool]:
+        """Whether there was one. The marker of the end is read too, where there is none."""
         # All these markers have the same beginning, up to "call" or "calls".
         shared = "<｜tool▁call"
         if not (yield from reader.literal(shared)):
             reader.text()
             return False
         if (yield from reader.peek()) == "s":
-            if (yield from reader.literal(CALLS_END.removeprefix(shared))):
+            if (yield from reader.literal(CALLS_END.removeprefix(shared))) and follows_call:
                 reader.drop()
             else:
                 reader.text()

@@ -43,7 +43,7 @@ class PlainJson:
                 yield from self._read_calls(reader, tools)
             else:
                 fenced = False
-                yield from reader.run(_TEXT)
+                reader.some(_TEXT)
                 reader.text()
 
     def _read_calls(self, reader: Reader, tools: Tools) -> Steps[bool]:

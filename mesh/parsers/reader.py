@@ -76,6 +76,12 @@ class Reader:
             parts.append(self._read(match.end()))
         return "".join(parts)
 
+    def some(self, pattern: re.Pattern[str]) -> None:
+        """What is there of such a run, which may go on."""
+        match = pattern.match(self._chunk, self._at)
+        assert match is not None, "the pattern is a class and a star"
+        self._read(match.end())
+
     def spaces(self) -> Steps[str]:
         return (yield from self.run(_SPACES))
 

@@ -147,7 +147,8 @@ class ChatTemplate:
         taken = _RESERVED.intersection(variables or ())
         if taken:
             raise ChatTemplateError(f"Template variable {min(taken)!r} is reserved; rename it.")
-        prepared = [_prepare(message) for message in messages]
+        as_text = self.traits.arguments_as_text
+        prepared = [_prepare(message, as_text) for message in messages]
         if continue_final_message:
             if add_generation_prompt:
                 raise ChatTemplateError(
@@ -186,20 +187,25 @@ def _in_parts(message: Mapping[str, Any]) -> dict[str, Any]:
     return {**message, "content": parts}
 
 
-def _prepare(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy as templates expect it: calls have objects as arguments."""
+def _prepare(message: Mapping[str, Any], arguments_as_text: bool) -> dict[str, Any]:
+    """A copy as templates expect it: calls have objects as arguments, or for some JSON text."""
     prepared = dict(message)
     reasoning = next((prepared[name] for name in _REASONING_NAMES if prepared.get(name)), None)
     if reasoning is not None:
         prepared |= {"reasoning_content": reasoning, "thinking": reasoning}
     if prepared.get("tool_calls"):
-        prepared["tool_calls"] = [_prepare_call(call) for call in prepared["tool_calls"]]
+        prepared["tool_calls"] = [
+            _prepare_call(call, arguments_as_text) for call in prepared["tool_calls"]
+        ]
     return prepared
 
 
-def _prepare_call(call: Mapping[str, Any]) -> dict[str, Any]:
+def _prepare_call(call: Mapping[str, Any], arguments_as_text: bool) -> dict[str, Any]:
     function = dict(call["function"])
-    if isinstance(function.get("arguments"), str):
+    if arguments_as_text:
+        if not isinstance(function.get("arguments"), str):
+            function["arguments"] = _tojson(function.get("arguments"))
+    elif isinstance(function.get("arguments"), str):
         try:
             function["arguments"] = json.loads(function["arguments"] or "{}")
         except (ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,21 +23,10 @@ _TOOL = {
     },
 }
 # Nine letters: Mistral's templates take no other ids.
-_CALL_ID = "probecall"
-_CALL = {
-    "role": "assistant",
-    "content": "",
-    "tool_calls": [
-        {
-            "id": _CALL_ID,
-            "type": "function",
-            "function": {"name": TOOL_NAME, "arguments": {"argument": _VALUE}},
-        }
-    ],
-}
-_ANSWER = {"role": "tool", "name": TOOL_NAME, "tool_call_id": _CALL_ID, "content": _RESULT}
+_CALL_IDS = ("probecall", "probenext")
 
-Render = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]], str | None]
+Messages = Sequence[Mapping[str, Any]]
+Render = Callable[[Messages, Messages], str | None]
 """From messages and tools to the prompt; None where the template refuses them."""
 
 
@@ -48,8 +38,12 @@ class TemplateTraits:
     """The tools that are on offer."""
     shows_calls: bool
     """Calls the assistant made."""
+    shows_several_calls: bool
+    """Also where it made several in one turn."""
     shows_results: bool
     """Messages with the role "tool"."""
+    arguments_as_text: bool
+    """Calls are shown only where their arguments are JSON text, and not objects."""
     takes_system: bool
     """Messages with the role "system"."""
     takes_parts: bool
@@ -57,14 +51,45 @@ class TemplateTraits:
 
 
 def find_traits(render: Render) -> TemplateTraits:
-    called = render([_USER, _CALL, _ANSWER], [_TOOL]) or ""
+    one = render(_called(1, as_text=False), [_TOOL]) or ""
+    one_as_text = render(_called(1, as_text=True), [_TOOL]) or ""
+    as_text = _value(0) not in one and _value(0) in one_as_text
+    called = one_as_text if as_text else one
+    several = render(_called(2, as_text=as_text), [_TOOL]) or ""
     system = render([{"role": "system", "content": _SYSTEM}, _USER], []) or ""
     in_parts = {"role": "user", "content": [{"type": "text", "text": _CONTENT}]}
     return TemplateTraits(
         shows_tools=TOOL_NAME in (render([_USER], [_TOOL]) or ""),
-        shows_calls=_VALUE in called,
+        shows_calls=_value(0) in called,
+        shows_several_calls=_value(0) in several and _value(1) in several,
         shows_results=_RESULT in called,
+        arguments_as_text=as_text,
         takes_system=_SYSTEM in system,
         takes_parts=_CONTENT not in (render([_USER], []) or "")
         and _CONTENT in (render([in_parts], []) or ""),
     )
+
+
+def _value(index: int) -> str:
+    return f"{_VALUE} {index}"
+
+
+def _called(count: int, *, as_text: bool) -> list[dict[str, Any]]:
+    """A conversation in which the assistant called, and got its answers."""
+    values = [{"argument": _value(index)} for index in range(count)]
+    calls = [
+        {
+            "id": call_id,
+            "type": "function",
+            "function": {
+                "name": TOOL_NAME,
+                "arguments": json.dumps(arguments) if as_text else arguments,
+            },
+        }
+        for call_id, arguments in zip(_CALL_IDS, values, strict=False)
+    ]
+    results = [
+        {"role": "tool", "name": TOOL_NAME, "tool_call_id": call["id"], "content": _RESULT}
+        for call in calls
+    ]
+    return [_USER, {"role": "assistant", "content": "", "tool_calls": calls}, *results]

@@ -14,6 +14,7 @@ from rostra.mesh.text import ChatTemplate
 
 Message = dict[str, Any]
 
+_NINE = re.compile(r"length\s*(?:[!=]=|<|>=)\s*9\b")
 _MISTRAL_ID = re.compile(r"[A-Za-z0-9]{9}")
 _LETTERS = string.digits + string.ascii_letters
 
@@ -34,11 +35,14 @@ def fit_messages(
         for message in fitted:
             if message["role"] == "developer":
                 message["role"] = "system"
+    _name_results(fitted)
     if tool_format is not None and not traits.shows_calls:
         fitted = [_with_written_calls(message, tool_format) for message in fitted]
+    elif not traits.shows_several_calls:
+        fitted = _with_single_calls(fitted)
     if not traits.shows_results:
         fitted = _with_told_results(fitted)
-    if "length != 9" in template.source or "length == 9" in template.source:
+    if _NINE.search(template.source):
         fitted = [_with_short_ids(message) for message in fitted]
     if tools and tool_format is not None and not traits.shows_tools:
         _tell(fitted, tools_text(tools, tool_format), takes_system=traits.takes_system)
@@ -56,6 +60,38 @@ def tools_text(tools: Sequence[Mapping[str, Any]], tool_format: ToolFormat) -> s
     )
 
 
+def _name_results(messages: Sequence[Message]) -> None:
+    """Results say whose they are: some templates want to know."""
+    names: dict[str, str] = {}
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            names[call["id"]] = call["function"]["name"]
+        if message["role"] == "tool" and message["tool_call_id"] in names:
+            message.setdefault("name", names[message["tool_call_id"]])
+
+
+def _with_single_calls(messages: Sequence[Message]) -> list[Message]:
+    """Several calls of one turn become turns of one call, each with its result after it."""
+    results = {
+        message["tool_call_id"]: message for message in messages if message["role"] == "tool"
+    }
+    moved: set[str] = set()
+    fitted: list[Message] = []
+    for message in messages:
+        calls = message.get("tool_calls", ())
+        if len(calls) < 2:
+            if message["role"] != "tool" or message["tool_call_id"] not in moved:
+                fitted.append(message)
+            continue
+        for position, call in enumerate(calls):
+            content = message["content"] if position == 0 else ""
+            fitted.append({**message, "content": content, "tool_calls": [call]})
+            if call["id"] in results:
+                fitted.append(results[call["id"]])
+                moved.add(call["id"])
+    return fitted
+
+
 def _with_written_calls(message: Message, tool_format: ToolFormat) -> Message:
     calls = message.get("tool_calls")
     if not calls:
@@ -69,19 +105,14 @@ def _with_written_calls(message: Message, tool_format: ToolFormat) -> Message:
 def _with_told_results(messages: Sequence[Message]) -> list[Message]:
     """Results become words of the user: several in a row one turn, and one with what the user says
     after them, since many templates take no two turns of one side."""
-    names = {
-        call["id"]: call["function"]["name"]
-        for message in messages
-        for call in message.get("tool_calls", ())
-    }
     told: list[Message] = []
     follows_result = False
     for message in messages:
         is_result = message["role"] == "tool"
         turn = message
         if is_result:
-            name = message.get("name") or names.get(message["tool_call_id"], "the function")
-            turn = {"role": "user", "content": f"Result of {name}:\n{message['content']}"}
+            source = message.get("name") or "the function"
+            turn = {"role": "user", "content": f"Result of {source}:\n{message['content']}"}
         if follows_result and turn["role"] == "user":
             told[-1]["content"] += f"\n\n{turn['content']}"
         else:
