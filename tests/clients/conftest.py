@@ -18,6 +18,21 @@ from client_programs import Client, build_cpp, build_node, install_node_packages
 from tiny_encoder import save_tiny_encoder
 from tiny_model import save_tiny_model
 
+# Shows a model its tools, what it called, and what came of it.
+TOOL_TEMPLATE = (
+    "{% if tools %}<|im_start|>system\n"
+    "{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}"
+    "<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def save_tool_model(path: Path) -> None:
+    save_tiny_model(path)
+    (path / "chat_template.jinja").write_text(TOOL_TEMPLATE)
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -62,7 +77,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     root = tmp_path_factory.mktemp("client-workers")
     with (
         worker_process(
-            root / "chat", save_tiny_model, "--kv-cache-bytes", str(32 * 1024**2)
+            root / "chat", save_tool_model, "--kv-cache-bytes", str(32 * 1024**2)
         ) as chat,
         worker_process(root / "embed", save_tiny_encoder) as embed,
     ):

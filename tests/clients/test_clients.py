@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import grpc
@@ -58,6 +59,15 @@ def test_a_chat_streams_what_python_is_told(client, workers, channel):
     assert re.search(r"request    \w+", printed)
 
 
+def test_a_tool_is_called_and_its_result_is_read(client, workers):
+    printed = run(client, workers, "tools")
+    assert re.findall(r"FINISH_REASON_\w+", printed)[0] == "FINISH_REASON_TOOL_CALLS"
+    called = re.search(r"^call       get_temperature (\{.*?\})$", printed, re.MULTILINE | re.DOTALL)
+    assert called
+    assert json.loads(called[1])["city"] in {"Paris", "Rome"}
+    assert len(re.findall("^request", printed, re.MULTILINE)) == 2
+
+
 def test_a_cancelled_chat_ends_in_the_worker(client, workers, load):
     before = load()
     printed = run(client, workers, "cancel")
@@ -102,10 +112,10 @@ def test_embeddings(client, workers):
 def test_all_runs_every_command(client, workers):
     printed = run(client, workers, "all")
     names = re.findall(r"^--- (\w+)$", printed, re.MULTILINE)
-    assert names == ["chat", "cancel", "deadline", "errors", "health", "embed"]
+    assert names == ["chat", "tools", "cancel", "deadline", "errors", "health", "embed"]
 
 
-@pytest.mark.parametrize("command", ["chat", "cancel", "deadline", "errors"])
+@pytest.mark.parametrize("command", ["chat", "tools", "cancel", "deadline", "errors"])
 def test_a_surprise_is_an_error(client, workers, command):
     done = client.run(command, "--address", workers.embed)
     assert done.returncode == 1

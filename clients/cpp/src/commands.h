@@ -5,8 +5,11 @@
 
 #include "worker.h"
 
-// A streamed chat, held to the rules that chat.proto has for its stream.
+// A streamed chat.
 void chat(Worker& worker, const std::string& model, const std::string& prompt);
+
+// A model that has to call a tool, gets its result, and answers.
+void tools(Worker& worker, const std::string& model);
 
 // Cancelling the RPC is the abort: the engine stops at once.
 void cancel(Worker& worker, const std::string& model);

@@ -14,6 +14,7 @@ namespace {
 const char USAGE[] = R"(usage: rostra-client COMMAND [options]
 
   chat       stream an answer
+  tools      have a tool called, and its result read
   cancel     cancel a stream in the middle, and see that the worker stops
   deadline   let a deadline end a stream
   errors     make mistakes, and read what the errors say
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
   const auto& model = options["--model"];
   const std::vector<std::pair<std::string, std::function<void(Worker&)>>> commands = {
       {"chat", [&](Worker& worker) { chat(worker, model, options["--prompt"]); }},
+      {"tools", [&](Worker& worker) { tools(worker, model); }},
       {"cancel", [&](Worker& worker) { cancel(worker, model); }},
       {"deadline", [&](Worker& worker) { deadline(worker, model); }},
       {"errors", [&](Worker& worker) { errors(worker, model); }},

@@ -9,12 +9,14 @@ import { deadline } from "./commands/deadline.js";
 import { embed } from "./commands/embed.js";
 import { errors } from "./commands/errors.js";
 import { health } from "./commands/health.js";
+import { tools } from "./commands/tools.js";
 import { printRefusal, readRefusal } from "./statuses.js";
 import { Worker } from "./worker.js";
 
 const USAGE = `usage: node build/main.js COMMAND [options]
 
   chat       stream an answer
+  tools      have a tool called, and its result read
   cancel     cancel a stream in the middle, and see that the worker stops
   deadline   let a deadline end a stream
   errors     make mistakes, and read what the errors say
@@ -42,6 +44,7 @@ async function main(): Promise<number> {
   const embedAddress = options["embed-address"];
   const commands = new Map<string, (worker: Worker) => Promise<void>>([
     ["chat", (worker) => chat(worker, model, prompt)],
+    ["tools", (worker) => tools(worker, model)],
     ["cancel", (worker) => cancel(worker, model)],
     ["deadline", (worker) => deadline(worker, model)],
     ["errors", (worker) => errors(worker, model)],
