@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rostra.mesh.grammar import GrammarError, check, json_schema
+from rostra.mesh.grammar import GrammarError, json_schema
 from rostra.mesh.parsers import ParametersError, ReasoningFormat, ToolFormat
 from rostra.mesh.parsers.formats import arguments_schema, quote
 from rostra.mesh.text import Tokenizer
 from rostra.mesh.worker.checks import Checks
+from rostra.mesh.worker.structured import Grammar, check_sampling
 from rostra.mesh.worker.tools import ToolUse
+from rostra.v1 import chat_pb2
 
 ANY_OBJECT = {"type": "object"}
 TEXT = "/(?s:.*)/"
@@ -25,8 +27,8 @@ class AnswerForm:
     tool_format: ToolFormat | None
     reasoning_format: ReasoningFormat | None
     reasoning_opened: bool
-    answer: str
-    """Text of the grammar of what is no call; empty for any text."""
+    answer: Grammar | None
+    """Of what is no call; None: any text."""
 
     @property
     def followed(self) -> list[str]:
@@ -37,39 +39,52 @@ class AnswerForm:
             return list(schemas)
         return [name for name in schemas if name in self.tools.strict]
 
-    def grammar(self, tokenizer: Tokenizer, checks: Checks, prefix: str = "") -> str:
-        """Text of an llguidance grammar; empty where the model is free.
+    @property
+    def bound(self) -> bool:
+        """Whether the model is not free to write what it likes."""
+        return self.answer is not None or bool(self.followed)
 
-        Reports schemas that cannot be followed. May take seconds.
+    def grammar(
+        self, request: chat_pb2.ChatRequest, tokenizer: Tokenizer, checks: Checks
+    ) -> Grammar:
+        """For a form that is bound; whether it compiles is not known yet.
+
+        Raises RpcError where the model's format cannot follow a tool's schema, or what is asked of
+        sampling contradicts a grammar.
         """
         followed = self.followed
-        if not (self.answer or followed):
-            return ""
-        if self.answer and not followed and self.reasoning_format is None:
+        if self.answer is not None and not followed and self.reasoning_format is None:
             return self.answer
-        for name in followed:
-            schema = json.dumps(arguments_schema(self.tools.schemas[name]))
-            where = f"{prefix}tools[{self.tools.positions[name]}].parameters_schema"
-            try:
-                check(json_schema(schema))
-                if self.tool_format is not None:
-                    self.tool_format.grammar({name: self.tools.schemas[name]}, quote, several=False)
-            except (GrammarError, ParametersError) as error:
-                checks.unsupported(where, f"the schema cannot be followed: {error}")
+        if self.answer is None:
+            field = "tool_choice" if self.tools.forced else "tools"
+            check_sampling(request.sampling, field, checks)
+        fields = self._check_schemas(followed, checks)
         checks.finish()
-        grammar = self._compose(set(followed), lambda text: term(tokenizer, text))
-        try:
-            check(grammar)
-        except GrammarError as error:
-            checks.unsupported(f"{prefix}tools", f"they cannot be followed together: {error}")
-            checks.finish()
-        return grammar
+        text = self._compose(set(followed), lambda marker: term(tokenizer, marker))
+        if self.answer is not None and not self.tools.forced:
+            return Grammar(text, self.answer.field)
+        return Grammar(text, fields[0] if len(fields) == 1 else "tools")
+
+    def _check_schemas(self, followed: list[str], checks: Checks) -> list[str]:
+        """The fields they come from."""
+        fields = []
+        for name in followed:
+            schema = self.tools.schemas[name]
+            fields.append(f"tools[{self.tools.positions[name]}].parameters_schema")
+            try:
+                json_schema(json.dumps(arguments_schema(schema)))
+                if self.tool_format is not None:
+                    self.tool_format.grammar({name: schema}, quote, several=False)
+            except (GrammarError, ParametersError) as error:
+                checks.unsupported(fields[-1], f"the schema cannot be followed: {error}")
+        return fields
 
     def _compose(self, followed: set[str], marker: Callable[[str], str]) -> str:
         rules = [*self._start(marker), *self._body(followed, marker)]
         grammars = [{"lark_grammar": "\n".join(rules) + "\n"}]
-        if self.answer:
-            grammars.append({**json.loads(self.answer)["grammars"][0], "name": "answer"})
+        if self.answer is not None and not self.tools.forced:
+            answer = json.loads(self.answer.text)["grammars"][0]
+            grammars.append({**answer, "name": "answer"})
         return json.dumps({"grammars": grammars})
 
     def _start(self, marker: Callable[[str], str]) -> list[str]:

@@ -130,7 +130,7 @@ class Generation:
 
 def _text_of(job: Job, tokenizer: Tokenizer) -> OutputText | ParsedOutput:
     if job.parsing is not None:
-        return job.parsing.output(tokenizer, job.sampling)
+        return job.parsing.output(tokenizer, job.sampling, continuation=job.continues_text)
     return OutputText(
         tokenizer,
         stop=job.sampling.stop,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from rostra.mesh.engine.messages import EngineRequest
 from rostra.mesh.text import ChatTemplateError
+from rostra.mesh.worker.chat_grammar import AnswerForm
 from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.conversation import Conversation, read_conversation
 from rostra.mesh.worker.model import ServedModel, beside_the_loop
@@ -75,10 +76,18 @@ async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: E
         request, prompt, sampling, engine, "messages", continues_text=request.continue_final_message
     )
     parsing = _read_parsing(conversation, text, model)
-    if grammar is not None:
-        # Of the text that follows it nothing is taken away, and so no leading space.
-        job = replace(job, grammar=grammar, continues_text=True)
-    return replace(job, parsing=parsing)
+    form = AnswerForm(
+        tools=conversation.tools,
+        tool_format=model.tool_format,
+        reasoning_format=None if parsing is None else parsing.reasoning_format,
+        reasoning_opened=parsing is not None and parsing.reasoning_opened,
+        answer=grammar,
+    )
+    if not form.bound:
+        return replace(job, parsing=parsing)
+    grammar = form.grammar(request, model.tokenizer, checks)
+    # Of the text that follows it nothing is taken away, and so no leading space.
+    return replace(job, parsing=parsing, grammar=grammar, continues_text=True)
 
 
 async def encode_chat(

@@ -36,7 +36,9 @@ class Parsing:
     reasoning_opened: bool
     single_call: bool
 
-    def output(self, tokenizer: Tokenizer, sampling: Sampling) -> ParsedOutput:
+    def output(
+        self, tokenizer: Tokenizer, sampling: Sampling, *, continuation: bool
+    ) -> ParsedOutput:
         formats = (self.tool_format, self.reasoning_format)
         markers = [text for each in formats if each is not None for text in each.special_tokens]
         ids = (tokenizer.token_id(text) for text in markers)
@@ -52,6 +54,7 @@ class Parsing:
             min_tokens=sampling.params.min_tokens,
             keep_special=frozenset(token_id for token_id in ids if token_id is not None),
             single_call=self.single_call,
+            continuation=continuation,
         )
 
 
@@ -78,9 +81,10 @@ class ParsedOutput:
         min_tokens: int = 0,
         keep_special: Collection[int] = (),
         single_call: bool = False,
+        continuation: bool = False,
     ) -> None:
         """`single_call`: the first call ends the output. The rest as in `OutputText`."""
-        self._text = OutputText(tokenizer, keep_special=keep_special)
+        self._text = OutputText(tokenizer, keep_special=keep_special, continuation=continuation)
         self._parser = parser
         self._stop = StopStrings(stop)
         self._min_tokens = min_tokens

@@ -61,12 +61,6 @@ def read_tools(
         return ToolUse()
     if not can_call:
         checks.unsupported(f"{prefix}tools", "this worker reads no calls: its tool parser is off")
-    if mode in (_Mode.MODE_REQUIRED, _Mode.MODE_NAMED):
-        checks.unsupported(f"{prefix}tool_choice", "this worker does not follow grammars")
-    for tool in proto.tools:
-        if tool.strict:
-            where = f"{prefix}tools[{positions[tool.name]}].strict"
-            checks.unsupported(where, "this worker does not follow grammars")
     name = proto.tool_choice.name
     return ToolUse(
         offered=[_describe(tool, schemas[tool.name]) for tool in proto.tools],
@@ -116,7 +110,6 @@ def _read_schema(tool: chat_pb2.Tool, checks: Checks, where: str) -> dict[str, A
 
 
 def _describe(tool: chat_pb2.Tool, schema: dict[str, Any]) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": tool.name, "parameters": schema}
-    if tool.HasField("description"):
-        function["description"] = tool.description
+    # Templates join the description to other text, so there has to be one.
+    function = {"name": tool.name, "description": tool.description, "parameters": schema}
     return {"type": "function", "function": function}
