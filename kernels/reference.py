@@ -160,3 +160,11 @@ def lowest_weight_kept(
     last = left.gather(1, needed[:, None] - 1)[:, 0]
     floor = torch.where(top_p < 1, torch.maximum(floor, last), floor)
     return torch.maximum(floor, min_p * ordered[:, 0])
+
+
+def apply_token_mask(logits: torch.Tensor, words: torch.Tensor, rows: torch.Tensor) -> None:
+    """See `rostra.kernels.token_mask.apply_token_mask`."""
+    vocab = logits.shape[1]
+    bits = (words[:, :, None] >> torch.arange(32, device=words.device)) & 1
+    excluded = bits.flatten(1)[:, :vocab] == 0
+    logits[rows] = logits[rows].masked_fill(excluded, float("-inf"))

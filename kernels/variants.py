@@ -19,6 +19,7 @@ from rostra.kernels.paged_attention import paged_attention_launches
 from rostra.kernels.rms_norm import rms_norm_launches
 from rostra.kernels.rope_cache import rope_and_cache_launches
 from rostra.kernels.sampling import lowest_weight_kept_launches
+from rostra.kernels.token_mask import apply_token_mask_launches
 from rostra.kernels.variants_lora import lora_launches
 from rostra.kernels.variants_matmul import matmul_launches
 from rostra.kernels.variants_moe import moe_launches
@@ -219,6 +220,10 @@ def _sampling(chip: Chip) -> Iterator[Variant]:
     top_k = _empty(64, dtype=torch.int32)
     top_p = _empty(64, dtype=torch.float64)
     for launch in lowest_weight_kept_launches(weights, top_k, top_p, number, out=number, chip=chip):
+        yield Variant(launch.kernel.__name__, launch)
+    words = _empty(64, 128_256 // 32, dtype=torch.int32)
+    rows = _empty(64, dtype=torch.int64)
+    for launch in apply_token_mask_launches(weights, words, rows):
         yield Variant(launch.kernel.__name__, launch)
 
 

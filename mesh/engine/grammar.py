@@ -63,12 +63,8 @@ class TokenMasks:
         if logits is keep:
             logits = logits.clone()
         words = self.fill([rows[i] for i in masked], logits.shape[1])
-        index = upload(np.array(masked, np.int64), logits.device)
         if logits.is_cuda:
-            # Where there is a GPU there is Triton.
-            from rostra.kernels.token_mask import apply_token_mask
-
-            apply_token_mask(logits, upload(words, logits.device), index)
+            _apply_on_gpu(logits, words, upload(np.array(masked, np.int64), logits.device))
         else:
             bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
             excluded = torch.from_numpy(bits[:, : logits.shape[1]] == 0)
@@ -101,3 +97,17 @@ class TokenMasks:
             if matcher.state.is_error():
                 words[index] = 0
         return words
+
+
+def warm_up(device: torch.device, vocab_size: int) -> None:
+    """Compiles for a GPU what its masks need, so that nothing is compiled while serving."""
+    logits = torch.zeros(1, vocab_size, device=device)
+    words = np.zeros((1, -(-vocab_size // 32)), dtype=np.int32)
+    _apply_on_gpu(logits, words, upload(np.zeros(1, np.int64), device))
+
+
+def _apply_on_gpu(logits: Tensor, words: npt.NDArray[np.int32], rows: Tensor) -> None:
+    # Where there is a GPU there is Triton.
+    from rostra.kernels.token_mask import apply_token_mask
+
+    apply_token_mask(logits, upload(words, logits.device), rows)

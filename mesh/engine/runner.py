@@ -14,6 +14,7 @@ from torch import Tensor
 from rostra.mesh.adapters import AdapterSlots, PreparedAdapter
 from rostra.mesh.engine.device import device_name
 from rostra.mesh.engine.grammar import Matcher
+from rostra.mesh.engine.grammar import warm_up as warm_up_masks
 from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.graphs import Capture, DecodeGraphs, GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
@@ -171,6 +172,8 @@ class Runner:
         started = time.monotonic()
         if self._device.type != "cpu":
             self._run_and_drop(warm_up_plans(self._limits, self.block_size))
+            if self.grammars is not None:
+                warm_up_masks(self._device, self.vocab_size)
             if self._adapters is not None:
                 self._run_and_drop(adapter_plans(self._limits, self.block_size))
         num_graphs, taken = 0, 0
