@@ -68,7 +68,9 @@ def refuse_custom(value: Any, what: str) -> Any:
 
 
 def _choice_kind(value: Any) -> str | None:
-    return "<mode>" if isinstance(value, str) else "<tools>" if isinstance(value, dict) else None
+    if isinstance(value, str):
+        return "<mode>"
+    return "<tools>" if isinstance(value, dict | Schema) else None
 
 
 ToolChoice = Annotated[
