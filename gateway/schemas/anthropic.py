@@ -26,13 +26,15 @@ from rostra.gateway.schemas.fields import (
     unsupported,
 )
 
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+
 
 class MessagesTool(Schema):
     """A function of the client's own. Those of the service, such as its web search, are refused by
     their type."""
 
     type: Literal["custom"] | None = None
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+    name: ToolName
     description: str | None = None
     input_schema: JsonObject
     strict: bool | None = None
@@ -48,15 +50,15 @@ class MessagesTool(Schema):
         kind = value.get("type") if isinstance(value, dict) else None
         if isinstance(kind, str) and kind != "custom":
             raise unsupported(
-                f"tools of type '{kind}' are not supported here; describe a tool of your own by "
-                "its name and input_schema"
+                f"tools of type '{kind[:64]}' are not supported here; describe a tool of your own "
+                "by its name and input_schema"
             )
         return value
 
 
 class MessagesToolChoice(Schema):
     type: Literal["auto", "any", "tool", "none"]
-    name: str | None = None
+    name: ToolName | None = None
     disable_parallel_tool_use: bool | None = None
 
     @model_validator(mode="after")

@@ -63,7 +63,8 @@ def _among(where: str, *kinds: str) -> BeforeValidator:
         kind = value.get("type") if isinstance(value, dict) else None
         if isinstance(kind, str) and kind not in kinds:
             raise unsupported(
-                f"blocks of type '{kind}' are not supported in {where}; send {' or '.join(kinds)}"
+                f"blocks of type '{kind[:64]}' are not supported in {where}; "
+                f"send {' or '.join(kinds)}"
             )
         return value
 

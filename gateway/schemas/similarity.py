@@ -16,13 +16,16 @@ from rostra.gateway.schemas.fields import (
 )
 from rostra.gateway.schemas.prompts import Text
 
+MAX_TEXTS = 10_000
+
 
 def _text_kind(value: Any) -> str | None:
     return "<text>" if isinstance(value, str) else "<texts>" if isinstance(value, list) else None
 
 
 Texts = Annotated[
-    Annotated[Text, Tag("<text>")] | Annotated[list[Text], Field(min_length=1), Tag("<texts>")],
+    Annotated[Text, Tag("<text>")]
+    | Annotated[list[Text], Field(min_length=1, max_length=MAX_TEXTS), Tag("<texts>")],
     Discriminator(
         _text_kind,
         custom_error_type="texts_type",
@@ -90,7 +93,7 @@ class RerankRequest(SimilarityFields):
                 ),
             ]
         ],
-        Field(min_length=1),
+        Field(min_length=1, max_length=MAX_TEXTS),
     ]
     top_n: PositiveUInt32 | None = None
     """Default, and at most: as many as there are documents."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 import orjson
 
@@ -11,7 +12,6 @@ from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.anthropic import CountTokensRequest, MessagesRequest, PromptFields
 from rostra.gateway.schemas.anthropic_blocks import (
     AssistantTurn,
-    SystemTurn,
     TextBlock,
     ThinkingBlock,
     ToolResultBlock,
@@ -23,7 +23,6 @@ from rostra.gateway.to_proto.structured import json_schema
 from rostra.gateway.to_proto.tools import Mode, tool, tool_choice
 from rostra.v1 import chat_pb2, inference_pb2, sampling_pb2
 
-_JOINED = (chat_pb2.ROLE_USER, chat_pb2.ROLE_ASSISTANT)
 _NOTHING_SAID = chat_pb2.ChatMessage(role=chat_pb2.ROLE_ASSISTANT)
 """As a last turn it is no prefill: the API takes it for an answer that is still to begin."""
 _MODES: dict[str, Mode] = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
@@ -106,36 +105,38 @@ def _template_variables(body: PromptFields) -> dict[str, str]:
 
 
 def _messages(body: PromptFields) -> list[chat_pb2.ChatMessage]:
-    messages: list[chat_pb2.ChatMessage] = []
+    """Turns of one speaker become one turn, as in Anthropic's API: templates want them to
+    alternate."""
+    messages = []
     if any(system := texts(body.system)):
         messages.append(_message(chat_pb2.ROLE_SYSTEM, system))
-    for turn in body.messages:
-        for message in _of_turn(turn):
-            _append(messages, message)
+    for kind, turns in groupby(body.messages, type):
+        if kind is UserTurn:
+            messages += _of_user(turns)
+        elif kind is AssistantTurn:
+            messages.append(_of_assistant(list(turns)))
+        else:
+            messages += [_message(chat_pb2.ROLE_SYSTEM, texts(turn.content)) for turn in turns]
     return messages
 
 
-def _of_turn(turn: SystemTurn | UserTurn | AssistantTurn) -> Iterator[chat_pb2.ChatMessage]:
-    if isinstance(turn, SystemTurn):
-        yield _message(chat_pb2.ROLE_SYSTEM, texts(turn.content))
-    elif isinstance(turn, UserTurn):
-        yield from _of_user(turn)
-    else:
-        yield _of_assistant(turn)
-
-
-def _of_user(turn: UserTurn) -> Iterator[chat_pb2.ChatMessage]:
+def _of_user(turns: Iterable[UserTurn]) -> Iterator[chat_pb2.ChatMessage]:
     """Results of calls are messages of their own; text between them stays where it is."""
     said: list[str] = []
-    for block in turn.blocks:
-        if isinstance(block, TextBlock):
-            said.append(block.text)
-            continue
-        if said:
-            yield _message(chat_pb2.ROLE_USER, said)
-            said = []
-        yield _of_result(block)
-    if said or not turn.blocks:
+    results = 0
+    for turn in turns:
+        for position, block in enumerate(turn.blocks):
+            if isinstance(block, TextBlock):
+                if said and position == 0:
+                    said.append("\n")
+                said.append(block.text)
+                continue
+            if said:
+                yield _message(chat_pb2.ROLE_USER, said)
+                said = []
+            yield _of_result(block)
+            results += 1
+    if said or not results:
         yield _message(chat_pb2.ROLE_USER, said)
 
 
@@ -149,35 +150,24 @@ def _of_result(block: ToolResultBlock) -> chat_pb2.ChatMessage:
     return message
 
 
-def _of_assistant(turn: AssistantTurn) -> chat_pb2.ChatMessage:
-    message = _message(
-        chat_pb2.ROLE_ASSISTANT,
-        [block.text for block in turn.blocks if isinstance(block, TextBlock)],
+def _of_assistant(turns: Sequence[AssistantTurn]) -> chat_pb2.ChatMessage:
+    blocks = [block for turn in turns for block in turn.blocks]
+    said = [
+        "".join(each.text for each in turn.blocks if isinstance(each, TextBlock)) for turn in turns
+    ]
+    message = _message(chat_pb2.ROLE_ASSISTANT, ["\n".join(filter(None, said))])
+    message.tool_calls.extend(
+        chat_pb2.ToolCall(
+            id=block.id, name=block.name, arguments=orjson.dumps(block.input).decode()
+        )
+        for block in blocks
+        if isinstance(block, ToolUseBlock)
     )
-    for block in turn.blocks:
-        if isinstance(block, ThinkingBlock) and block.thinking:
-            message.reasoning += block.thinking
-        elif isinstance(block, ToolUseBlock):
-            arguments = orjson.dumps(block.input).decode()
-            message.tool_calls.add(id=block.id, name=block.name, arguments=arguments)
+    if thought := "".join(block.thinking for block in blocks if isinstance(block, ThinkingBlock)):
+        message.reasoning = thought
     return message
 
 
 def _message(role: chat_pb2.Role.ValueType, parts: Iterable[str]) -> chat_pb2.ChatMessage:
     content = [chat_pb2.ContentPart(text=text) for text in parts if text]
     return chat_pb2.ChatMessage(role=role, content=content)
-
-
-def _append(messages: list[chat_pb2.ChatMessage], message: chat_pb2.ChatMessage) -> None:
-    """Turns of one speaker become one turn, as in Anthropic's API: templates want them to
-    alternate."""
-    last = messages[-1] if messages else None
-    if last is None or last.role != message.role or last.role not in _JOINED:
-        messages.append(message)
-        return
-    if last.content and message.content:
-        last.content.add(text="\n")
-    last.content.extend(message.content)
-    last.tool_calls.extend(message.tool_calls)
-    if message.HasField("reasoning"):
-        last.reasoning += message.reasoning

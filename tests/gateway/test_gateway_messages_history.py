@@ -187,3 +187,12 @@ def test_the_older_name_of_a_format() -> None:
     older = {"type": "json_schema", "schema": {"type": "array"}}
     request = request_of(user("a"), output_format=older)
     assert request.structured_output.json_schema == '{"type":"array"}'
+
+
+def test_many_turns_of_one_speaker() -> None:
+    """Each is looked at once: the work grows with their number, not with its square."""
+    thinking = {"type": "thinking", "thinking": "x" * 20, "signature": ""}
+    request = request_of(*[assistant([thinking, text("y")]) for _ in range(20_000)])
+    assert len(request.messages) == 1
+    assert len(request.messages[0].reasoning) == 400_000
+    assert request.messages[0].content[0].text.count("y") == 20_000

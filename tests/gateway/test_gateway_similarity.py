@@ -155,6 +155,8 @@ async def test_many_pairs_go_in_several_requests(
         ("/v1/rerank", {"query": "a", "documents": ["a", {"text": ""}]}, "documents[1].text"),
         ("/v1/rerank", {"query": "a", "documents": [{"title": "a"}]}, "documents[0].text"),
         ("/v1/rerank", {"query": "a", "documents": [3]}, "documents[0]"),
+        ("/v1/rerank", {"query": "a", "documents": ["b"] * 10_001}, "documents"),
+        ("/v1/score", {"text_1": "a", "text_2": ["b"] * 10_001}, "text_2"),
         ("/v1/rerank", {"query": "a", "documents": ["a"], "top_n": 0}, "top_n"),
         (
             "/v1/rerank",
