@@ -87,16 +87,17 @@ def _resolved(
 
 def _check_calls(items: list[SpokenItem]) -> None:
     called: set[str] = set()
-    answered: set[str] = set()
+    unanswered: set[str] = set()
     for item in items:
         if isinstance(item, FunctionCallItem):
             called.add(item.call_id)
+            unanswered.add(item.call_id)
         elif isinstance(item, FunctionOutputItem):
             if item.call_id not in called:
                 raise _bad_call(f"No tool call found for the output with call_id '{item.call_id}'")
-            answered.add(item.call_id)
-    if open_calls := sorted(called - answered):
-        raise _bad_call(f"No tool output found for the call with call_id '{open_calls[0]}'")
+            unanswered.discard(item.call_id)
+    if unanswered:
+        raise _bad_call(f"No tool output found for the call with call_id '{min(unanswered)}'")
 
 
 def _bad_call(message: str) -> ApiError:

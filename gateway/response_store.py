@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -20,6 +19,8 @@ class StoredResponse:
     previous_id: str | None
     body: bytes
     """The response object."""
+    item_ids: tuple[str, ...]
+    """Of its output items."""
     input: bytes
     """The list of its own input items; those of responses before it are theirs."""
     owner: str = ""
@@ -37,10 +38,6 @@ class StoredResponse:
     def output_items(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = orjson.loads(self.body)["output"]
         return items
-
-    @cached_property
-    def output_ids(self) -> tuple[str, ...]:
-        return tuple(item["id"] for item in self.output_items())
 
 
 def owner_of(exchange: Exchange) -> str:
@@ -86,7 +83,7 @@ class ResponseStore:
             return
         self._stored[response.id] = response
         self._size += response.size
-        self._responses.update(dict.fromkeys(response.output_ids, response.id))
+        self._responses.update(dict.fromkeys(response.item_ids, response.id))
         while self._size > self.max_bytes or len(self._stored) > self._max_count:
             self._remove(next(iter(self._stored)))
 
@@ -123,5 +120,5 @@ class ResponseStore:
     def _remove(self, response_id: str) -> None:
         stored = self._stored.pop(response_id)
         self._size -= stored.size
-        for item_id in stored.output_ids:
+        for item_id in stored.item_ids:
             del self._responses[item_id]

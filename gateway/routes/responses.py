@@ -81,6 +81,7 @@ def _keep(response: dict[str, Any], context: Context, store: ResponseStore, owne
         id=response["id"],
         previous_id=response["previous_response_id"],
         body=orjson.dumps(response),
+        item_ids=tuple(item["id"] for item in response["output"]),
         input=orjson.dumps(context.own),
         owner=owner,
     )

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from rostra.gateway.schemas.fields import Hint, JsonObject, Name, Refused, Schema, only, unsupported
+
+
+def _can_be_told_again(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        orjson.dumps([[[[value]]]])
+    except orjson.JSONEncodeError:
+        raise PydanticCustomError("too_deep", "Input is nested too deeply") from None
+    return value
+
+
+SchemaDocument = Annotated[JsonObject, AfterValidator(_can_be_told_again)]
+"""A JSON Schema, which the events of the stream hold four levels down."""
 
 
 class FunctionTool(Schema):
@@ -15,7 +29,7 @@ class FunctionTool(Schema):
     type: Literal["function"]
     name: Name
     description: str | None = None
-    parameters: JsonObject | None = None
+    parameters: SchemaDocument | None = None
     strict: bool | None = None
     """Default true, unlike that of /v1/chat/completions."""
     allowed_callers: Annotated[Any, AfterValidator(only(["direct"], []))] = None
@@ -109,7 +123,7 @@ class JsonObjectFormat(Schema):
 class JsonSchemaFormat(Schema):
     type: Literal["json_schema"]
     name: Name
-    schema_: Annotated[JsonObject, Field(alias="schema")]
+    schema_: Annotated[SchemaDocument, Field(alias="schema")]
     description: Hint = None
     strict: bool | None = None
     """The output follows the schema whatever this says."""

@@ -175,7 +175,7 @@ async def test_what_one_api_key_made_another_does_not_see(
 
 def stored(name: str, previous: str | None, size: int) -> StoredResponse:
     body = orjson.dumps({"output": [{"id": f"item-{name}"}], "text": "x" * size})
-    return StoredResponse(id=name, previous_id=previous, body=body, input=b"[]")
+    return StoredResponse(name, previous, body, (f"item-{name}",), b"[]")
 
 
 STEPS = st.lists(

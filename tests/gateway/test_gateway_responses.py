@@ -194,6 +194,18 @@ async def test_a_message_may_hold_the_end_of_one_item_and_the_next(
     assert [one.id for one in turn.tool_calls] == ["a", "b"]
 
 
+async def test_what_goes_on_comes_before_what_is_new(
+    client: TestClient, worker: ScriptedWorker
+) -> None:
+    both = chat_pb2.ChatDelta(content="b", reasoning="r")
+    worker.script = plays(chat_pb2.ChatDelta(content="a"), both)
+    message, reasoning = (await ask(client))["output"]
+    assert (message["content"][0]["text"], reasoning["content"][0]["text"]) == ("ab", "r")
+    worker.script = plays(both, both)
+    texts = [item["content"][0]["text"] for item in (await ask(client))["output"]]
+    assert texts == ["r", "bb", "r"]
+
+
 async def test_a_call_that_was_left_cannot_go_on(
     client: TestClient, worker: ScriptedWorker
 ) -> None:

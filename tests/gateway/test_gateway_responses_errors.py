@@ -105,3 +105,19 @@ async def test_the_worker_blames_a_field_by_its_name_here(
     error = await refusal(client, tools=[WEATHER, TIME], tool_choice=only_time)
     assert error["param"] == param
     assert error["message"] == f"{param}: is bad"
+
+
+@pytest.mark.parametrize("depth", range(246, 258))
+async def test_schemas_are_told_again_or_too_deep(client: TestClient, depth: int) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    for body in (
+        {"tools": [{**TIME, "parameters": schema}]},
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": schema}}},
+    ):
+        for streamed in (False, True):
+            answer = await client.post("/v1/responses", json={**ASK, **body, "stream": streamed})
+            text = await answer.text()
+            assert answer.status in (200, 400), text
+            assert "too deeply" in text if answer.status == 400 else "Hello world" in text
