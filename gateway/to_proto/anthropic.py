@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import cast
 
 import orjson
 
@@ -12,6 +13,7 @@ from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.anthropic import CountTokensRequest, MessagesRequest, PromptFields
 from rostra.gateway.schemas.anthropic_blocks import (
     AssistantTurn,
+    SystemTurn,
     TextBlock,
     ThinkingBlock,
     ToolResultBlock,
@@ -112,11 +114,14 @@ def _messages(body: PromptFields) -> list[chat_pb2.ChatMessage]:
         messages.append(_message(chat_pb2.ROLE_SYSTEM, system))
     for kind, turns in groupby(body.messages, type):
         if kind is UserTurn:
-            messages += _of_user(turns)
+            messages += _of_user(cast("Iterator[UserTurn]", turns))
         elif kind is AssistantTurn:
-            messages.append(_of_assistant(list(turns)))
+            messages.append(_of_assistant(list(cast("Iterator[AssistantTurn]", turns))))
         else:
-            messages += [_message(chat_pb2.ROLE_SYSTEM, texts(turn.content)) for turn in turns]
+            messages += [
+                _message(chat_pb2.ROLE_SYSTEM, texts(turn.content))
+                for turn in cast("Iterator[SystemTurn]", turns)
+            ]
     return messages
 
 
