@@ -103,6 +103,7 @@ BOTH = [
         "guided_grammar",
         "invalid_value",
     ),
+    ({"structured_outputs": {"json": 3}}, "structured_outputs.json", "invalid_type"),
     (
         {"structured_outputs": {"regex": "a", "choice": ["a"]}},
         "structured_outputs.choice",
