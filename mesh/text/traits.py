@@ -9,6 +9,7 @@ from typing import Any
 
 TOOL_NAME = "probe_tool"
 _SYSTEM, _CONTENT, _VALUE, _RESULT = "probe system", "probe content", "probe value", "probe result"
+_STRANGER = "probe_role"
 _USER = {"role": "user", "content": _CONTENT}
 _TOOL = {
     "type": "function",
@@ -41,7 +42,7 @@ class TemplateTraits:
     shows_several_calls: bool
     """Also where it made several in one turn."""
     shows_results: bool
-    """Messages with the role "tool"."""
+    """Messages with the role "tool", as such."""
     arguments_as_text: bool
     """Calls are shown only where their arguments are JSON text, and not objects."""
     takes_system: bool
@@ -55,6 +56,12 @@ def find_traits(render: Render) -> TemplateTraits:
     one_as_text = render(_called(1, as_text=True), [_TOOL]) or ""
     as_text = _value(0) not in one and _value(0) in one_as_text
     called = one_as_text if as_text else one
+    strangers = [
+        {**message, "role": _STRANGER} if message["role"] == "tool" else message
+        for message in _called(1, as_text=as_text)
+    ]
+    # A template that writes any role as it writes this one does not know it.
+    knows_results = (render(strangers, [_TOOL]) or "").replace(_STRANGER, "tool") != called
     several = render(_called(2, as_text=as_text), [_TOOL]) or ""
     system = render([{"role": "system", "content": _SYSTEM}, _USER], []) or ""
     in_parts = {"role": "user", "content": [{"type": "text", "text": _CONTENT}]}
@@ -62,7 +69,7 @@ def find_traits(render: Render) -> TemplateTraits:
         shows_tools=TOOL_NAME in (render([_USER], [_TOOL]) or ""),
         shows_calls=_value(0) in called,
         shows_several_calls=_value(0) in several and _value(1) in several,
-        shows_results=_RESULT in called,
+        shows_results=_RESULT in called and knows_results,
         arguments_as_text=as_text,
         takes_system=_SYSTEM in system,
         takes_parts=_CONTENT not in (render([_USER], []) or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -95,8 +96,7 @@ class ParsedOutput:
         self._held: list[Event] = []
         self._reasoning_ends: deque[int] = deque()
         self._num_tokens: int | None = None
-        self.reasoning_tokens = 0
-        """Tokens of the reasoning and its markers."""
+        self._num_reasoning = 0
         self.called = False
         """Whether there was a call."""
 
@@ -104,6 +104,12 @@ class ParsedOutput:
     def num_tokens(self) -> int:
         """As `OutputText.num_tokens`."""
         return self._text.num_tokens if self._num_tokens is None else self._num_tokens
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """The part of `num_tokens` that is reasoning or its markers."""
+        # What was read may go beyond where the output ended.
+        return min(self._num_reasoning, self.num_tokens)
 
     def take(self, output: RequestOutput) -> ParsedText:
         """As `OutputText.take`."""
@@ -151,7 +157,7 @@ class ParsedOutput:
         begin = event.end - len(text)
         for end, character in enumerate(event.text, start=start + 1):
             match = self._stop.advance(character)
-            if match is not None and self._count_tokens(end) >= self._min_tokens:
+            if match is not None and self._counts(end):
                 self._put(event.kind, text[: end - len(match) - begin], end - len(match), taken)
                 taken.stop_string = match
                 self._end(taken, end - len(match), end)
@@ -173,10 +179,11 @@ class ParsedOutput:
     def _end(self, taken: ParsedText, sent: int, read: int) -> None:
         """Ends the output: `sent` characters are told of, and `read` were needed to know that."""
         taken.ends = True
-        self._num_tokens = self._count_tokens(read)
+        needed = self._num_pending(read)
+        self._num_tokens = self._num_released + needed
         taken.tokens = [
             pending.token
-            for pending in self._pending
+            for pending in itertools.islice(self._pending, needed)
             if pending.start < sent or pending.end <= sent
         ]
 
@@ -185,14 +192,19 @@ class ParsedOutput:
             taken.tokens.append(self._pending.popleft().token)
             self._num_released += 1
 
-    def _count_tokens(self, end: int) -> int:
-        """Tokens that were needed for the first `end` characters."""
-        return self._num_released + sum(pending.start < end for pending in self._pending)
+    def _counts(self, end: int) -> bool:
+        """Whether a stop string that ends after so many characters is one."""
+        return self._num_released + self._num_pending(end) >= self._min_tokens
+
+    def _num_pending(self, end: int) -> int:
+        """How many of the pending tokens were needed for the first `end` characters."""
+        ends = (pending.end for pending in self._pending)
+        return 1 + next(index for index, reached in enumerate(ends) if reached >= end)
 
     def _count_reasoning(self) -> None:
         end = self._parser.reasoning_end
         while self._reasoning_ends and self._reasoning_ends[0] <= end:
             self._reasoning_ends.popleft()
-            self.reasoning_tokens += 1
+            self._num_reasoning += 1
         if self._parser.settled > end:
             self._reasoning_ends.clear()

@@ -7,7 +7,7 @@ import pytest
 from tiny_model import MAX_MODEL_LEN
 from worker_harness import ENDLESS, Service, chat, collect, generate, message, refused
 
-from rostra.v1 import chat_pb2, control_pb2, inference_pb2, sampling_pb2
+from rostra.v1 import chat_pb2, control_pb2, inference_pb2
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -104,7 +104,6 @@ async def test_invalid_chats(service: Service, field: str):
 
 IMAGE = chat_pb2.ContentPart(image=chat_pb2.ImagePart(data=b"x", media_type="image/png"))
 UNSUPPORTED_CHATS = {
-    "structured_output": chat(structured_output=sampling_pb2.StructuredOutput(json_object=True)),
     "messages[0].content[0].image": chat(
         chat_pb2.ChatMessage(role=chat_pb2.ROLE_USER, content=[IMAGE])
     ),
@@ -148,14 +147,14 @@ async def test_invalid_prompts(service: Service, field: str):
 
 async def test_one_answer_names_every_mistake(service: Service):
     request = generate("", temperature=5.0, top_p=3.0)
-    request.structured_output.regex = "a*"
+    request.structured_output.SetInParent()
     refusal = await refused(service.inference.Generate(request))
     assert refusal.reason == "invalid_value"
     assert refusal.violations == {
         "text": "invalid_value",
         "sampling.temperature": "invalid_value",
         "sampling.top_p": "invalid_value",
-        "structured_output": "unsupported_value",
+        "structured_output": "invalid_value",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +130,9 @@ class Collected:
     prompt_tokens: int = 0
     prompt: list[tokens_pb2.TokenInfo] = field(default_factory=list)
     texts: dict[int, str] = field(default_factory=dict)
+    reasonings: dict[int, str] = field(default_factory=dict)
+    calls: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    """Names and arguments."""
     tokens: dict[int, list[tokens_pb2.TokenInfo]] = field(default_factory=dict)
     finishes: dict[int, tokens_pb2.Finish] = field(default_factory=dict)
     usage: tokens_pb2.Usage | None = None
@@ -144,7 +148,12 @@ class Collected:
 
 async def collect(call: AsyncIterable[Any], n: int = 1) -> Collected:
     """Reads a stream to its end and asserts every rule that chat.proto has for it."""
-    got = Collected(texts=dict.fromkeys(range(n), ""), tokens={index: [] for index in range(n)})
+    got = Collected(
+        texts=dict.fromkeys(range(n), ""),
+        reasonings=dict.fromkeys(range(n), ""),
+        calls={index: [] for index in range(n)},
+        tokens={index: [] for index in range(n)},
+    )
     async for part in call:
         first = got.num_messages == 0
         got.num_messages += 1
@@ -162,7 +171,12 @@ async def collect(call: AsyncIterable[Any], n: int = 1) -> Collected:
             assert part.index not in got.finishes, "a message after the finish of its index"
         if part.HasField("delta"):
             text = part.delta.text if hasattr(part.delta, "text") else part.delta.content
-            assert text or part.delta.tokens, "an empty delta"
+            reasoning = getattr(part.delta, "reasoning", "")
+            deltas = getattr(part.delta, "tool_calls", ())
+            assert text or part.delta.tokens or reasoning or deltas, "an empty delta"
+            got.reasonings[part.index] += reasoning
+            for delta in deltas:
+                _add_call(got.calls[part.index], delta)
             got.texts[part.index] += text
             got.tokens[part.index] += part.delta.tokens
         if part.HasField("finish"):
@@ -173,6 +187,16 @@ async def collect(call: AsyncIterable[Any], n: int = 1) -> Collected:
     assert got.usage is not None
     assert got.usage.prompt_tokens == got.prompt_tokens
     return got
+
+
+def _add_call(calls: list[tuple[str, str]], delta: chat_pb2.ToolCallDelta) -> None:
+    first = delta.index == len(calls)
+    assert delta.HasField("id") == delta.HasField("name") == first
+    if first:
+        assert re.fullmatch("call_[A-Za-z0-9]{24}", delta.id)
+        calls.append((delta.name, ""))
+    assert delta.index == len(calls) - 1
+    calls[-1] = (calls[-1][0], calls[-1][1] + delta.arguments)
 
 
 @dataclass
