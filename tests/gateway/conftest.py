@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import anthropic
 import pytest
 from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, gateway_before
@@ -17,3 +18,12 @@ async def worker() -> AsyncIterator[ScriptedWorker]:
 async def client(worker: ScriptedWorker) -> AsyncIterator[TestClient]:
     async with gateway_before([worker.address]) as client:
         yield client
+
+
+@pytest.fixture
+async def anthropic_client(client: TestClient) -> AsyncIterator[anthropic.AsyncAnthropic]:
+    base_url = str(client.make_url("/"))
+    async with anthropic.AsyncAnthropic(
+        base_url=base_url, api_key="none", max_retries=0
+    ) as official:
+        yield official

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
@@ -23,17 +22,12 @@ WEATHER: Any = {
 }
 
 
-@pytest.fixture
-async def aclient(client: TestClient) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    base_url = str(client.make_url("/"))
-    async with anthropic.AsyncAnthropic(
-        base_url=base_url, api_key="none", max_retries=0
-    ) as official:
-        yield official
-
-
-async def test_a_message(aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker) -> None:
-    answer = await aclient.messages.create(model="tiny-latest", max_tokens=9, messages=[USER])
+async def test_a_message(
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
+) -> None:
+    answer = await anthropic_client.messages.create(
+        model="tiny-latest", max_tokens=9, messages=[USER]
+    )
     assert [(block.type, block.text) for block in answer.content] == [("text", "Hello world")]
     assert (answer.model, answer.role, answer.type) == ("tiny", "assistant", "message")
     assert (answer.stop_reason, answer.stop_sequence) == ("end_turn", None)
@@ -45,9 +39,9 @@ async def test_a_message(aclient: anthropic.AsyncAnthropic, worker: ScriptedWork
 
 
 async def test_every_setting_reaches_the_worker(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
 ) -> None:
-    await aclient.messages.create(
+    await anthropic_client.messages.create(
         model="tiny",
         max_tokens=9,
         messages=[USER],
@@ -85,9 +79,9 @@ async def test_every_setting_reaches_the_worker(
 
 
 async def test_what_is_unset_stays_unset(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
 ) -> None:
-    await aclient.messages.create(
+    await anthropic_client.messages.create(
         model="tiny", max_tokens=9, messages=[USER], thinking={"type": "adaptive"}
     )
     [request] = worker.requests
@@ -101,12 +95,12 @@ async def test_what_is_unset_stays_unset(
 
 
 async def test_a_prefill_is_continued(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
 ) -> None:
     prefill: Any = {"role": "assistant", "content": "The answer is ("}
-    await aclient.messages.create(model="tiny", max_tokens=9, messages=[USER, prefill])
+    await anthropic_client.messages.create(model="tiny", max_tokens=9, messages=[USER, prefill])
     empty: Any = {"role": "assistant", "content": ""}
-    await aclient.messages.create(model="tiny", max_tokens=9, messages=[USER, empty])
+    await anthropic_client.messages.create(model="tiny", max_tokens=9, messages=[USER, empty])
     with_prefill, without = worker.requests
     assert with_prefill.continue_final_message
     assert with_prefill.messages[1].content[0].text == "The answer is ("
@@ -116,7 +110,7 @@ async def test_a_prefill_is_continued(
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_blocks_of_every_kind(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker, stream: bool
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker, stream: bool
 ) -> None:
     worker.script = answers(
         blocks(thinking="Hm.", text="I look.", calls=[("weather", '{"city":', ' "Rome"}')]),
@@ -124,10 +118,10 @@ async def test_blocks_of_every_kind(
     )
     settings: Any = {"model": "tiny", "max_tokens": 9, "messages": [USER], "tools": [WEATHER]}
     if stream:
-        async with aclient.messages.stream(**settings) as events:
+        async with anthropic_client.messages.stream(**settings) as events:
             answer: Any = await events.get_final_message()
     else:
-        answer = await aclient.messages.create(**settings)
+        answer = await anthropic_client.messages.create(**settings)
     assert [block.type for block in answer.content] == ["thinking", "text", "tool_use"]
     thinking, text, call = answer.content
     assert (thinking.thinking, text.text) == ("Hm.", "I look.")
@@ -137,10 +131,10 @@ async def test_blocks_of_every_kind(
 
 
 async def test_omitted_thinking_leaves_an_empty_block(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
 ) -> None:
     worker.script = answers(blocks(thinking="Hm.", text="Yes."))
-    answer = await aclient.messages.create(
+    answer = await anthropic_client.messages.create(
         model="tiny",
         max_tokens=9,
         messages=[USER],
@@ -151,120 +145,15 @@ async def test_omitted_thinking_leaves_an_empty_block(
     assert text.text == "Yes."
 
 
-async def test_a_loop_of_tool_calls(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
-) -> None:
-    """The answer goes back as it came, with the results of two calls, one of them failed."""
-    calls = [("weather", '{"city": "Rome"}'), ("weather", '{"city": "Oz"}')]
-    worker.script = answers(
-        blocks(thinking="Hm.", text="I look.", calls=calls), tokens_pb2.FINISH_REASON_TOOL_CALLS
-    )
-    history: Any = [USER]
-    answer = await aclient.messages.create(
-        model="tiny", max_tokens=9, messages=history, tools=[WEATHER], tool_choice={"type": "any"}
-    )
-    results = [
-        {"type": "tool_result", "tool_use_id": "call_0", "content": "18 degrees"},
-        {
-            "type": "tool_result",
-            "tool_use_id": "call_1",
-            "content": [{"type": "text", "text": "no such city"}],
-            "is_error": True,
-        },
-        {"type": "text", "text": "And?"},
-    ]
-    history += [answer.to_param(), {"role": "user", "content": results}]
-    worker.script = answers(blocks(text="It is warm."))
-    last = await aclient.messages.create(
-        model="tiny", max_tokens=9, messages=history, tools=[WEATHER]
-    )
-    assert last.content[0].text == "It is warm."
-    first, second = worker.requests
-    assert first.tool_choice.mode == chat_pb2.ToolChoice.MODE_REQUIRED
-    assert first.tools[0].name == "weather"
-    assert "city" in first.tools[0].parameters_schema
-    _, assistant, rome, oz, user = second.messages
-    assert (assistant.reasoning, assistant.content[0].text) == ("Hm.", "I look.")
-    assert [(call.id, call.arguments) for call in assistant.tool_calls] == [
-        ("call_0", '{"city":"Rome"}'),
-        ("call_1", '{"city":"Oz"}'),
-    ]
-    assert (rome.role, rome.tool_call_id, rome.content[0].text) == (
-        chat_pb2.ROLE_TOOL,
-        "call_0",
-        "18 degrees",
-    )
-    assert (oz.tool_call_id, oz.content[0].text) == ("call_1", "Error: no such city")
-    assert (user.role, user.content[0].text) == (chat_pb2.ROLE_USER, "And?")
-
-
-async def test_the_clients_tool_runner(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
-) -> None:
-    @anthropic.beta_async_tool
-    async def weather(city: str) -> str:
-        """Of a city."""
-        return f"{city} is warm"
-
-    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
-        asked = len(request.messages) == 1
-        said = blocks(calls=[("weather", '{"city": "Rome"}')]) if asked else blocks(text="Warm.")
-        reason = tokens_pb2.FINISH_REASON_TOOL_CALLS if asked else tokens_pb2.FINISH_REASON_STOP
-        async for message in answers(said, reason)(request, context):
-            yield message
-
-    worker.script = script
-    runner = aclient.beta.messages.tool_runner(
-        model="tiny", max_tokens=9, messages=[USER], tools=[weather]
-    )
-    last = await runner.until_done()
-    assert last.content[0].text == "Warm."
-    assert worker.requests[1].messages[2].content[0].text == "Rome is warm"
-
-
-@pytest.mark.parametrize(
-    ("choice", "mode", "parallel"),
-    [
-        ({"type": "auto"}, chat_pb2.ToolChoice.MODE_AUTO, None),
-        ({"type": "none"}, chat_pb2.ToolChoice.MODE_NONE, None),
-        (
-            {"type": "any", "disable_parallel_tool_use": True},
-            chat_pb2.ToolChoice.MODE_REQUIRED,
-            False,
-        ),
-        (
-            {"type": "tool", "name": "weather", "disable_parallel_tool_use": False},
-            chat_pb2.ToolChoice.MODE_NAMED,
-            True,
-        ),
-    ],
-)
-async def test_the_choice_among_tools(
-    aclient: anthropic.AsyncAnthropic,
-    worker: ScriptedWorker,
-    choice: Any,
-    mode: int,
-    parallel: bool | None,
-) -> None:
-    await aclient.messages.create(
-        model="tiny", max_tokens=9, messages=[USER], tools=[WEATHER], tool_choice=choice
-    )
-    [request] = worker.requests
-    assert request.tool_choice.mode == mode
-    assert request.tool_choice.name == choice.get("name", "")
-    assert request.HasField("parallel_tool_calls") == (parallel is not None)
-    assert request.parallel_tool_calls == bool(parallel)
-
-
 class City(BaseModel):
     name: str
 
 
 async def test_parse_with_a_model(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
+    anthropic_client: anthropic.AsyncAnthropic, worker: ScriptedWorker
 ) -> None:
     worker.script = answers(blocks(text='{"name": "Rome"}'))
-    answer = await aclient.messages.parse(
+    answer = await anthropic_client.messages.parse(
         model="tiny", max_tokens=9, messages=[USER], output_format=City
     )
     assert answer.parsed_output == City(name="Rome")
@@ -289,7 +178,7 @@ async def test_parse_with_a_model(
     ],
 )
 async def test_why_it_stopped(
-    aclient: anthropic.AsyncAnthropic,
+    anthropic_client: anthropic.AsyncAnthropic,
     worker: ScriptedWorker,
     finish: tokens_pb2.Finish,
     reason: str,
@@ -297,8 +186,8 @@ async def test_why_it_stopped(
 ) -> None:
     worker.script = answers(blocks(text="a"), finish)
     settings: Any = {"model": "tiny", "max_tokens": 9, "messages": [USER]}
-    whole = await aclient.messages.create(**settings)
-    async with aclient.messages.stream(**settings) as stream:
+    whole = await anthropic_client.messages.create(**settings)
+    async with anthropic_client.messages.stream(**settings) as stream:
         streamed = await stream.get_final_message()
     for answer in (whole, streamed):
         assert (answer.stop_reason, answer.stop_sequence) == (reason, sequence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,15 +18,6 @@ MESSAGES = "/v1/messages"
 USER: Any = {"role": "user", "content": "hi"}
 HELLO: dict[str, Any] = {"model": "tiny", "max_tokens": 9, "messages": [USER]}
 TOOL = {"name": "weather", "input_schema": {"type": "object"}}
-
-
-@pytest.fixture
-async def aclient(client: TestClient) -> AsyncIterator[anthropic.AsyncAnthropic]:
-    base_url = str(client.make_url("/"))
-    async with anthropic.AsyncAnthropic(
-        base_url=base_url, api_key="none", max_retries=0
-    ) as official:
-        yield official
 
 
 def refuses(code: StatusCode, **details: Any) -> Any:
@@ -68,7 +58,7 @@ async def told(response: Any) -> dict[str, Any]:
     ],
 )
 async def test_a_workers_errors_have_their_classes(
-    aclient: anthropic.AsyncAnthropic,
+    anthropic_client: anthropic.AsyncAnthropic,
     worker: ScriptedWorker,
     script: Any,
     raised: type[anthropic.APIStatusError],
@@ -76,15 +66,15 @@ async def test_a_workers_errors_have_their_classes(
 ) -> None:
     worker.script = script
     with pytest.raises(raised) as caught:
-        await aclient.messages.create(**HELLO)
+        await anthropic_client.messages.create(**HELLO)
     body: Any = caught.value.body
     assert (body["type"], body["error"]["type"]) == ("error", kind)
     assert caught.value.request_id == body["request_id"]
 
 
-async def test_an_unknown_model(aclient: anthropic.AsyncAnthropic) -> None:
+async def test_an_unknown_model(anthropic_client: anthropic.AsyncAnthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as caught:
-        await aclient.messages.create(**{**HELLO, "model": "huge"})
+        await anthropic_client.messages.create(**{**HELLO, "model": "huge"})
     assert "huge" in str(caught.value)
 
 
@@ -240,80 +230,3 @@ async def test_too_long(client: TestClient, worker: ScriptedWorker) -> None:
     error = await told(await client.post(MESSAGES, json=HELLO))
     assert "128 tokens; the request has 120 in the messages and asks for 9" in error["message"]
     assert error["details"] == {"error_code": "context_length_exceeded"}
-
-
-async def test_an_error_half_way_is_raised(
-    aclient: anthropic.AsyncAnthropic, worker: ScriptedWorker
-) -> None:
-    async def breaks_off(request: Any, context: Any) -> AsyncIterator[Any]:
-        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="half"))
-        await refuse(context, StatusCode.INTERNAL)
-
-    worker.script = breaks_off
-    text = ""
-    async with aclient.messages.stream(**HELLO) as stream:
-
-        async def read() -> None:
-            nonlocal text
-            async for piece in stream.text_stream:
-                text += piece
-
-        with pytest.raises(anthropic.APIStatusError) as caught:
-            await read()
-    assert text == "half"
-    body: Any = caught.value.body
-    assert body["error"]["type"] == "api_error"
-
-
-async def test_the_stream_as_it_is_written(client: TestClient, worker: ScriptedWorker) -> None:
-    response = await client.post(MESSAGES, json={**HELLO, "stream": True})
-    assert response.content_type == "text/event-stream"
-    records = (await response.text()).removesuffix("\n\n").split("\n\n")
-    names = []
-    for record in records:
-        name, data = record.split("\n")
-        names.append(name.removeprefix("event: "))
-        assert json.loads(data.removeprefix("data: "))["type"] == names[-1]
-    assert names == [
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-    ]
-
-
-@pytest.mark.parametrize("arguments", ["[1]", "{1}", "no"])
-async def test_arguments_that_are_no_object(
-    client: TestClient, worker: ScriptedWorker, arguments: str
-) -> None:
-    call = chat_pb2.ToolCallDelta(index=0, id="a", name="weather", arguments=arguments)
-
-    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
-        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(tool_calls=[call]))
-        message = chat_pb2.ChatResponse()
-        message.finish.reason = 3
-        message.usage.prompt_tokens = 1
-        yield message
-
-    worker.script = script
-    body = {**HELLO, "tools": [TOOL]}
-    response = await client.post(MESSAGES, json=body)
-    assert response.status == 502
-    assert "no JSON object" in (await told(response))["message"]
-    streamed = await client.post(MESSAGES, json={**body, "stream": True})
-    assert "event: error" in await streamed.text()
-
-
-async def test_a_call_nobody_offered(client: TestClient, worker: ScriptedWorker) -> None:
-    call = chat_pb2.ToolCallDelta(index=0, id="a", name="weather", arguments="{}")
-
-    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
-        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(tool_calls=[call]))
-
-    worker.script = script
-    response = await client.post(MESSAGES, json=HELLO)
-    assert response.status == 502
-    assert (await told(response))["type"] == "api_error"
