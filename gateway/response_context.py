@@ -49,7 +49,10 @@ def read_context(body: ResponseRequest, store: ResponseStore, owner: str) -> Con
     if not items and body.instructions is None:
         raise ApiError(400, "input holds no items", param="input", code="invalid_value")
     _check_calls(items)
-    own = [item.listed(item.id or f"{item.prefix}_{uuid.uuid4().hex}") for item in added]
+    stem = uuid.uuid4().hex
+    own = [
+        item.listed(item.id or f"{item.prefix}_{stem}{number}") for number, item in enumerate(added)
+    ]
     return Context(items, own)
 
 

@@ -220,12 +220,17 @@ InputItem = Annotated[
 ]
 
 
+MAX_ITEMS = 10_000
+"""In one request. What it goes on from counts for itself."""
+
+
 def _string_or_items(value: Any) -> str | None:
     return "<text>" if isinstance(value, str) else "<items>" if isinstance(value, list) else None
 
 
 Input = Annotated[
-    Annotated[str, Tag("<text>")] | Annotated[list[InputItem], Tag("<items>")],
+    Annotated[str, Tag("<text>")]
+    | Annotated[list[InputItem], Field(max_length=MAX_ITEMS), Tag("<items>")],
     Discriminator(
         _string_or_items,
         custom_error_type="input_type",

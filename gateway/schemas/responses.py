@@ -30,6 +30,7 @@ from rostra.gateway.schemas.response_settings import (
     ToolChoice,
 )
 
+MAX_TOOLS = 1024
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -79,7 +80,7 @@ class ResponseRequest(SamplingFields):
     store: bool | None = None
     metadata: Metadata | None = None
 
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     text: TextSettings | None = None

@@ -29,8 +29,8 @@ class ResponseNames(RestNames):
     prompt = "input"
 
     def __init__(self, body: ResponseRequest) -> None:
-        names = [tool.name for tool in body.tools or ()]
-        self._positions = [names.index(tool.name) for tool in body.offered_tools]
+        positions = {tool.name: number for number, tool in enumerate(body.tools or ())}
+        self._positions = [positions[tool.name] for tool in body.offered_tools]
 
     def of(self, field: str) -> str:
         name = super().of(field)

@@ -26,19 +26,16 @@ def chat_messages(items: Iterable[SpokenItem]) -> list[chat_pb2.ChatMessage]:
     """Reasoning, text and calls that follow each other are one turn of the assistant, as they were
     when it made them; a text straight after another is a turn of its own."""
     messages: list[chat_pb2.ChatMessage] = []
-    turn: chat_pb2.ChatMessage | None = None
-    before: SpokenItem | None = None
+    turn: list[SpokenItem] = []
     for item in items:
-        if not _by_assistant(item):
-            turn = None
-            messages.append(_other(item))
+        if turn and not (_by_assistant(item) and _goes_on(turn, item)):
+            messages.append(_turn(turn))
+            turn = []
+        if _by_assistant(item):
+            turn.append(item)
         else:
-            if turn is None or (_is_text(item) and _is_text(before)):
-                turn = chat_pb2.ChatMessage(role=chat_pb2.ROLE_ASSISTANT)
-                messages.append(turn)
-            _add(turn, item)
-        before = item
-    return messages
+            messages.append(_other(item))
+    return [*messages, _turn(turn)] if turn else messages
 
 
 def _by_assistant(item: SpokenItem) -> bool:
@@ -47,17 +44,23 @@ def _by_assistant(item: SpokenItem) -> bool:
     return isinstance(item, FunctionCallItem | ReasoningItem)
 
 
-def _is_text(item: SpokenItem | None) -> bool:
-    return isinstance(item, MessageItem)
+def _goes_on(turn: list[SpokenItem], item: SpokenItem) -> bool:
+    return not (isinstance(item, MessageItem) and isinstance(turn[-1], MessageItem))
 
 
-def _add(turn: chat_pb2.ChatMessage, item: SpokenItem) -> None:
-    if isinstance(item, MessageItem):
-        turn.content.extend(_parts(texts_of(item.content)))
-    elif isinstance(item, FunctionCallItem):
-        turn.tool_calls.add(id=item.call_id, name=item.name, arguments=item.arguments)
-    elif isinstance(item, ReasoningItem) and item.text:
-        turn.reasoning += f"\n{item.text}" if turn.reasoning else item.text
+def _turn(items: list[SpokenItem]) -> chat_pb2.ChatMessage:
+    said = [item.content for item in items if isinstance(item, MessageItem)]
+    thoughts = [item.text for item in items if isinstance(item, ReasoningItem) and item.text]
+    return chat_pb2.ChatMessage(
+        role=chat_pb2.ROLE_ASSISTANT,
+        content=_parts(text for content in said for text in texts_of(content)),
+        tool_calls=[
+            chat_pb2.ToolCall(id=item.call_id, name=item.name, arguments=item.arguments)
+            for item in items
+            if isinstance(item, FunctionCallItem)
+        ],
+        reasoning="\n".join(thoughts) if thoughts else None,
+    )
 
 
 def _other(item: SpokenItem) -> chat_pb2.ChatMessage:

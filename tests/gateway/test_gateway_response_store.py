@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, call, gateway_before, plays, says
 from hypothesis import given
 from hypothesis import strategies as st
+from openapi_answers import Documented
 from responses_harness import ASK, TIME, ask, refusal, stream
 
 from rostra.gateway.api_keys import entry, new_key
@@ -171,6 +172,26 @@ async def test_what_one_api_key_made_another_does_not_see(
             answer = await client.post("/v1/responses", json={**ASK, **more}, headers=mine)
             assert answer.status == 200
         assert (await client.get(path, headers=mine)).status == 200
+
+
+async def test_answers_are_as_documented(client: TestClient) -> None:
+    documented = Documented(await (await client.get("/openapi.json")).json())
+    create, one = "/v1/responses", "/v1/responses/{response_id}"
+    made = await ask(client, tools=[TIME], include=["message.output_text.logprobs"])
+    path = f"/v1/responses/{made['id']}"
+    for body in ({}, {"stream": True}, {"frobnicate": 1}, {"model": "absent"}):
+        answer = await client.post(create, json={**ASK, **body})
+        await documented.check("post", create, answer)
+    for method, kind, suffix in (
+        ("get", one, ""),
+        ("get", one, "?stream=true"),
+        ("get", f"{one}/input_items", "/input_items"),
+        ("post", f"{one}/cancel", "/cancel"),
+        ("delete", one, ""),
+        ("delete", one, ""),
+        ("get", f"{one}/input_items", "/input_items"),
+    ):
+        await documented.check(method, kind, await client.request(method, path + suffix))
 
 
 def stored(name: str, previous: str | None, size: int) -> StoredResponse:

@@ -238,6 +238,8 @@ RETURN = {"type": "function_call_output", "call_id": "a", "output": "noon"}
         ({"input": [USER, CALL]}, "input"),
         ({"input": [USER, RETURN, CALL]}, "input"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0]"),
+        ({"input": [USER] * 10_001}, "input"),
+        ({"tools": [TIME] * 1025}, "tools"),
         ({"frobnicate": 1}, "frobnicate"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"top_logprobs": 21}, "top_logprobs"),
