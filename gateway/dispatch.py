@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -15,9 +15,11 @@ import grpc
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
+from rostra.gateway.inbox import Bell, Inbox
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
+from rostra.gateway.token_clock import TokenClock
 from rostra.gateway.worker_link import WorkerLink
 from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
 
@@ -53,6 +55,7 @@ class Dispatcher:
         self.max_attempts = max_attempts
         self.ending = False
         self._running: set[Rpc] = set()
+        self._bell = Bell()
 
     def chat(
         self,
@@ -96,14 +99,18 @@ class Dispatcher:
             rpc.cancel()
 
     @contextmanager
-    def running(self, rpc: Rpc, link: WorkerLink) -> Iterator[None]:
+    def running(
+        self, rpc: Rpc, link: WorkerLink, observe: Callable[[Any], None]
+    ) -> Iterator[Inbox[Any]]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
+        inbox = Inbox(_messages(rpc), observe, self._bell)
         try:
-            yield
+            yield inbox
         finally:
+            inbox.close()
             rpc.cancel()
             link.finished()
             self._running.discard(rpc)
@@ -143,14 +150,32 @@ class Call(Generic[RequestT, ResponseT]):
 
     async def messages(self) -> AsyncGenerator[ResponseT, None]:
         """The worker's messages in order. Raises ApiError."""
+        async with aclosing(self.bursts()) as bursts:
+            async for burst in bursts:
+                for message in burst:
+                    yield message
+
+    async def bursts(self) -> AsyncGenerator[list[ResponseT], None]:
+        """As `messages`, those together that came while the gateway was busy with others."""
         avoid: set[str] = set()
         for attempt in itertools.count(1):
             passed_on = False
+            held: list[ResponseT] = []
             try:
-                async with aclosing(self._attempt(attempt, avoid)) as messages:
-                    async for message in messages:
-                        passed_on = True
-                        yield message
+                rpc = await self._open(attempt, avoid)
+                clock = TokenClock(self._dispatcher.metrics, self._exchange)
+                with self._dispatcher.running(rpc, self.link, clock.observe) as inbox:
+                    try:
+                        while burst := await inbox.take():
+                            held += burst
+                            if clock.started and not self._hold:
+                                passed_on = True
+                                yield held
+                                held = []
+                    except asyncio.CancelledError:
+                        raise self._reason_of_cancellation() from None
+                if held:
+                    yield held
                 return
             except grpc.aio.AioRpcError as error:
                 avoid.add(self.link.address)
@@ -198,37 +223,22 @@ class Call(Generic[RequestT, ResponseT]):
             return other is not None and other.address not in avoid
         return True
 
-    async def _attempt(self, attempt: int, avoid: set[str]) -> AsyncGenerator[ResponseT, None]:
-        exchange, model = self._exchange, self._request.model
-        self.link = await self._dispatcher.router.acquire(model, avoid, exchange.remaining())
-        self.model = self.link.models[model]
+    async def _open(self, attempt: int, avoid: set[str]) -> Rpc:
+        exchange, request = self._exchange, self._request
+        self.link = await self._dispatcher.router.acquire(
+            request.model, avoid, exchange.remaining()
+        )
+        self.model = self.link.models[request.model]
         exchange.model = self.model.name
         exchange.workers.append(self.link.address)
         if self._dispatcher.ending:
             raise shutting_down()
-        request = self._request
         if attempt > 1 and not isinstance(request, _NAMELESS):
             # The worker that lost its first attempt may not have noticed yet.
             request.request_id += f"-{attempt}"
-        rpc = self._method(self.link.inference)(
-            self._request, timeout=exchange.remaining(), metadata=exchange.metadata()
+        return self._method(self.link.inference)(
+            request, timeout=exchange.remaining(), metadata=exchange.metadata()
         )
-        held: list[ResponseT] = []
-        clock = _TokenClock(self._dispatcher.metrics, exchange)
-        with self._dispatcher.running(rpc, self.link):
-            try:
-                async for message in _messages(rpc):
-                    clock.observe(message)
-                    held.append(message)
-                    if self._hold or not clock.started:
-                        continue
-                    for ready in held:
-                        yield ready
-                    held.clear()
-            except asyncio.CancelledError:
-                raise self._reason_of_cancellation() from None
-        for ready in held:
-            yield ready
 
     def _reason_of_cancellation(self) -> BaseException:
         """gRPC uses CancelledError for a call that was ended from here, too; only the task knows
@@ -248,46 +258,9 @@ TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeRespons
 DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
 
 
-async def _messages(rpc: Rpc) -> AsyncGenerator[Any, None]:
-    if isinstance(rpc, grpc.aio.UnaryUnaryCall):
-        yield await rpc
-        return
-    async for message in rpc:
-        yield message
+def _messages(rpc: Rpc) -> AsyncIterator[Any]:
+    return _only(rpc) if isinstance(rpc, grpc.aio.UnaryUnaryCall) else aiter(rpc)
 
 
-class _TokenClock:
-    """Measures the times between the tokens of one call."""
-
-    def __init__(self, metrics: Metrics, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._time_to_first_token = metrics.time_to_first_token.labels(exchange.model)
-        self._inter_token_latency = metrics.inter_token_latency.labels(exchange.model)
-        self._last: dict[int, float] = {}
-        self.started = False
-        """Whether a token or a finish has come."""
-
-    def observe(
-        self,
-        message: chat_pb2.ChatResponse
-        | inference_pb2.GenerateResponse
-        | inference_pb2.EmbedResponse
-        | inference_pb2.TokenizeResponse
-        | inference_pb2.DetokenizeResponse,
-    ) -> None:
-        if isinstance(message, inference_pb2.TokenizeResponse | inference_pb2.DetokenizeResponse):
-            return
-        if message.HasField("usage"):
-            self._exchange.prompt_tokens += message.usage.prompt_tokens
-            self._exchange.completion_tokens += message.usage.completion_tokens
-        if isinstance(message, inference_pb2.EmbedResponse):
-            return
-        if not (message.HasField("delta") or message.HasField("finish")):
-            return
-        now = self._exchange.elapsed()
-        if message.index in self._last:
-            self._inter_token_latency.observe(now - self._last[message.index])
-        elif not self.started:
-            self._time_to_first_token.observe(now)
-        self._last[message.index] = now
-        self.started = True
+async def _only(rpc: grpc.aio.UnaryUnaryCall) -> AsyncGenerator[Any, None]:
+    yield await rpc

@@ -23,7 +23,9 @@ _HEADERS = {
     "X-Accel-Buffering": "no",
 }
 
-Batch = list[dict[str, Any]]
+Event = dict[str, Any] | orjson.Fragment
+"""An object, or its JSON; where events are named, an object."""
+Batch = list[Event]
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class EventForm:
 
     def encode(self, batch: Batch) -> bytes:
         if self.named:
-            return b"".join(
-                b"event: %b\ndata: %b\n\n" % (item["type"].encode(), orjson.dumps(item))
-                for item in batch
-            )
-        return b"".join(b"data: " + orjson.dumps(item) + b"\n\n" for item in batch)
+            return b"".join(map(_named, batch))
+        return b"".join([b"data: %b\n\n" % orjson.dumps(event) for event in batch])
+
+
+def _named(event: Event) -> bytes:
+    assert isinstance(event, dict)
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
 
 
 OPENAI = EventForm(error=ApiError.envelope, named=False, end=b"data: [DONE]\n\n")

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rostra.gateway.fleet import Fleet
+from rostra.gateway.token_histogram import TokenHistogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -48,13 +49,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.inter_token_latency = Histogram(
+        self.inter_token_latency = TokenHistogram(
             "rostra_gateway_inter_token_latency_seconds",
             "Between a worker's messages of one output that carry tokens.",
-            ("model",),
-            buckets=_SECONDS,
-            registry=self._registry,
+            "model",
+            _SECONDS,
         )
+        self._registry.register(self.inter_token_latency)
         self.prompt_tokens = Counter(
             "rostra_gateway_prompt_tokens",
             "Tokens of prompts, of answers that were completed.",

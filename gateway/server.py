@@ -7,6 +7,7 @@ import errno
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 from aiohttp import web
@@ -21,6 +22,18 @@ logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_WORDS = 5.0
 """Seconds for answers that were ended to reach their clients."""
+
+
+def run(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None) -> None:
+    """`serve`, on uvloop: with asyncio's own loop a token costs the gateway half as much again.
+    There is none for Windows."""
+    loop_factory = None
+    if sys.platform != "win32":
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(serve(settings, on_ready))
 
 
 def make_runner(app: web.Application, settings: GatewaySettings) -> web.AppRunner:

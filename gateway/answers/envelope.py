@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from rostra.v1 import control_pb2, tokens_pb2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Envelope:
     """Makes the objects of one answer; all of them carry the same id."""
 
@@ -23,16 +25,18 @@ class Envelope:
     include_usage: bool
     id: str = field(init=False)
     created: int = field(init=False)
+    _around: tuple[bytes, bytes] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "id", f"{self.prefix}-{uuid.uuid4().hex}")
-        object.__setattr__(self, "created", int(time.time()))
+        self.id = f"{self.prefix}-{uuid.uuid4().hex}"
+        self.created = int(time.time())
 
-    def chunk(self, model: control_pb2.ModelInfo, choice: dict[str, Any]) -> dict[str, Any]:
-        chunk = {**self._head(self.chunk_kind, model), "choices": [choice]}
-        if self.include_usage:
-            chunk["usage"] = None
-        return chunk
+    def chunk(self, model: control_pb2.ModelInfo, choice: dict[str, Any]) -> orjson.Fragment:
+        """One choice in JSON: what surrounds it is the same for all chunks of an answer."""
+        if self._around is None:
+            self._around = self._template(model)
+        before, after = self._around
+        return orjson.Fragment(before + orjson.dumps(choice) + after)
 
     def usage_chunk(
         self, model: control_pb2.ModelInfo, usages: Iterable[tokens_pb2.Usage]
@@ -46,6 +50,13 @@ class Envelope:
         usages: Iterable[tokens_pb2.Usage],
     ) -> dict[str, Any]:
         return {**self._head(self.kind, model), "choices": choices, "usage": usage(usages)}
+
+    def _template(self, model: control_pb2.ModelInfo) -> tuple[bytes, bytes]:
+        chunk = {**self._head(self.chunk_kind, model), "choices": []}
+        if self.include_usage:
+            chunk["usage"] = None
+        before, empty, after = orjson.dumps(chunk).rpartition(b"[]")
+        return before + empty[:1], empty[1:] + after
 
     def _head(self, kind: str, model: control_pb2.ModelInfo) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from rostra.gateway.answers.chat import ChatChoices, whole_choices
 from rostra.gateway.answers.envelope import Envelope
+from rostra.gateway.errors import ApiError
 from rostra.gateway.event_stream import Batch, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.request_body import read_body
@@ -46,9 +47,18 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         return web.Response(body=orjson.dumps(payload), content_type="application/json")
 
     async def batches() -> AsyncGenerator[Batch, None]:
-        async with aclosing(call.messages()) as messages:
-            async for message in messages:
-                if batch := [envelope.chunk(call.model, one) for one in choices.of(message)]:
+        async with aclosing(call.bursts()) as bursts:
+            async for burst in bursts:
+                batch: Batch = []
+                try:
+                    for message in burst:
+                        for choice in choices.of(message):
+                            batch.append(envelope.chunk(call.model, choice))
+                except ApiError:
+                    if batch:  # what came before the fault
+                        yield batch
+                    raise
+                if batch:
                     yield batch
         usage = choices.end()
         if body.include_usage:

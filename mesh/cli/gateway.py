@@ -32,10 +32,8 @@ def gateway(
     ] = None,
 ) -> None:
     """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
-    import asyncio
-
     from rostra.gateway.errors import GatewayError
-    from rostra.gateway.server import serve
+    from rostra.gateway.server import run
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.cli.logs import log_to_stderr
 
@@ -48,8 +46,6 @@ def gateway(
         response_store_bytes=response_store_bytes,
     )
     try:
-        asyncio.run(
-            serve(settings, on_ready=lambda url: print(f"gateway ready on {url}", flush=True))
-        )
+        run(settings, on_ready=lambda url: print(f"gateway ready on {url}", flush=True))
     except GatewayError as error:
         raise RostraError(str(error)) from error

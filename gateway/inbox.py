@@ -1,0 +1,96 @@
+"""What has come of a call and was not passed on yet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_PATIENCE = 0.02
+"""Seconds for which messages are collected at most."""
+_CAPACITY = 64
+"""Messages. The next one is read when these were taken, so a slow reader slows the worker."""
+
+
+class Bell:
+    """Wakes readers together, when a turn of the event loop brought nothing new.
+
+    A gateway with time to spare has such a turn at once. A busy one collects several messages of
+    each stream meanwhile, and then wakes, translates and writes once for all of them.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = 0
+        """Messages of all streams; readers count them here."""
+        self._heard = 0
+        self._until = 0.0
+        self._waiting: list[Callable[[], None]] = []
+
+    def ring(self, wake: Callable[[], None]) -> None:
+        if not self._waiting:
+            self._heard = self.arrived
+            self._until = time.monotonic() + _PATIENCE
+            asyncio.get_running_loop().call_soon(self._turn)
+        self._waiting.append(wake)
+
+    def _turn(self) -> None:
+        if self.arrived != self._heard and time.monotonic() < self._until:
+            self._heard = self.arrived
+            asyncio.get_running_loop().call_soon(self._turn)
+            return
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+
+class Inbox(Generic[T]):
+    """Reads a stream ahead of its reader, as far as there is room."""
+
+    def __init__(
+        self, messages: AsyncIterator[T], observe: Callable[[T], None], bell: Bell
+    ) -> None:
+        self._pending: list[T] = []
+        self._ready = asyncio.Event()
+        self._room = asyncio.Event()
+        self._ended = False
+        self._error: BaseException | None = None
+        self._task = asyncio.create_task(self._fill(messages, observe, bell))
+
+    async def take(self) -> list[T]:
+        """Everything that has come, as soon as there is something; empty at the end of the stream.
+
+        Raises what ended the stream instead, once all that came before was taken.
+        """
+        await self._ready.wait()
+        taken, self._pending = self._pending, []
+        if not self._ended:
+            self._ready.clear()
+            self._room.set()
+        elif not taken and self._error is not None:
+            raise self._error
+        return taken
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def _fill(
+        self, messages: AsyncIterator[T], observe: Callable[[T], None], bell: Bell
+    ) -> None:
+        try:
+            async for message in messages:
+                observe(message)
+                self._pending.append(message)
+                bell.arrived += 1
+                if len(self._pending) == 1:
+                    bell.ring(self._ready.set)
+                elif len(self._pending) >= _CAPACITY:
+                    self._room.clear()
+                    await self._room.wait()
+        except (Exception, asyncio.CancelledError) as error:
+            self._error = error
+        finally:
+            self._ended = True
+            self._ready.set()

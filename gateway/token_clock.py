@@ -1,0 +1,62 @@
+"""When the tokens of a call came."""
+
+from __future__ import annotations
+
+import time
+
+from rostra.gateway.context import Exchange
+from rostra.gateway.metrics import Metrics
+from rostra.v1 import chat_pb2, inference_pb2
+
+Response = (
+    chat_pb2.ChatResponse
+    | inference_pb2.GenerateResponse
+    | inference_pb2.EmbedResponse
+    | inference_pb2.TokenizeResponse
+    | inference_pb2.DetokenizeResponse
+)
+_STREAMED = (chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
+
+
+class TokenClock:
+    """Measures the times between the tokens of one call, and counts what it used."""
+
+    def __init__(self, metrics: Metrics, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._time_to_first_token = metrics.time_to_first_token.labels(exchange.model)
+        self._inter_token_latency = metrics.inter_token_latency.of(exchange.model)
+        self._last: dict[int, float] = {}
+        self.started = False
+        """Whether a token or a finish has come."""
+
+    def observe(self, message: Response) -> None:
+        if isinstance(message, _STREAMED):
+            self._observe_tokens(message)
+        elif isinstance(message, inference_pb2.EmbedResponse):
+            self._count(message)
+
+    def _observe_tokens(
+        self, message: chat_pb2.ChatResponse | inference_pb2.GenerateResponse
+    ) -> None:
+        has_field = message.HasField
+        if has_field("usage"):
+            self._count(message)
+        if not (has_field("delta") or has_field("finish")):
+            return
+        now, index = time.monotonic(), message.index
+        last = self._last.get(index)
+        if last is not None:
+            self._inter_token_latency.observe(now - last)
+        elif not self.started:
+            self._time_to_first_token.observe(now - self._exchange.started)
+            self.started = True
+        self._last[index] = now
+
+    def _count(
+        self,
+        message: chat_pb2.ChatResponse
+        | inference_pb2.GenerateResponse
+        | inference_pb2.EmbedResponse,
+    ) -> None:
+        self._exchange.prompt_tokens += message.usage.prompt_tokens
+        self._exchange.completion_tokens += message.usage.completion_tokens
