@@ -51,8 +51,8 @@ async def create_message(request: web.Request) -> web.StreamResponse:
         async with aclosing(call.messages()) as messages:
             async for message in messages:
                 if batch := events.of(message, call.model):
-                    yield batch
-        yield events.end()
+                    yield [*batch]
+        yield [*events.end()]
 
     form = EventForm(
         error=partial(error_event, request_id=exchange.request_id), named=True, end=b""
