@@ -43,6 +43,8 @@ class Endpoint:
     """The model of what may stand in the query of the address."""
     events: type[BaseModel] | None = None
     """The model of each event's data, where the answer can be streamed."""
+    named_events: bool = False
+    """Whether events have names; streams of those without end with `[DONE]`."""
     errors: tuple[int, ...] = ()
     """Every status of an error except 401, 403 and 500, which follow from the rest."""
     error: type[BaseModel] = ErrorAnswer

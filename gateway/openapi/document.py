@@ -13,6 +13,7 @@ from rostra.gateway.endpoint import Endpoint
 from rostra.gateway.openapi.schemas import Components
 
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _STATUSES = {
     200: "The answer.",
@@ -115,18 +116,7 @@ def _parameter(name: str) -> dict[str, Any]:
 def _responses(endpoint: Endpoint, components: Components, keyed: bool) -> dict[str, Any]:
     answer = _content(endpoint.answer, components)
     if endpoint.events is not None:
-        answer["text/event-stream"] = {
-            "schema": {
-                "type": "string",
-                "description": "With `stream`: server-sent events.",
-            },
-            "x-event-schema": {
-                "anyOf": [
-                    components.reference(endpoint.events),
-                    components.reference(endpoint.error),
-                ]
-            },
-        }
+        answer[EVENT_STREAM] = {"schema": _event(endpoint, components)}
     error = _content(endpoint.error, components)
     responses = dict.fromkeys((200, *endpoint.also), answer)
     responses |= dict.fromkeys(endpoint.error_statuses(keyed=keyed), error)
@@ -140,6 +130,26 @@ def _responses(endpoint: Endpoint, components: Components, keyed: bool) -> dict[
             "content": content,
         }
         for status, content in sorted(responses.items())
+    }
+
+
+def _event(endpoint: Endpoint, components: Components) -> dict[str, Any]:
+    """One event of a stream, as OpenAPI 3.2 describes them."""
+    assert endpoint.events is not None
+    models = (endpoint.events, endpoint.error)
+    data = {
+        "contentMediaType": JSON,
+        "contentSchema": {"anyOf": [components.reference(model) for model in models]},
+    }
+    if endpoint.named_events:
+        properties = {"event": {"type": "string"}, "data": {"type": "string", **data}}
+    else:
+        properties = {"data": {"type": "string", "anyOf": [data, {"const": "[DONE]"}]}}
+    return {
+        "type": "object",
+        "description": "With `stream`: one of the server-sent events.",
+        "properties": properties,
+        "required": list(properties),
     }
 
 

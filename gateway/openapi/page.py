@@ -12,7 +12,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from rostra.gateway.endpoint import Endpoint
-from rostra.gateway.openapi.document import JSON
+from rostra.gateway.openapi.document import EVENT_STREAM, JSON
 from rostra.gateway.openapi.fields import FieldNotes
 from rostra.gateway.openapi.samples import samples
 
@@ -59,8 +59,12 @@ def _schema(carrier: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_schema(operation: dict[str, Any]) -> dict[str, Any]:
-    content = operation["responses"]["200"]["content"].get("text/event-stream", {})
-    schema: dict[str, Any] = content.get("x-event-schema", {})
+    """Of the data of its events."""
+    content = operation["responses"]["200"]["content"]
+    if EVENT_STREAM not in content:
+        return {}
+    data = content[EVENT_STREAM]["schema"]["properties"]["data"]
+    schema: dict[str, Any] = data.get("anyOf", [data])[0]["contentSchema"]
     return schema
 
 

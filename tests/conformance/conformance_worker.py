@@ -19,7 +19,7 @@ async def answers(request: Any, context: Any) -> AsyncIterator[Any]:
             async for message in says(["Hello", " world"])(request, context):
                 yield message
         case inference_pb2.EmbedRequest():
-            size = request.dimensions or 4
+            size = min(request.dimensions or 4, 4)
             yield inference_pb2.EmbedResponse(
                 embeddings=[
                     inference_pb2.Embedding(values=[1.0] + [0.0] * (size - 1))

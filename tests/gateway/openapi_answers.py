@@ -37,7 +37,8 @@ class Documented:
             self.validate(content["schema"], await answer.json())
         elif answer.content_type == "text/event-stream":
             for event in events(await answer.text()):
-                self.validate(content["x-event-schema"], event)
+                data = content["schema"]["properties"]["data"]
+                self.validate(data.get("anyOf", [data])[0]["contentSchema"], event)
 
 
 def events(text: str) -> list[dict[str, Any]]:
