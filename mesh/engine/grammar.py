@@ -51,52 +51,50 @@ class TokenMasks:
         self._executor = LLExecutor()
         self._words = np.zeros((0, 0), dtype=np.int32)
 
-    def apply(self, logits: Tensor, rows: Sequence[SamplingRow], keep: Tensor) -> Tensor:
-        """Logits [n, vocab], minus infinity for the tokens that the grammars of rows exclude.
+    def of(
+        self, rows: Sequence[SamplingRow], vocab_size: int
+    ) -> tuple[list[int], npt.NDArray[np.int32] | None]:
+        """Which rows have a matcher; and for each of those a bit for each token, the lowest first,
+        int32 [m, ceil(vocab_size / 32)]: 1 where the grammar allows it. None for none.
 
-        Where a grammar cannot be followed any more, those are all. Changes `logits` in place unless
-        it is `keep`, and returns it as it is where no row has a grammar.
+        Nothing is allowed where a grammar cannot be followed any more. Valid until the next call.
         """
         masked = [i for i, row in enumerate(rows) if row.matcher is not None]
         if not masked:
-            return logits
-        if logits is keep:
-            logits = logits.clone()
-        words = self.fill([rows[i] for i in masked], logits.shape[1])
-        if logits.is_cuda:
-            _apply_on_gpu(logits, words, upload(np.array(masked, np.int64), logits.device))
-        else:
-            bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
-            excluded = torch.from_numpy(bits[:, : logits.shape[1]] == 0)
-            for i, row in zip(masked, excluded, strict=True):
-                logits[i].masked_fill_(row, -math.inf)
-        return logits
-
-    def fill(self, rows: Sequence[SamplingRow], vocab_size: int) -> npt.NDArray[np.int32]:
-        """A bit for each token, [len(rows), ceil(vocab_size / 32)], the lowest first; 1: allowed.
-
-        Every row has a matcher. Valid until the next call.
-        """
+            return masked, None
         num_words = -(-vocab_size // 32)
-        if self._words.shape[0] < len(rows) or self._words.shape[1] != num_words:
-            self._words = np.zeros((len(rows), num_words), dtype=np.int32)
-        words = self._words[: len(rows)]
-        matchers = []
-        for row in rows:
-            assert row.matcher is not None
-            assert row.in_flight is None
-            row.matcher.catch_up(row)
-            matchers.append(row.matcher)
+        if self._words.shape[0] < len(masked) or self._words.shape[1] != num_words:
+            self._words = np.zeros((len(masked), num_words), dtype=np.int32)
+        words = self._words[: len(masked)]
+        matchers = [_caught_up(rows[i]) for i in masked]
         self._executor.unsafe_compute_mask_ptr(
             [(matcher.state, index) for index, matcher in enumerate(matchers)],
             words.ctypes.data,
             4 * num_words,
-            len(rows),
+            len(matchers),
         )
         for index, matcher in enumerate(matchers):
             if matcher.state.is_error():
                 words[index] = 0
-        return words
+        return masked, words
+
+
+def apply_masks(
+    logits: Tensor, masked: Sequence[int], words: npt.NDArray[np.int32] | None
+) -> Tensor:
+    """Logits [n, vocab] with minus infinity for what `TokenMasks.of` excludes; a copy, unless
+    nothing has a mask."""
+    if words is None:
+        return logits
+    logits = logits.clone()
+    if logits.is_cuda:
+        _apply_on_gpu(logits, words, upload(np.array(masked, np.int64), logits.device))
+    else:
+        bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")
+        excluded = torch.from_numpy(bits[:, : logits.shape[1]] == 0)
+        for i, row in zip(masked, excluded, strict=True):
+            logits[i].masked_fill_(row, -math.inf)
+    return logits
 
 
 def warm_up(device: torch.device, vocab_size: int) -> None:
@@ -111,3 +109,10 @@ def _apply_on_gpu(logits: Tensor, words: npt.NDArray[np.int32], rows: Tensor) ->
     from rostra.kernels.token_mask import apply_token_mask
 
     apply_token_mask(logits, upload(words, logits.device), rows)
+
+
+def _caught_up(row: SamplingRow) -> Matcher:
+    assert row.matcher is not None
+    assert row.in_flight is None
+    row.matcher.catch_up(row)
+    return row.matcher

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.filters import drop_unlikely
-from rostra.mesh.engine.grammar import Matcher, TokenMasks
+from rostra.mesh.engine.grammar import Matcher, TokenMasks, apply_masks
 from rostra.mesh.engine.logprobs import PendingLogprobs, logprobs_of
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
 from rostra.mesh.engine.native_sampling import native_sampling
@@ -116,12 +116,13 @@ class Sampler:
         `logits` is float32 of shape [len(rows), vocab]; it is left as it is. A row whose logits are
         not finite gets an `error` instead of a token and leaves the others alone.
         """
-        adjusted = self._masks.apply(adjust_logits(logits, rows), rows, keep=logits)
+        adjusted = adjust_logits(logits, rows)
+        masked, words = self._masks.of(rows, logits.shape[1])
         native = native_sampling() if logits.device.type == "cpu" else None
         if native is not None:
-            token_ids, best = native.choose(adjusted, _settings(rows))
+            token_ids, best = native.choose(adjusted, _settings(rows), masked, words)
         else:
-            token_ids, best = choose(adjusted, rows)
+            token_ids, best = choose(apply_masks(adjusted, masked, words), rows)
         return PendingSample(token_ids, best, rows, _launch_logprobs(logits, rows, token_ids))
 
     def launch_logprobs(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rostra.mesh.engine import sampler as sampler_module
+from rostra.mesh.engine.grammar import apply_masks
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.native_sampling import NativeSampling, native_sampling
 from rostra.mesh.engine.sampler import Sampler, SamplingRow, choose
@@ -158,3 +159,23 @@ def test_likeliest_are_those_of_a_sort(native: NativeSampling, vocab: int, count
     np.testing.assert_array_equal(ids.numpy(), order)
     assert torch.equal(values, logits.gather(1, ids))
     torch.testing.assert_close(normaliser.double(), logits.double().logsumexp(dim=-1))
+
+
+@pytest.mark.parametrize("vocab", [1, 31, 40, 64, 333, 1000])
+@pytest.mark.parametrize("temperature", [0.0, 1.3])
+def test_masked_rows_choose_as_if_the_rest_were_minus_infinity(native, vocab, temperature):
+    generator = torch.Generator().manual_seed(vocab)
+    logits = torch.randn(6, vocab, generator=generator) * 3
+    logits[0, 0] = torch.nan
+    words = torch.randint(-(2**31), 2**31, (4, -(-vocab // 32)), generator=generator).int().numpy()
+    words[:3, 0] &= ~1  # so that the NaN is excluded
+    words[1], words[3] = 0, -1
+    masked = [0, 2, 3, 5]
+    settings = np.array([[temperature, 0.37, 0, 0.9, 0.0]] * 6)
+    expected = apply_masks(logits, masked, words)
+    wanted = native.choose(expected, settings)
+    got = native.choose(logits, settings, masked, words)
+    assert torch.equal(got[0], wanted[0])
+    torch.testing.assert_close(got[1], wanted[1], equal_nan=True)
+    assert got[0][2] == -1, "nothing was allowed"
+    assert torch.equal(expected[1], logits[1])

@@ -86,9 +86,25 @@ struct Row {
 
 // The memory of one thread.
 struct Scratch {
-    std::vector<float> largest, weights, selected;
+    std::vector<float> largest, weights, selected, allowed;
     std::vector<double> sums;
 };
+
+// The row with minus infinity for every token whose bit in `mask` is 0.
+Row take_out(const Row& row, const uint32_t* mask, std::vector<float>& allowed) {
+    allowed.resize(row.size);
+    const Ints bit = {1, 2, 4, 8, 16, 32, 64, 128};
+    const Floats excluded = Floats{} - INF;
+    int64_t i = 0;
+    for (; i + LANES <= row.size; i += LANES) {
+        const int32_t byte = mask[i / 32] >> (i % 32) & 0xff;
+        const Ints kept = ((bit & byte) != 0);
+        store(allowed.data() + i, kept ? load(row.values + i) : excluded);
+    }
+    for (; i < row.size; ++i)
+        allowed[i] = mask[i / 32] >> (i % 32) & 1 ? row.values[i] : -INF;
+    return Row{allowed.data(), row.size};
+}
 
 // Notes the largest entry of each block; returns that of the row, NaN where the row has one.
 float note_largest(const Row& row, std::vector<float>& largest) {
@@ -333,13 +349,17 @@ thread_local Scratch scratch;
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // Row i of `logits` begins at i * stride. `settings` is [rows, 5]: temperature (0 takes the largest),
-// draw in [0, 1), top_k (0: all), top_p, min_p. `token_ids` and `best` get the token, -1 where the
-// largest logit is not finite, and that logit, which is NaN where any is.
+// draw in [0, 1), top_k (0: all), top_p, min_p. `masks[i]` is where row i has a bit for each token it
+// may choose, the lowest first; null: all tokens. `token_ids` and `best` get the token, -1 where the
+// largest logit is not finite, and that logit, which is NaN where any is, of those that may be
+// chosen.
 EXPORT void rostra_choose_tokens(const float* logits, int64_t stride, int64_t rows, int64_t vocab,
-                                 const Settings* settings, int64_t* token_ids, float* best) {
+                                 const Settings* settings, const uint32_t* const* masks,
+                                 int64_t* token_ids, float* best) {
 #pragma omp parallel for schedule(dynamic) if (rows > 1)
     for (int64_t i = 0; i < rows; ++i) {
-        const Row row{logits + i * stride, vocab};
+        Row row{logits + i * stride, vocab};
+        if (masks[i]) row = take_out(row, masks[i], scratch.allowed);
         best[i] = note_largest(row, scratch.largest);
         if (!std::isfinite(best[i]))
             token_ids[i] = -1;
