@@ -51,4 +51,6 @@ def _model(info: control_pb2.ModelInfo, first_seen: int) -> dict[str, Any]:
         "revision": info.revision,
         "embedding_size": info.embedding_size if info.HasField("embedding_size") else None,
         "base_model": info.base_model if info.HasField("base_model") else None,
+        "tool_parser": info.tool_parser if info.HasField("tool_parser") else None,
+        "reasoning_parser": info.reasoning_parser if info.HasField("reasoning_parser") else None,
     }

@@ -29,7 +29,7 @@ class DeepSeek:
     """Reads both forms, and writes that of V3.1."""
 
     name = "deepseek_v31"
-    special_tokens = (CALLS_BEGIN, CALLS_END, CALL_BEGIN, CALL_END, SEPARATOR)
+    special_tokens: tuple[str, ...] = (CALLS_BEGIN, CALLS_END, CALL_BEGIN, CALL_END, SEPARATOR)
     trigger = CALLS_BEGIN
     text = ""
 

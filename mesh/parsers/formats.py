@@ -92,7 +92,7 @@ def read_parameters(schema: Mapping[str, Any]) -> list[Parameter]:
     for name, value in properties.items():
         if not _PARAMETER_NAME.fullmatch(name):
             raise ParametersError(f"a parameter cannot be named {name!r} with this model")
-        own = definitions | value if isinstance(value, Mapping) else ({} if value else {"not": {}})
+        own = {**definitions, **value} if isinstance(value, Mapping) else {}
         parameters.append(Parameter(name, own, name in required))
     return parameters
 

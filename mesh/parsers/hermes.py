@@ -14,7 +14,7 @@ END = "</tool_call>"
 
 class Hermes:
     name = "hermes"
-    special_tokens = (BEGIN, END)
+    special_tokens: tuple[str, ...] = (BEGIN, END)
     trigger = BEGIN
     text = ""
 

@@ -17,7 +17,7 @@ PYTHON_TAG = "<|python_tag|>"
 
 class LlamaJson:
     name = "llama3_json"
-    special_tokens = (PYTHON_TAG,)
+    special_tokens: tuple[str, ...] = (PYTHON_TAG,)
     trigger = ""
     text = r"[^{\s](?s:.*)"
 

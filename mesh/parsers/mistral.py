@@ -32,7 +32,7 @@ class Mistral:
     """Reads both forms, and writes the list."""
 
     name = "mistral"
-    special_tokens = (BEGIN, CALL_ID, ARGUMENTS)
+    special_tokens: tuple[str, ...] = (BEGIN, CALL_ID, ARGUMENTS)
     trigger = BEGIN
     text = ""
 

@@ -31,7 +31,7 @@ _CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 
 class Pythonic:
     name = "pythonic"
-    special_tokens = (PYTHON_START, PYTHON_END)
+    special_tokens: tuple[str, ...] = (PYTHON_START, PYTHON_END)
     trigger = ""
     text = r"[^\[\s](?s:.*)"
 

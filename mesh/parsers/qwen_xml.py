@@ -28,7 +28,7 @@ _CONSTRAINTS = ("pattern", "format", "minLength", "maxLength", "anyOf", "allOf",
 
 class QwenXml:
     name = "qwen3_coder"
-    special_tokens = (BEGIN, END)
+    special_tokens: tuple[str, ...] = (BEGIN, END)
     trigger = BEGIN
     text = ""
 

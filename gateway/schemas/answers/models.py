@@ -21,6 +21,12 @@ class Model(Answer):
         int | None, Field(description="Of an embedding model: numbers in a vector.")
     ]
     base_model: Annotated[str | None, Field(description="Of an adapter: what it adapts.")]
+    tool_parser: Annotated[
+        str | None, Field(description="How its calls are read; null: tools are refused.")
+    ]
+    reasoning_parser: Annotated[
+        str | None, Field(description="How its reasoning is told from the answer; null: it is not.")
+    ]
 
 
 class Models(Answer):

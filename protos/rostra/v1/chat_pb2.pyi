@@ -165,11 +165,12 @@ class Tool(_message.Message):
     PARAMETERS_SCHEMA_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """1 to 128 letters, digits, underscores, dots and hyphens."""
     description: _builtins.str
     parameters_schema: _builtins.str
-    """JSON Schema of the arguments, as text."""
+    """JSON Schema of the arguments, as text: an object of the type "object". Unset: no arguments."""
     strict: _builtins.bool
-    """Arguments must follow the schema exactly."""
+    """Arguments must follow the schema exactly. They do so too where a call must be made."""
     def __init__(
         self,
         *,
@@ -211,8 +212,11 @@ class ToolChoice(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         MODE_UNSPECIFIED: ToolChoice._Mode.ValueType  # 0
         MODE_NONE: ToolChoice._Mode.ValueType  # 1
+        """The model is not told of the tools and calls none."""
         MODE_AUTO: ToolChoice._Mode.ValueType  # 2
+        """The model calls tools or answers, as it sees fit."""
         MODE_REQUIRED: ToolChoice._Mode.ValueType  # 3
+        """At least one call."""
         MODE_NAMED: ToolChoice._Mode.ValueType  # 4
         """The function named in `name`."""
 
@@ -221,8 +225,11 @@ class ToolChoice(_message.Message):
 
     MODE_UNSPECIFIED: ToolChoice.Mode.ValueType  # 0
     MODE_NONE: ToolChoice.Mode.ValueType  # 1
+    """The model is not told of the tools and calls none."""
     MODE_AUTO: ToolChoice.Mode.ValueType  # 2
+    """The model calls tools or answers, as it sees fit."""
     MODE_REQUIRED: ToolChoice.Mode.ValueType  # 3
+    """At least one call."""
     MODE_NAMED: ToolChoice.Mode.ValueType  # 4
     """The function named in `name`."""
 
@@ -259,7 +266,7 @@ class ToolCall(_message.Message):
     id: _builtins.str
     name: _builtins.str
     arguments: _builtins.str
-    """The arguments as JSON text."""
+    """The arguments as JSON text of an object. Empty stands for an object without members."""
     def __init__(
         self,
         *,
@@ -277,7 +284,9 @@ Global___ToolCall: _TypeAlias = ToolCall  # noqa: Y015
 
 @_typing.final
 class ToolCallDelta(_message.Message):
-    """A piece of a call, as it is written."""
+    """A piece of a call. Calls come when they are whole: what the model writes is a call only if its
+    name is that of a tool on offer and its arguments are a JSON object, and content otherwise.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -358,7 +367,9 @@ class ChatRequest(_message.Message):
     model: _builtins.str
     """The name a model is served under. Empty: the only model of the worker."""
     parallel_tool_calls: _builtins.bool
-    """Whether the model may make several calls in one turn. Default true."""
+    """Whether the model may make several calls in one turn. Default true; with MODE_NAMED it makes
+    one.
+    """
     add_generation_prompt: _builtins.bool
     """Ends the prompt with the header of the assistant's turn. Default true."""
     continue_final_message: _builtins.bool
@@ -380,14 +391,23 @@ class ChatRequest(_message.Message):
     @_builtins.property
     def sampling(self) -> _sampling_pb2.SamplingParams: ...
     @_builtins.property
-    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]: ...
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tool]:
+        """At most 128, of different names."""
+
     @_builtins.property
-    def tool_choice(self) -> Global___ToolChoice: ...
+    def tool_choice(self) -> Global___ToolChoice:
+        """Unset: MODE_AUTO where there are tools."""
+
     @_builtins.property
-    def structured_output(self) -> _sampling_pb2.StructuredOutput: ...
+    def structured_output(self) -> _sampling_pb2.StructuredOutput:
+        """Reasoning comes before what follows it, and where there are tools a call may come instead."""
+
     @_builtins.property
     def template_variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Extra variables for the chat template, as JSON text by name."""
+        """Extra variables for the chat template, as JSON text by name. One that the template does not
+        read is refused, but for "reasoning_effort" with "none", which turns reasoning off where there
+        is any.
+        """
 
     def __init__(
         self,

@@ -110,7 +110,8 @@ class SamplingParams(_message.Message):
 
     @_builtins.property
     def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ends the output when its text contains one of these; the match itself is not sent.
+        """Ends the output when its text contains one of these; the match itself is not sent. In a Chat
+        they are looked for in content and in reasoning, not in calls and markup.
         At most 16 strings, none of them empty.
         """
 
