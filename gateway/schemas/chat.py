@@ -23,18 +23,27 @@ from rostra.gateway.schemas.tools import ToolFields
 
 class ChatCompletionRequest(RequestFields, ToolFields, StructuredFields):
     messages: Annotated[list[Message], Field(min_length=1)]
+    """The conversation so far."""
     max_tokens: PositiveUInt32 | None = None
+    """The older name of `max_completion_tokens`."""
     max_completion_tokens: PositiveUInt32 | None = None
+    """The answer ends after this many tokens. Default: what is left of the context."""
     logprobs: bool | None = None
+    """Gives the log-probability of each token of the answer."""
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    """Gives this many of the most likely tokens at each place; needs `logprobs`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
         None
     )
+    """For templates that know it."""
 
     # Beyond the OpenAI API.
     add_generation_prompt: bool | None = None
+    """Ends the prompt with the header of the assistant's turn. Default true."""
     continue_final_message: bool | None = None
+    """Goes on with the last message instead of answering it. Default false."""
     chat_template_kwargs: JsonObject | None = None
+    """Variables for the chat template."""
 
     metadata: Annotated[dict[str, str] | None, HINT] = None
     safety_identifier: Annotated[str | None, HINT] = None

@@ -16,12 +16,16 @@ DEFAULT_MAX_TOKENS = 16
 
 class CompletionRequest(RequestFields, StructuredFields):
     prompt: Prompt
+    """A text, token ids, or a list of either; each prompt is answered by itself."""
     max_tokens: Annotated[
         UInt32 | None, Field(description=f"0 goes with echo. Default {DEFAULT_MAX_TOKENS}.")
     ] = None
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    """Gives the log-probability of each token, and of this many others at each place."""
     echo: bool | None = None
+    """Begins each answer with its prompt."""
     best_of: Annotated[int, Field(ge=1, le=128)] | None = None
+    """Makes this many answers and gives the `n` of the highest mean log-probability."""
     suffix: Annotated[str | None, AfterValidator(only(""))] = None
 
     @model_validator(mode="after")

@@ -15,9 +15,13 @@ MAX_INPUTS = 2048
 
 class EmbeddingsRequest(Schema):
     model: Annotated[str, Field(min_length=1, max_length=256)]
+    """A name or an alias that GET /v1/models lists."""
     input: Prompt
+    """A text, token ids, or a list of either."""
     encoding_format: Literal["float", "base64"] | None = None
+    """`base64` is of float32, lowest byte first. Default `float`."""
     dimensions: PositiveUInt32 | None = None
+    """Cuts vectors to this length and normalises them again."""
     user: Annotated[str | None, HINT] = None
 
     @model_validator(mode="after")

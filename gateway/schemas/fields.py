@@ -137,6 +137,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_encodable)]
 
 class StreamOptions(Schema):
     include_usage: bool | None = None
+    """A last chunk says how many tokens the prompt and the answer had."""
     include_obfuscation: Annotated[bool | None, AfterValidator(only(False))] = None
 
 
@@ -144,22 +145,35 @@ class SamplingFields(Schema):
     """What both endpoints say about sampling; the ranges are those of rostra.v1."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """0 takes the most likely token each time; higher is more varied. Default 1."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Draws from the most likely tokens that together reach this probability. Default 1."""
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    """Taken from the logit of a token that the answer has already. Default 0."""
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    """The same, for each time the answer has it. Default 0."""
     logit_bias: dict[TokenIdKey, Annotated[float, Field(ge=-100, le=100)]] | None = None
+    """Added to the logits, by token id."""
     seed: Annotated[int, Field(ge=-(2**63), le=2**64 - 1)] | None = None
+    """The same seed, prompt and settings give the same answer."""
     stop: Stop | None = None
+    """The answer ends before the first of these texts."""
     n: Annotated[int, Field(ge=1, le=128)] | None = None
+    """How many answers to give. Default 1."""
 
     # Beyond the OpenAI API, under the names that other servers use.
     top_k: Annotated[int, Field(ge=-1, le=2**32 - 1)] | None = None
     """-1 and 0 keep all tokens."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Leaves out tokens less likely than this share of the most likely one. Default 0."""
     repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
+    """Divides the logits of tokens that prompt or answer have. Default 1."""
     stop_token_ids: list[UInt32] | None = None
+    """The answer ends before the first of these tokens."""
     ignore_eos: bool | None = None
+    """Goes on where the model would end. Default false."""
     min_tokens: UInt32 | None = None
+    """The answer does not end before it has this many tokens. Default 0."""
 
     @property
     def stop_strings(self) -> list[str]:
@@ -174,11 +188,15 @@ class RequestFields(SamplingFields):
     """What both endpoints have besides."""
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
+    """A name or an alias that GET /v1/models lists."""
     stream: bool | None = None
+    """Sends the answer piece by piece, as server-sent events."""
     stream_options: StreamOptions | None = None
     user: Annotated[str | None, HINT] = None
     cache_salt: str | None = None
+    """Shares cached prefixes only with requests that have the same salt."""
     priority: Int32 | None = None
+    """Lower runs first. Default 0."""
 
     @property
     def include_usage(self) -> bool:
