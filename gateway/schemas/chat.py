@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from rostra.gateway.schemas.fields import (
     HINT,
@@ -14,6 +14,7 @@ from rostra.gateway.schemas.fields import (
     Refused,
     RequestFields,
     broken_rule,
+    needs,
     only,
 )
 from rostra.gateway.schemas.messages import Message
@@ -22,6 +23,12 @@ from rostra.gateway.schemas.tools import ToolFields
 
 
 class ChatCompletionRequest(RequestFields, ToolFields, StructuredFields):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [needs("stream_options", stream=True), needs("top_logprobs", logprobs=True)]
+        }
+    )
+
     messages: Annotated[list[Message], Field(min_length=1)]
     """The conversation so far."""
     max_tokens: PositiveUInt32 | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from rostra.gateway.schemas.fields import RequestFields, UInt32, broken_rule, only
+from rostra.gateway.schemas.fields import RequestFields, UInt32, broken_rule, needs, only
 from rostra.gateway.schemas.prompts import Prompt, each_prompt
 from rostra.gateway.schemas.structured import StructuredFields
 
@@ -15,6 +15,8 @@ DEFAULT_MAX_TOKENS = 16
 
 
 class CompletionRequest(RequestFields, StructuredFields):
+    model_config = ConfigDict(json_schema_extra={"allOf": [needs("stream_options", stream=True)]})
+
     prompt: Prompt
     """A text, token ids, or a list of either; each prompt is answered by itself."""
     max_tokens: Annotated[

@@ -100,6 +100,20 @@ Hint = Annotated[Any, HINT]
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 """Of a function or a format, as the OpenAI API has them."""
 
+
+def needs(field: str, **others: Any) -> dict[str, Any]:
+    """JSON Schema of a rule between fields: where one is not null, others have these values."""
+    return {
+        "anyOf": [
+            {"properties": {field: {"type": "null"}}},
+            {
+                "properties": {name: {"const": value} for name, value in others.items()},
+                "required": list(others),
+            },
+        ]
+    }
+
+
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 PositiveUInt32 = Annotated[int, Field(ge=1, le=2**32 - 1)]
@@ -167,7 +181,7 @@ class SamplingFields(Schema):
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     """Leaves out tokens less likely than this share of the most likely one. Default 0."""
     repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = None
-    """Divides the logits of tokens that prompt or answer have. Default 1."""
+    """Above 1: tokens that prompt or answer have are less likely. Default 1."""
     stop_token_ids: list[UInt32] | None = None
     """The answer ends before the first of these tokens."""
     ignore_eos: bool | None = None

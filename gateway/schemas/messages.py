@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.config import JsonDict
 
 from rostra.gateway.schemas.fields import Hint, Refused, Schema, broken_rule, unsupported
 from rostra.gateway.schemas.tools import refuse_custom
@@ -82,7 +83,39 @@ Content = Annotated[
 _OF_THE_ASSISTANT = ("tool_calls", "function_call", "reasoning_content", "refusal")
 
 
+def _turn(*roles: str, needed: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
+    """JSON Schema of what the turns of some roles must have, and must not."""
+    nothing = {"enum": [None, "", []]}
+    return {
+        "properties": {"role": {"enum": roles}, **needed, **dict.fromkeys(without, nothing)},
+        "required": list(needed),
+    }
+
+
+_SAID = {"content": {"type": ["string", "array"]}}
+_NAMED = {"type": "string", "minLength": 1}
+_OF_OTHERS = (*_OF_THE_ASSISTANT, "tool_call_id")
+_TURNS: JsonDict = {
+    "anyOf": [
+        _turn("system", "developer", "user", needed=_SAID, without=_OF_OTHERS),
+        _turn("assistant", needed=_SAID, without=("tool_call_id",)),
+        *(
+            _turn("assistant", needed={field: form}, without=("tool_call_id",))
+            for field, form in (
+                ("tool_calls", {"type": "array", "minItems": 1}),
+                ("function_call", {"type": "object"}),
+                ("refusal", _NAMED),
+            )
+        ),
+        _turn("tool", needed={**_SAID, "tool_call_id": _NAMED}, without=_OF_THE_ASSISTANT),
+        _turn("function", needed={**_SAID, "name": _NAMED}, without=_OF_OTHERS),
+    ]
+}
+
+
 class Message(Schema):
+    model_config = ConfigDict(json_schema_extra=_TURNS)
+
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
     name: str | None = None

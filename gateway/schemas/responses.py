@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from rostra.gateway.schemas.fields import (
     HINT,
@@ -16,6 +16,7 @@ from rostra.gateway.schemas.fields import (
     SamplingFields,
     Schema,
     broken_rule,
+    needs,
     only,
     unsupported,
 )
@@ -72,6 +73,16 @@ class PromptCacheOptions(Schema):
 
 class ResponseRequest(SamplingFields):
     """Sampling beyond `temperature` and `top_p` goes beyond the OpenAI API."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [needs("stream_options", stream=True)],
+            "anyOf": [
+                {"properties": {field: {"not": {"type": "null"}}}, "required": [field]}
+                for field in ("input", "previous_response_id")
+            ],
+        }
+    )
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
     input: Input | None = None

@@ -80,13 +80,19 @@ class StructuredOutputs(Schema):
 
 class StructuredFields(Schema):
     response_format: ResponseFormat | None = None
+    """The answer is text, any JSON object, or JSON that follows a schema."""
 
     # Beyond the OpenAI API, under vLLM's names.
     guided_json: SchemaOrText | None = None
+    """The answer follows this JSON Schema."""
     guided_regex: NonEmpty | None = None
+    """The whole answer matches this."""
     guided_choice: Alternatives | None = None
+    """The answer is one of these."""
     guided_grammar: NonEmpty | None = None
+    """The answer follows this grammar, in Lark's notation or GBNF."""
     structured_outputs: StructuredOutputs | None = None
+    """The same four under one name."""
 
     @model_validator(mode="after")
     def _follows_one_grammar(self) -> StructuredFields:

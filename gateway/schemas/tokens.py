@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.fields import JsonObject, Refused, Schema, UInt32, broken_rule
@@ -28,6 +28,15 @@ _OF_A_CHAT = (
 
 class TokenizeRequest(ToolFields):
     """A text, or a conversation as /v1/chat/completions takes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {field: {"type": kind}}, "required": [field]}
+                for field, kind in (("prompt", "string"), ("messages", "array"))
+            ]
+        }
+    )
 
     model: ModelName
     prompt: str | None = None
