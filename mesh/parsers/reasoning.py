@@ -12,7 +12,8 @@ from rostra.mesh.parsers.reader import Reader, Steps
 class ReasoningFormat:
     """Two markers with the reasoning between them, at the very beginning of the output.
 
-    What has no end is reasoning up to the end of the output. A marker anywhere else is content.
+    Both begin with the same character and differ in the second. What has no end is reasoning up to
+    the end of the output. A marker anywhere else is content.
     """
 
     name: str
@@ -33,15 +34,19 @@ class ReasoningFormat:
 
     def read(self, reader: Reader, *, opened: bool) -> Steps[None]:
         yield from reader.spaces()
-        # Some models write the marker that the prompt has already.
-        begun = yield from reader.literal(self.begin)
+        begun = ended = False
+        if (yield from reader.literal(self.begin[0])):
+            if opened and (yield from reader.peek()) == self.end[1]:
+                ended = yield from reader.literal(self.end[1:])
+            else:
+                # Some models write the marker that the prompt has already.
+                begun = yield from reader.literal(self.begin[1:])
         if begun:
-            yield from reader.spaces()
             reader.drop()
         elif not opened:
             return
         reader.begin_reasoning()
-        if (yield from reader.until(self.end, Kind.REASONING)):
+        if ended or (yield from reader.until(self.end, Kind.REASONING)):
             reader.end_reasoning()
             reader.drop()
 

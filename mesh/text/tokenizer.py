@@ -42,6 +42,7 @@ class Tokenizer:
         self._backend = backend
         self._pieces = PieceDecoder.from_config(json.loads(backend.to_str())["decoder"])
         added = backend.get_added_tokens_decoder()
+        self._added_ids = frozenset(added)
         self._special_ids = frozenset(index for index, token in added.items() if token.special)
         self._vocab_size = max(backend.get_vocab_size(), *(index + 1 for index in added), 0)
         self._bytes: dict[int, bytes] = {}
@@ -146,6 +147,10 @@ class Tokenizer:
     def is_special(self, token_id: int) -> bool:
         """Whether the token controls the model instead of being text."""
         return token_id in self._special_ids
+
+    def is_added(self, token_id: int) -> bool:
+        """Whether the token was added to the vocabulary as it is, and is no piece of others."""
+        return token_id in self._added_ids
 
     def render_chat(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -89,19 +90,19 @@ class AnswerForm:
 
     def _start(self, marker: Callable[[str], str]) -> list[str]:
         reasoning = self.reasoning_format
-        if reasoning is None or (not self.reasoning_opened and self._is_free_with_trigger):
+        if reasoning is None:
+            return ["start: body"]
+        begin, end = marker(reasoning.begin), marker(reasoning.end)
+        if not self.reasoning_opened and self._is_free_with_trigger and is_text(begin):
             # Free text may be reasoning as well.
             return ["start: body"]
-        end = marker(reasoning.end)
         rules = [
-            f"reasoning[suffix={end}]: {TEXT}"
-            if end.startswith('"')
-            else f"reasoning: {TEXT} {end}",
+            f"reasoning[suffix={end}]: {TEXT}" if is_text(end) else f"reasoning: {TEXT} {end}",
             r"gap: /\n{0,2}/",
         ]
         if self.reasoning_opened:
             return ["start: reasoning gap body", *rules]
-        return [f"start: ({marker(reasoning.begin)} reasoning gap)? body", *rules]
+        return [f"start: ({begin} reasoning gap)? body", *rules]
 
     @property
     def _is_free(self) -> bool:
@@ -130,11 +131,13 @@ class AnswerForm:
             rules.append("body: @answer | calls" if not tools.forced else "body: calls")
             return [*rules, f"trigger: {marker(trigger)}"] if trigger else rules
         if not trigger:
-            first = "<" if self.reasoning_format is not None else ""
-            text = tool_format.text.replace("[^", f"[^{first}", 1)
+            reasoning, text = self.reasoning_format, tool_format.text
+            if reasoning is not None and is_text(marker(reasoning.begin)):
+                # What begins like reasoning is reasoning.
+                text = text.replace("[^", f"[^{re.escape(reasoning.begin[0])}", 1)
             return [*rules, "body: text? | calls", f"text: /{text}/"]
         found = marker(trigger)
-        lazy = "[lazy]" if found.startswith('"') else ""
+        lazy = "[lazy]" if is_text(found) else ""
         more = "?" if tools.single else "*"
         return [
             *rules,
@@ -145,8 +148,19 @@ class AnswerForm:
 
 
 def term(tokenizer: Tokenizer, text: str) -> str:
-    """A marker in a Lark grammar: as the special token it is, or as a string."""
+    """A marker in a Lark grammar: as the special token it is, or as a string.
+
+    The library takes an added token for special also where it only looks so, as `<this>`; what is
+    special it allows nowhere in text.
+    """
     token_id = tokenizer.token_id(text)
-    if token_id is not None and tokenizer.is_special(token_id):
-        return f"<[{token_id}]>"
-    return quote(text)
+    if token_id is None or not tokenizer.is_added(token_id):
+        return quote(text)
+    looks_special = text.startswith("<") and text.endswith(">")
+    special = looks_special or tokenizer.is_special(token_id)
+    return f"<[{token_id}]>" if special else quote(text)
+
+
+def is_text(marker: str) -> bool:
+    """Whether a marker is a string in the grammar."""
+    return marker.startswith('"')

@@ -16,6 +16,8 @@ CASES = [
     ("Well.\n</think>\n\nYes.", True, "Well.", "Yes."),
     ("<think>\nWell.</think>Yes.", True, "Well.", "Yes."),
     ("<think>\n\n</think>\n\nYes.", False, "", "Yes."),
+    ("</think>\nYes.", True, "", "Yes."),
+    ("</thinking</think>Yes.", True, "</thinking", "Yes."),
     ("Yes. <think>No.</think>", False, "", "Yes. <think>No.</think>"),
     ("Well, </think Yes.", True, "Well, </think Yes.", ""),
     ("<think>Well,\n", False, "Well,\n", ""),
