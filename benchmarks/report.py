@@ -22,6 +22,7 @@ TITLES = {
     "serve": "The service, from outside",
     "peers": "Peers, in turn with Rostra",
     "translation": "What the gateway adds to a worker that only emits, beside LiteLLM",
+    "translation_profile": "Where the gateway's time for a token goes",
     "floors": "What the machine can do at best",
     "profile": "Where the time of a decode step goes",
     "overhead": "All but the model, at 16 streams",
@@ -122,7 +123,10 @@ def bars(rows: Sequence[Row]) -> tuple[list[str], dict[str, list[float]]] | None
 
 
 def label(row: Row) -> str:
-    names = ("peer", "load", "what", "format", "caches", "quantization", "streams", "batch")
+    names = (
+        *("peer", "load", "what", "format", "caches", "quantization", "streams", "batch"),
+        "tokens_per_message",
+    )
     parts = [f"{row[name]}" for name in names if row.get(name) not in (None, "none")]
     return ", ".join(parts)
 

@@ -16,6 +16,7 @@ have; without it: `--gateway rostra`.
     direct_first_ms     the same, from the emitter without the gateway
     added_first_ms      the difference
     emitter_tok_per_s   of the emitter and the reader, without the gateway
+    ..._ratio           Rostra's to LiteLLM's, on streams of the same length
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def compare(args: argparse.Namespace, commands: dict[str, Command], per_message:
                 found[number].append(row)
                 print(f"{name}, {tokens} of {per_message}: {row}", file=sys.stderr, flush=True)
         alone = ceiling(addresses["http"], args)
-    return [
+    medians = [
         {
             "gateway": name,
             "tokens_per_message": per_message,
@@ -207,6 +208,17 @@ def compare(args: argparse.Namespace, commands: dict[str, Command], per_message:
         }
         for (name, _, tokens), rows in zip(turns, found, strict=True)
     ]
+    return with_ratios(medians)
+
+
+def with_ratios(rows: list[Row]) -> list[Row]:
+    """Adds what Rostra did for each token of the peer, on streams of the same length."""
+    for row in rows:
+        for peer in rows:
+            if row["gateway"] == "rostra" != peer["gateway"] and row["tokens"] == peer["tokens"]:
+                for rate in ("tok_per_s", "tok_per_cpu_s"):
+                    row[f"{rate}_ratio"] = row[rate] / peer[rate]
+    return rows
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

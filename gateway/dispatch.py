@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -99,14 +99,15 @@ class Dispatcher:
             rpc.cancel()
 
     @contextmanager
-    def running(
-        self, rpc: Rpc, link: WorkerLink, observe: Callable[[Any], None]
-    ) -> Iterator[Inbox[Any]]:
+    def running(self, rpc: Rpc, link: WorkerLink, clock: TokenClock) -> Iterator[Inbox[Any]]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
-        inbox = Inbox(_messages(rpc), observe, self._bell)
+        if isinstance(rpc, grpc.aio.UnaryUnaryCall):
+            inbox = Inbox(_only(rpc), clock.count, self._bell)
+        else:
+            inbox = Inbox(aiter(rpc), clock.observe, self._bell)
         try:
             yield inbox
         finally:
@@ -164,7 +165,7 @@ class Call(Generic[RequestT, ResponseT]):
             try:
                 rpc = await self._open(attempt, avoid)
                 clock = TokenClock(self._dispatcher.metrics, self._exchange)
-                with self._dispatcher.running(rpc, self.link, clock.observe) as inbox:
+                with self._dispatcher.running(rpc, self.link, clock) as inbox:
                     try:
                         while burst := await inbox.take():
                             held += burst
@@ -256,10 +257,6 @@ GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateRespons
 EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
 TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeResponse]
 DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
-
-
-def _messages(rpc: Rpc) -> AsyncIterator[Any]:
-    return _only(rpc) if isinstance(rpc, grpc.aio.UnaryUnaryCall) else aiter(rpc)
 
 
 async def _only(rpc: grpc.aio.UnaryUnaryCall) -> AsyncGenerator[Any, None]:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_PATIENCE = 0.02
+_PATIENCE = 0.005
 """Seconds for which messages are collected at most."""
 _CAPACITY = 64
 """Messages. The next one is read when these were taken, so a slow reader slows the worker."""
@@ -53,7 +53,8 @@ class Inbox(Generic[T]):
         self, messages: AsyncIterator[T], observe: Callable[[T], None], bell: Bell
     ) -> None:
         self._pending: list[T] = []
-        self._ready = asyncio.Event()
+        self._rung = False
+        self._reader: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._ended = False
         self._error: BaseException | None = None
@@ -64,14 +65,21 @@ class Inbox(Generic[T]):
 
         Raises what ended the stream instead, once all that came before was taken.
         """
-        await self._ready.wait()
+        if not self._rung:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
         taken, self._pending = self._pending, []
         if not self._ended:
-            self._ready.clear()
+            self._rung = False
             self._room.set()
         elif not taken and self._error is not None:
             raise self._error
         return taken
+
+    def _wake(self) -> None:
+        self._rung = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     def close(self) -> None:
         self._task.cancel()
@@ -85,7 +93,7 @@ class Inbox(Generic[T]):
                 self._pending.append(message)
                 bell.arrived += 1
                 if len(self._pending) == 1:
-                    bell.ring(self._ready.set)
+                    bell.ring(self._wake)
                 elif len(self._pending) >= _CAPACITY:
                     self._room.clear()
                     await self._room.wait()
@@ -93,4 +101,4 @@ class Inbox(Generic[T]):
             self._error = error
         finally:
             self._ended = True
-            self._ready.set()
+            self._wake()

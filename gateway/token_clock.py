@@ -15,7 +15,7 @@ Response = (
     | inference_pb2.TokenizeResponse
     | inference_pb2.DetokenizeResponse
 )
-_STREAMED = (chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
+_COUNTED = (chat_pb2.ChatResponse, inference_pb2.GenerateResponse, inference_pb2.EmbedResponse)
 
 
 class TokenClock:
@@ -29,34 +29,23 @@ class TokenClock:
         self.started = False
         """Whether a token or a finish has come."""
 
-    def observe(self, message: Response) -> None:
-        if isinstance(message, _STREAMED):
-            self._observe_tokens(message)
-        elif isinstance(message, inference_pb2.EmbedResponse):
-            self._count(message)
-
-    def _observe_tokens(
-        self, message: chat_pb2.ChatResponse | inference_pb2.GenerateResponse
-    ) -> None:
-        has_field = message.HasField
-        if has_field("usage"):
-            self._count(message)
-        if not (has_field("delta") or has_field("finish")):
+    def observe(self, message: chat_pb2.ChatResponse | inference_pb2.GenerateResponse) -> None:
+        if message.HasField("usage"):
+            self.count(message)
+        if not (message.HasField("delta") or message.HasField("finish")):
             return
         now, index = time.monotonic(), message.index
         last = self._last.get(index)
+        self._last[index] = now
         if last is not None:
             self._inter_token_latency.observe(now - last)
         elif not self.started:
-            self._time_to_first_token.observe(now - self._exchange.started)
             self.started = True
-        self._last[index] = now
+            self._time_to_first_token.observe(now - self._exchange.started)
 
-    def _count(
-        self,
-        message: chat_pb2.ChatResponse
-        | inference_pb2.GenerateResponse
-        | inference_pb2.EmbedResponse,
-    ) -> None:
+    def count(self, message: Response) -> None:
+        """What is all to know of an answer that is one message."""
+        if not isinstance(message, _COUNTED):
+            return
         self._exchange.prompt_tokens += message.usage.prompt_tokens
         self._exchange.completion_tokens += message.usage.completion_tokens
