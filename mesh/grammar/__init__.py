@@ -1,6 +1,5 @@
 """Grammars that outputs must follow: made from what callers ask for, and checked. No torch here."""
 
-from rostra.mesh.grammar.checks import check
 from rostra.mesh.grammar.errors import GrammarError
 from rostra.mesh.grammar.forms import (
     JSON_OPTIONS,
@@ -14,7 +13,6 @@ from rostra.mesh.grammar.forms import (
 __all__ = [
     "JSON_OPTIONS",
     "GrammarError",
-    "check",
     "choices",
     "json_object",
     "json_schema",

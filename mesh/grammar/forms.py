@@ -30,7 +30,7 @@ JSON_OPTIONS: dict[str, Any] = {
 
 A schema with a keyword that the library cannot honour is refused, and not followed in part."""
 
-_LITERAL = re.compile(r'"(?:[^"\\\n]|\\[^\n])*+|/(?:[^/\\\n]|\\[^\n])*+')
+_LITERAL = re.compile(r'"((?:[^"\\\n]|\\[^\n])*+)"?|/((?:[^/\\\n]|\\[^\n])*+)/?')
 """A string or expression of a grammar or a schema, to its end or that of the line."""
 
 _RULE_OPTION = re.compile(
@@ -115,10 +115,9 @@ def _check_size(text: str, most: int = MAX_SOURCE_BYTES) -> None:
 
 
 def _check_literals(source: str) -> None:
-    longest = max(
-        (len(literal[0].encode()) - 1 for literal in _LITERAL.finditer(source)), default=0
-    )
-    if longest > MAX_LITERAL_BYTES:
-        raise GrammarError(
-            f"has a string of {longest} bytes, and at most {MAX_LITERAL_BYTES} are taken"
-        )
+    for literal in _LITERAL.finditer(source):
+        length = len((literal[1] or literal[2] or "").encode())
+        if length > MAX_LITERAL_BYTES:
+            raise GrammarError(
+                f"has a string of {length} bytes, and at most {MAX_LITERAL_BYTES} are taken"
+            )
