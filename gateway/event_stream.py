@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ _HEADERS = {
 
 Event = dict[str, Any] | orjson.Fragment
 """An object, or its JSON; where events are named, an object."""
-Batch = list[Event]
+Batch = Sequence[Event]
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from aiohttp import web
 from rostra.gateway.answers.chat import ChatChoices, whole_choices
 from rostra.gateway.answers.envelope import Envelope
 from rostra.gateway.errors import ApiError
-from rostra.gateway.event_stream import Batch, respond_with_events
+from rostra.gateway.event_stream import Batch, Event, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
+from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.to_proto.chat import ChatNames, chat_request
@@ -27,9 +28,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     envelope = Envelope(
         "chatcmpl", "chat.completion", "chat.completion.chunk", include_usage=body.include_usage
     )
-    call = request.app[DISPATCHER].chat(
-        chat_request(body, envelope.id), exchange, ChatNames(body), hold=not body.stream
-    )
+    proto = await beside_the_loop(exchange.body_bytes, lambda: chat_request(body, envelope.id))
+    call = request.app[DISPATCHER].chat(proto, exchange, ChatNames(body), hold=not body.stream)
     choices = ChatChoices(
         body.num_outputs,
         logprobs=bool(body.logprobs),
@@ -49,11 +49,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     async def batches() -> AsyncGenerator[Batch, None]:
         async with aclosing(call.bursts()) as bursts:
             async for burst in bursts:
-                batch: Batch = []
+                batch: list[Event] = []
                 try:
                     for message in burst:
-                        for choice in choices.of(message):
-                            batch.append(envelope.chunk(call.model, choice))
+                        batch += [envelope.chunk(call.model, one) for one in choices.of(message)]
                 except ApiError:
                     if batch:  # what came before the fault
                         yield batch
