@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from rostra.gateway import middleware
 from rostra.gateway.api_keys import ApiKeys
@@ -29,7 +30,11 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     goes away ends its request at the worker. Raises GatewayError where the file of API keys is
     wrong.
     """
-    middlewares = [middleware.observe, middleware.envelope_errors, middleware.preflight]
+    middlewares: list[Middleware] = [
+        middleware.observe,
+        middleware.envelope_errors,
+        middleware.preflight,
+    ]
     keys = None if settings.api_keys is None else ApiKeys.read(settings.api_keys)
     if keys is not None:
         public = {endpoint.handler for endpoint in ENDPOINTS if endpoint.public}

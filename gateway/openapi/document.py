@@ -55,7 +55,7 @@ def openapi(endpoints: Iterable[Endpoint], *, keyed: bool) -> dict[str, Any]:
     for endpoint in endpoints:
         path = paths.setdefault(endpoint.public_path, {})
         path[endpoint.method.lower()] = _operation(endpoint, components, keyed)
-    document = {
+    document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "Rostra", "version": version("rostra"), "description": _ABOUT},
         "servers": [{"url": "/"}],

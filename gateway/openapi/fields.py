@@ -72,7 +72,10 @@ class FieldNotes:
         return schema
 
     def _members(self, schema: dict[str, Any]) -> list[dict[str, Any]]:
-        """Of a union, without null, which every optional field takes."""
+        """Of a union, without null, which every optional field takes. An object's own are rules
+        between its fields."""
+        if "properties" in schema:
+            return []
         members = schema.get("anyOf") or schema.get("oneOf") or []
         return [member for member in members if member.get("type") != "null"]
 

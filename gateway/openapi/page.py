@@ -32,6 +32,7 @@ def render(document: dict[str, Any], endpoints: Sequence[Endpoint]) -> str:
                 "path": endpoint.public_path,
                 "summary": operation["summary"],
                 "description": operation.get("description", ""),
+                "query": notes.of(_query(operation)),
                 "fields": notes.of(_schema(operation.get("requestBody", {}))),
                 "answer": notes.of(_schema(operation["responses"]["200"])),
                 "events": endpoint.events is not None,
@@ -56,6 +57,14 @@ def _schema(carrier: dict[str, Any]) -> dict[str, Any]:
     """Of a body or a response that has JSON."""
     schema: dict[str, Any] = carrier.get("content", {}).get(JSON, {}).get("schema", {})
     return schema
+
+
+def _query(operation: dict[str, Any]) -> dict[str, Any]:
+    """What may stand in the address, as an object."""
+    parameters = operation.get("parameters", [])
+    return {
+        "properties": {each["name"]: each["schema"] for each in parameters if each["in"] == "query"}
+    }
 
 
 def _event_schema(operation: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ _OF_THE_ASSISTANT = ("tool_calls", "function_call", "reasoning_content", "refusa
 
 def _turn(*roles: str, needed: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:
     """JSON Schema of what the turns of some roles must have, and must not."""
-    nothing = {"enum": [None, "", []]}
+    nothing: dict[str, Any] = {"enum": [None, "", []]}
     return {
         "properties": {"role": {"enum": roles}, **needed, **dict.fromkeys(without, nothing)},
         "required": list(needed),

@@ -139,7 +139,8 @@ async def test_the_page_shows_every_operation_and_field(
     assert await (await client.get("/")).text() == text
     for endpoint in ENDPOINTS:
         assert f'id="{endpoint.handler.__name__}"' in text
-        for field in endpoint.request.model_fields if endpoint.request else ():
+        model = endpoint.request or endpoint.query
+        for field in model.model_fields if model else ():
             assert f'<code class="name">{field}</code>' in text
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
 
