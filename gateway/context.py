@@ -28,6 +28,8 @@ class Exchange:
     """The canonical name, once a worker has answered: never a string of the client's choosing."""
     key: ApiKey | None = None
     """The caller's, where callers need one."""
+    body_bytes: int = 0
+    """Of the request, once it has arrived."""
     stream: bool = False
     workers: list[str] = field(default_factory=list)
     """Every dispatch, retries included."""

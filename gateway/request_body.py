@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import ApiError
+from rostra.gateway.keys import EXCHANGE
+from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.schemas.fields import Schema
 
 SchemaT = TypeVar("SchemaT", bound=Schema)
@@ -21,6 +23,8 @@ _CODES = {
     "extra_forbidden": "unknown_parameter",
     "unsupported_parameter": "unsupported_parameter",
 }
+_MOST_MISTAKES = 10_000
+"""That are looked into: all of them are described before the first can be seen."""
 
 
 async def read_body(request: web.Request, schema: type[SchemaT], timeout: float) -> SchemaT:
@@ -31,30 +35,40 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
         raise ApiError(
             415, "Set the header Content-Type: application/json", code="unsupported_media_type"
         )
+    remaining = request[EXCHANGE].remaining()
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout if remaining is None else min(timeout, remaining)):
             raw = await request.read()
     except TimeoutError:
         raise ApiError(408, "The body of the request did not arrive", code="timeout") from None
     except web.RequestPayloadError as error:
         reason = " ".join(str(error).split())
         raise ApiError(400, f"The body cannot be read: {reason}", code="invalid_body") from None
+    request[EXCHANGE].body_bytes = len(raw)
+    body = await beside_the_loop(len(raw), lambda: _parse(raw, schema))
+    if isinstance(model := getattr(body, "model", None), str):
+        check_model(request, model)
+    return body
+
+
+def _parse(raw: bytes, schema: type[SchemaT]) -> SchemaT:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise ApiError(400, f"The body is not valid JSON: {error}", code="invalid_json") from None
     if not isinstance(document, dict):
         raise ApiError(400, "The body must be a JSON object", code="invalid_json")
-    body = validate(document, schema)
-    if isinstance(model := getattr(body, "model", None), str):
-        check_model(request, model)
-    return body
+    return validate(document, schema)
 
 
 def validate(document: dict[str, object], schema: type[SchemaT]) -> SchemaT:
     try:
         return schema.model_validate(document)
     except ValidationError as error:
+        if error.error_count() > _MOST_MISTAKES:
+            raise ApiError(
+                400, f"The body has {error.error_count()} mistakes", code="invalid_value"
+            ) from None
         first = error.errors(include_url=False, include_input=False)[0]
     path = list(first["loc"])
     if first["type"] == "broken_rule":

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from rostra.gateway.errors import ApiError
-from rostra.gateway.response_store import ResponseStore, UnknownResponseError
+from rostra.gateway.response_store import ResponseStore, StoredResponse, UnknownResponseError
 from rostra.gateway.schemas.response_items import (
     FunctionCallItem,
     FunctionOutputItem,
@@ -21,6 +21,7 @@ from rostra.gateway.schemas.response_items import (
 from rostra.gateway.schemas.responses import ResponseRequest
 
 _ITEM: TypeAdapter[Any] = TypeAdapter(InputItem)
+MAX_RECALLED_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -29,14 +30,20 @@ class Context:
     """The whole conversation in order, without the instructions."""
     own: list[dict[str, Any]]
     """The items that this request adds, each with its id, as the API lists them."""
+    recalled_bytes: int
+    """Of the stored responses that it refers to."""
 
 
 def read_context(body: ResponseRequest, store: ResponseStore, owner: str) -> Context:
     """Raises ApiError (400): something that is referred to is not stored, a call has no output or
-    an output no call, or there is nothing to answer."""
+    an output no call, there is too much of what is referred to, or there is nothing to answer."""
     history: list[SpokenItem] = []
+    recalled = 0
     if body.previous_response_id is not None:
-        for stored in _chain(store, body.previous_response_id, owner):
+        chain = _chain(store, body.previous_response_id, owner)
+        recalled = sum(stored.size for stored in chain)
+        _check_recalled(recalled, "previous_response_id")
+        for stored in chain:
             listed = stored.input_items() + stored.output_items()
             history += [_ITEM.validate_python(item) for item in listed]
     given = (
@@ -44,7 +51,15 @@ def read_context(body: ResponseRequest, store: ResponseStore, owner: str) -> Con
         if isinstance(body.input, str)
         else body.input
     )
-    added = [_resolved(item, number, store, owner) for number, item in enumerate(given or ())]
+    added: list[SpokenItem] = []
+    for number, item in enumerate(given or ()):
+        if isinstance(item, ItemReference):
+            source = _source(item, number, store, owner)
+            recalled += source.size
+            _check_recalled(recalled, f"input[{number}]")
+            added.append(_ITEM.validate_python(source.output_item(item.id)))
+        else:
+            added.append(item)
     items = history + added
     if not items and body.instructions is None:
         raise ApiError(400, "input holds no items", param="input", code="invalid_value")
@@ -53,10 +68,10 @@ def read_context(body: ResponseRequest, store: ResponseStore, owner: str) -> Con
     own = [
         item.listed(item.id or f"{item.prefix}_{stem}{number}") for number, item in enumerate(added)
     ]
-    return Context(items, own)
+    return Context(items, own, recalled)
 
 
-def _chain(store: ResponseStore, response_id: str, owner: str) -> list[Any]:
+def _chain(store: ResponseStore, response_id: str, owner: str) -> list[StoredResponse]:
     try:
         return store.chain(response_id, owner)
     except UnknownResponseError as error:
@@ -69,13 +84,20 @@ def _chain(store: ResponseStore, response_id: str, owner: str) -> list[Any]:
         ) from None
 
 
-def _resolved(
-    item: SpokenItem | ItemReference, number: int, store: ResponseStore, owner: str
-) -> SpokenItem:
-    if not isinstance(item, ItemReference):
-        return item
+def _check_recalled(size: int, param: str) -> None:
+    """No model reads as much, and reading it takes many times its size in memory."""
+    if size > MAX_RECALLED_BYTES:
+        raise ApiError(
+            400,
+            f"{param}: more than {MAX_RECALLED_BYTES} bytes of stored responses are referred to",
+            param=param,
+            code="context_length_exceeded",
+        )
+
+
+def _source(item: ItemReference, number: int, store: ResponseStore, owner: str) -> StoredResponse:
     try:
-        stored = store.output_item(item.id, owner)
+        return store.source_of(item.id, owner)
     except UnknownResponseError:
         raise ApiError(
             400,
@@ -84,8 +106,6 @@ def _resolved(
             param=f"input[{number}]",
             code="item_not_found",
         ) from None
-    spoken: SpokenItem = _ITEM.validate_python(stored)
-    return spoken
 
 
 def _check_calls(items: list[SpokenItem]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import orjson
@@ -39,6 +40,9 @@ class StoredResponse:
         items: list[dict[str, Any]] = orjson.loads(self.body)["output"]
         return items
 
+    def output_item(self, item_id: str) -> dict[str, Any]:
+        return next(item for item in self.output_items() if item["id"] == item_id)
+
 
 def owner_of(exchange: Exchange) -> str:
     """Without API keys, all callers are one."""
@@ -55,7 +59,7 @@ class UnknownResponseError(KeyError):
 
 class ResponseStore:
     """Holds at most `max_bytes` of at most `max_count` responses; those not used for longest go
-    first. It lives and dies with its gateway, and 0 bytes hold nothing."""
+    first. It lives and dies with its gateway, and 0 bytes hold nothing. For any thread."""
 
     def __init__(self, max_bytes: int, max_count: int) -> None:
         self.max_bytes = max_bytes
@@ -64,6 +68,8 @@ class ResponseStore:
         self._responses: dict[str, str] = {}
         """The id of the response that made an output item, by the item's id."""
         self._size = 0
+        self._lock = RLock()
+        """Conversations are read in threads."""
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -81,26 +87,29 @@ class ResponseStore:
         """One that is larger than the store is not kept; ask `fits` first."""
         if not self.fits(response.size):
             return
-        self._stored[response.id] = response
-        self._size += response.size
-        self._responses.update(dict.fromkeys(response.item_ids, response.id))
-        while self._size > self.max_bytes or len(self._stored) > self._max_count:
-            self._remove(next(iter(self._stored)))
+        with self._lock:
+            self._stored[response.id] = response
+            self._size += response.size
+            self._responses.update(dict.fromkeys(response.item_ids, response.id))
+            while self._size > self.max_bytes or len(self._stored) > self._max_count:
+                self._remove(next(iter(self._stored)))
 
     def fits(self, size: int) -> bool:
         return size <= self.max_bytes
 
     def get(self, response_id: str, owner: str) -> StoredResponse:
         """Raises UnknownResponseError."""
-        stored = self._stored.get(response_id)
-        if stored is None or stored.owner != owner:
-            raise UnknownResponseError(response_id)
-        self._stored.move_to_end(response_id)
-        return stored
+        with self._lock:
+            stored = self._stored.get(response_id)
+            if stored is None or stored.owner != owner:
+                raise UnknownResponseError(response_id)
+            self._stored.move_to_end(response_id)
+            return stored
 
     def delete(self, response_id: str, owner: str) -> None:
         """Raises UnknownResponseError."""
-        self._remove(self.get(response_id, owner).id)
+        with self._lock:
+            self._remove(self.get(response_id, owner).id)
 
     def chain(self, response_id: str, owner: str) -> list[StoredResponse]:
         """The response and all that it continues, the first one first. Raises
@@ -112,10 +121,9 @@ class ResponseStore:
             wanted = links[-1].previous_id
         return links[::-1]
 
-    def output_item(self, item_id: str, owner: str) -> dict[str, Any]:
-        """Raises UnknownResponseError."""
-        stored = self.get(self._responses.get(item_id, ""), owner)
-        return next(item for item in stored.output_items() if item["id"] == item_id)
+    def source_of(self, item_id: str, owner: str) -> StoredResponse:
+        """The response whose output the item is in. Raises UnknownResponseError."""
+        return self.get(self._responses.get(item_id, ""), owner)
 
     def _remove(self, response_id: str) -> None:
         stored = self._stored.pop(response_id)

@@ -15,6 +15,7 @@ from rostra.gateway.answers.anthropic import MessageEvents, whole_message
 from rostra.gateway.answers.anthropic_errors import error_event
 from rostra.gateway.event_stream import Batch, EventForm, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
+from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.anthropic import CountTokensRequest, MessagesRequest
 from rostra.gateway.to_proto.anthropic import (
@@ -30,9 +31,8 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, MessagesRequest, timeout)
     exchange.stream = bool(body.stream)
     message_id = f"msg_{uuid.uuid4().hex}"
-    call = request.app[DISPATCHER].chat(
-        messages_request(body, message_id), exchange, MessagesNames(body), hold=not body.stream
-    )
+    proto = await beside_the_loop(exchange.body_bytes, lambda: messages_request(body, message_id))
+    call = request.app[DISPATCHER].chat(proto, exchange, MessagesNames(body), hold=not body.stream)
     events = MessageEvents(
         message_id,
         tools=body.may_call,
@@ -62,9 +62,9 @@ async def create_message(request: web.Request) -> web.StreamResponse:
 
 async def count_tokens(request: web.Request) -> web.Response:
     body = await read_body(request, CountTokensRequest, request.app[SETTINGS].body_timeout)
-    call = request.app[DISPATCHER].tokenize(
-        count_tokens_request(body), request[EXCHANGE], MessagesNames(body)
-    )
+    exchange = request[EXCHANGE]
+    proto = await beside_the_loop(exchange.body_bytes, lambda: count_tokens_request(body))
+    call = request.app[DISPATCHER].tokenize(proto, exchange, MessagesNames(body))
     response = await call.only_message()
     answer = {"input_tokens": len(response.tokens)}
     return web.Response(body=orjson.dumps(answer), content_type="application/json")

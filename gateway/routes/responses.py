@@ -13,6 +13,7 @@ from rostra.gateway.answers.responses import ResponseAnswer
 from rostra.gateway.errors import ApiError
 from rostra.gateway.event_stream import Batch, EventForm, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, RESPONSES, SETTINGS
+from rostra.gateway.large_work import beside_the_loop, in_thread
 from rostra.gateway.request_body import read_body
 from rostra.gateway.response_context import Context, read_context
 from rostra.gateway.response_store import ResponseStore, StoredResponse, owner_of
@@ -26,10 +27,14 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     exchange.stream = bool(body.stream)
     keep = _is_kept(body, store)
     owner = owner_of(exchange)
-    context = read_context(body, store, owner)
+    context = await in_thread(lambda: read_context(body, store, owner))
     answer = ResponseAnswer(body, store=keep)
+    proto = await beside_the_loop(
+        exchange.body_bytes + context.recalled_bytes,
+        lambda: response_chat_request(body, context.items, answer.id),
+    )
     call = request.app[DISPATCHER].chat(
-        response_chat_request(body, context.items, answer.id),
+        proto,
         exchange,
         ResponseNames(body),
         hold=not body.stream,

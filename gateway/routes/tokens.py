@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
+from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.tokens import DetokenizeRequest, TokenizeRequest
 from rostra.gateway.to_proto.tokens import (
@@ -20,9 +21,11 @@ from rostra.gateway.to_proto.tokens import (
 
 async def tokenize(request: web.Request) -> web.Response:
     body = await read_body(request, TokenizeRequest, request.app[SETTINGS].body_timeout)
-    call = request.app[DISPATCHER].tokenize(
-        tokenize_request(body), request[EXCHANGE], TokenizeNames(body)
+    exchange = request[EXCHANGE]
+    proto, names = await beside_the_loop(
+        exchange.body_bytes, lambda: (tokenize_request(body), TokenizeNames(body))
     )
+    call = request.app[DISPATCHER].tokenize(proto, exchange, names)
     response = await call.only_message()
 
     def payload() -> bytes:
@@ -42,9 +45,9 @@ async def tokenize(request: web.Request) -> web.Response:
 
 async def detokenize(request: web.Request) -> web.Response:
     body = await read_body(request, DetokenizeRequest, request.app[SETTINGS].body_timeout)
-    call = request.app[DISPATCHER].detokenize(
-        detokenize_request(body), request[EXCHANGE], DetokenizeNames()
-    )
+    exchange = request[EXCHANGE]
+    proto = await beside_the_loop(exchange.body_bytes, lambda: detokenize_request(body))
+    call = request.app[DISPATCHER].detokenize(proto, exchange, DetokenizeNames())
     response = await call.only_message()
     return web.Response(
         body=orjson.dumps({"prompt": response.text}), content_type="application/json"

@@ -15,15 +15,24 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     Strict,
     Tag,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 SUPPORT = "x-rostra-support"
 """Keyword of the API's document: a field is `refused`, or a `hint` that changes no answer."""
+
+
+def _stop_at_first_mistake(schema: Any) -> Any:
+    """In lists, which may have millions."""
+    if isinstance(schema, dict):
+        changed = {key: _stop_at_first_mistake(value) for key, value in schema.items()}
+        return changed | {"fail_fast": True} if schema.get("type") == "list" else changed
+    return [*map(_stop_at_first_mistake, schema)] if isinstance(schema, list) else schema
 
 
 class Schema(BaseModel):
@@ -36,6 +45,12 @@ class Schema(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return _stop_at_first_mistake(handler(source))
 
 
 def broken_rule(field: str, message: str) -> PydanticCustomError:

@@ -228,7 +228,8 @@ def test_the_store_stays_within_its_bounds(steps: Any, max_bytes: int, max_count
         assert store.size == sum(one.size for one in model) <= max_bytes
         assert len(store) == len(model)
     for one in model:
-        assert store.output_item(f"item-{one.id}", "") == {"id": f"item-{one.id}"}
+        item_id = f"item-{one.id}"
+        assert store.source_of(item_id, "").output_item(item_id) == {"id": item_id}
 
 
 def test_a_chain_ends_where_a_link_is_missing() -> None:
@@ -243,4 +244,4 @@ def test_a_chain_ends_where_a_link_is_missing() -> None:
     assert missing.value.response_id == "c"
     assert [one.id for one in store.chain("b", "")] == ["a", "b"]
     with pytest.raises(UnknownResponseError):
-        store.output_item("item-c", "")
+        store.source_of("item-c", "")
