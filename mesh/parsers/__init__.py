@@ -12,7 +12,7 @@ from rostra.mesh.parsers.choice import (
 )
 from rostra.mesh.parsers.events import Event, Kind
 from rostra.mesh.parsers.formats import ParametersError, ToolFormat, Tools
-from rostra.mesh.parsers.json_text import Call, whole_value
+from rostra.mesh.parsers.json_text import Call
 from rostra.mesh.parsers.parser import OutputParser
 from rostra.mesh.parsers.reasoning import ReasoningFormat
 
@@ -31,5 +31,4 @@ __all__ = [
     "Tools",
     "choose_reasoning_format",
     "choose_tool_format",
-    "whole_value",
 ]

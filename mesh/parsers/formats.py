@@ -85,6 +85,8 @@ def read_parameters(schema: Mapping[str, Any]) -> list[Parameter]:
         raise ParametersError(f"{keyword} beside properties cannot be followed by this model")
     definitions = {key: schema[key] for key in _DEFINITIONS if key in schema}
     required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        raise ParametersError("required must be a list of names")
     properties = schema.get("properties", {}) | {
         name: {} for name in required if name not in schema.get("properties", {})
     }

@@ -144,7 +144,7 @@ def _value_rule(rule: str, schema: Mapping[str, Any]) -> str:
             schema
         )
     choices = [schema["const"]] if "const" in schema else schema.get("enum")
-    if choices is None:
+    if not isinstance(choices, list):
         return f"{rule}[suffix={quote(chr(10) + PARAMETER_END)}]: /(?s:.*)/"
     end = quote(f"\n{PARAMETER_END}")
     return f"{rule}: ({' | '.join(quote(str(choice)) for choice in choices)}) {end}"

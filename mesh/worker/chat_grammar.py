@@ -78,6 +78,8 @@ class AnswerForm:
                     self.tool_format.grammar({name: schema}, quote, several=False)
             except (GrammarError, ParametersError) as error:
                 checks.unsupported(fields[-1], f"the schema cannot be followed: {error}")
+            except RecursionError:
+                checks.unsupported(fields[-1], "the schema is nested too deeply to be followed")
         return fields
 
     def _compose(self, followed: set[str], marker: Callable[[str], str]) -> str:

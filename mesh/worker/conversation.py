@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rostra.mesh.parsers import whole_value
 from rostra.mesh.text import ChatTemplate
 from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.fitting import fit_messages
@@ -40,11 +39,8 @@ class Conversation:
     add_generation_prompt: bool
     continue_final_message: bool
     variables: dict[str, Any]
-
-    @property
-    def size(self) -> int:
-        """Characters of text, about: what decides where it is tokenised."""
-        return sum(len(message["content"]) for message in self.messages)
+    size: int
+    """Bytes of text, about: what decides where it is tokenised."""
 
     def render(self) -> str:
         """Raises ChatTemplateError."""
@@ -89,6 +85,7 @@ def read_conversation(
         ),
         continue_final_message=continues,
         variables=variables,
+        size=proto.ByteSize(),
     )
 
 
@@ -156,14 +153,25 @@ def _read_message(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> di
 def _read_call(proto: chat_pb2.ToolCall, checks: Checks, field: str) -> dict[str, Any]:
     if not proto.name:
         checks.invalid(f"{field}.name", "must not be empty")
-    arguments = whole_value(proto.arguments or "{}")
-    if arguments is None or not arguments.startswith("{"):
+    arguments = proto.arguments or "{}"
+    if not _is_object(arguments):
         checks.invalid(f"{field}.arguments", "must be a JSON object")
     return {
         "id": proto.id,
         "type": "function",
-        "function": {"name": proto.name, "arguments": arguments or "{}"},
+        "function": {"name": proto.name, "arguments": arguments},
     }
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text, parse_constant=_refuse_constant), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _read_content(proto: chat_pb2.ChatMessage, checks: Checks, field: str) -> str:

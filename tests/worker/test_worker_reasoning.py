@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 
-import msgspec
 import pytest
 import pytest_asyncio
 import tokenizers
@@ -164,12 +163,3 @@ async def test_reasoning_that_is_continued_is_still_reasoning(thinker: Service):
         got = await collect(thinker.inference.Chat(request))
         assert bool(got.reasonings[0]) == is_reasoning
         assert bool(got.texts[0]) != is_reasoning
-
-
-async def test_without_a_parser_it_is_content(reasoning_model):
-    config = msgspec.structs.replace(tiny_config(reasoning_model), reasoning_parser="off")
-    async with running(config) as service:
-        request = chat(template_variables=OPENED, max_tokens=8, ignore_eos=True, seed=3)
-        got = await collect(service.inference.Chat(request))
-        assert got.texts[0]
-        assert got.usage.reasoning_tokens == 0

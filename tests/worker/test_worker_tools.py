@@ -185,6 +185,32 @@ async def test_a_schema_that_no_grammar_can_follow_is_refused_with_the_reason(se
     assert "not" in refusal.message
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"required": 5},
+        {"required": ["a b"]},
+        {"properties": {"a=": {}}},
+        {"anyOf": [{"required": ["a"]}]},
+    ],
+)
+async def test_formats_that_write_each_argument_refuse_what_they_cannot(
+    caller: Service, schema: dict[str, Any]
+):
+    """Others follow these, or refuse what is no schema."""
+    request = asked(
+        tools=[chat_pb2.Tool(name="f", parameters_schema=json.dumps(schema))],
+        tool_choice=choice(Mode.MODE_NAMED, "f"),
+        max_tokens=1,
+    )
+    is_pythonic = caller.worker.config.tool_parser == "pythonic"
+    if is_pythonic or schema == {"required": 5}:
+        refusal = await refused(caller.inference.Chat(request))
+        assert list(refusal.violations) == ["tools[0].parameters_schema"]
+    else:
+        await collect(caller.inference.Chat(request))
+
+
 async def test_a_worker_without_a_parser_refuses_tools(tiny_model):
     config = msgspec.structs.replace(
         tiny_config(tiny_model), tool_parser="off", reasoning_parser="off"
