@@ -81,6 +81,7 @@ async def test_model_info(service: Service):
                 has_chat_template=True,
                 eos_token_ids=[2],
                 aliases=["small", "smaller"],
+                tool_parser="json",
             )
         ]
 
