@@ -7,7 +7,8 @@
 
 Figures are given as shares of two limits, measured in turn with them: the matrix products alone, in
 the engine's own format and in the plain one, and the reading of weights and keys from memory.
-Experiments: see `benchmarks/experiments.py`, `benchmarks/startup.py` and `benchmarks/adapters.py`.
+Experiments: see `benchmarks/experiments.py`, `benchmarks/startup.py`, `benchmarks/adapters.py` and
+`benchmarks/structured.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmarks import adapters, experiments, startup
+from benchmarks import adapters, experiments, startup, structured
 from benchmarks.drive import (
     Load,
     Run,
@@ -124,6 +125,7 @@ EXPERIMENTS: dict[str, Callable[[argparse.Namespace, ChosenModel], list[Row]]] =
     "pressure": experiments.pressure,
     "startup": startup.measure,
     "adapters": adapters.adapters,
+    "structured": structured.structured,
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llguidance import LLMatcher
 from llguidance.gbnf_to_lark import any_to_lark
@@ -17,11 +17,14 @@ from llguidance.gbnf_to_lark import any_to_lark
 from rostra.mesh.grammar.errors import GrammarError
 from rostra.mesh.grammar.limits import MAX_LITERAL_BYTES, MAX_SOURCE_BYTES
 
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
+
 WHITESPACE = r" |\n {0,20}"
 """Where JSON allows whitespace: none, a space, or a line break and an indent. Without a bound, a
 model that likes whitespace better than the next token would write nothing else to the end."""
 
-JSON_OPTIONS: dict[str, Any] = {
+JSON_OPTIONS: JsonCompileOptions = {
     "whitespace_pattern": WHITESPACE,
     "lenient": False,
     "coerce_one_of": False,
@@ -32,6 +35,9 @@ A schema with a keyword that the library cannot honour is refused, and not follo
 
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\[^\n])*+)"?|/((?:[^/\\\n]|\\[^\n])*+)/?')
 """A string or expression of a grammar or a schema, to its end or that of the line."""
+
+_VALUES = ("const", "enum", "default", "examples")
+"""Keywords of JSON Schema that hold no schemas."""
 
 _RULE_OPTION = re.compile(
     r"^[?!]?[A-Za-z_][\w-]*\s*\[[^\]\n]*\b(temperature|stop)\s*=", re.MULTILINE
@@ -55,6 +61,7 @@ def json_schema(text: str) -> str:
         raise GrammarError("the schema must be a JSON object")
     if "x-guidance" in schema:
         raise GrammarError("the schema has the key x-guidance; how JSON is written is not settable")
+    _check_counted_keys(schema)
     try:
         return LLMatcher.grammar_from_json_schema(text, overrides=JSON_OPTIONS)
     except ValueError as error:
@@ -106,6 +113,25 @@ def _from_gbnf(source: str) -> str:
         raise GrammarError("the grammar is nested too deeply") from None
     except Exception as error:  # the converter's own descend from Exception alone
         raise GrammarError(f"the grammar cannot be converted from GBNF: {error}") from error
+
+
+def _check_counted_keys(schema: Any) -> None:
+    """The library keeps no count of different keys: of those that a schema does not name, a model
+    may write one twice, which counts once."""
+    nodes = [schema]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            nodes += node
+        elif isinstance(node, dict):
+            least, required = node.get("minProperties"), node.get("required")
+            named = len(required) if isinstance(required, list) else 0
+            if isinstance(least, int) and least > named + 1:
+                raise GrammarError(
+                    f"minProperties is {least} with {named} required: at most one more than are "
+                    "required can be guaranteed"
+                )
+            nodes += [value for key, value in node.items() if key not in _VALUES]
 
 
 def _check_size(text: str, most: int = MAX_SOURCE_BYTES) -> None:

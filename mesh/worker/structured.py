@@ -27,7 +27,7 @@ async def read_structured_output(
     request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest, checks: Checks
 ) -> Grammar | None:
     """Reports to `checks` what cannot be; whether the grammar compiles is not known yet."""
-    if not request.HasField(FIELD):
+    if not request.HasField("structured_output"):
         return None
     output = request.structured_output
     form = output.WhichOneof("form")

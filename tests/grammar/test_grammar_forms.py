@@ -27,6 +27,7 @@ REFUSED = [
     (forms.json_schema, '{"x-guidance": {"lenient": true}}', "x-guidance"),
     (forms.json_schema, json.dumps({"const": LONG}), "a string of 8193 bytes"),
     (forms.json_schema, LARGE, f"at most {MAX_SOURCE_BYTES} are taken"),
+    (forms.json_schema, '{"items": {"minProperties": 2}}', "minProperties is 2 with 0 required"),
     (forms.regex, LONG, "at most 8192 are taken"),
     (forms.choices, [], "at least one choice"),
     (forms.choices, ["a", LONG], "a string of 8193 bytes"),
@@ -48,6 +49,12 @@ def test_refusals(form, source, reason):
 def test_many_short_strings_are_no_long_one():
     forms.json_schema(json.dumps({"enum": ["a/b", 'c"', "\\\\"] * 1000}))
     forms.lark("start: " + '"a" | /b/ | ' * 1000 + '"c"')
+
+
+def test_counts_of_keys_that_hold_anyway():
+    required = {"required": ["a", "b"], "minProperties": 3}
+    forms.json_schema(json.dumps({"properties": {"minProperties": required}}))
+    forms.json_schema('{"const": {"minProperties": 9}}')
 
 
 def test_options_in_strings_are_no_options():
