@@ -13,6 +13,7 @@ from rostra.gateway.api_keys import ApiKey
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C Trace Context, section 3.2: version, trace id, parent id, flags.
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[\x21-\x7e]*)?")
+_TO_READ_THE_END = 2.0
 _TRACESTATE = re.compile(r"[\x20-\x7e]{1,512}")
 
 
@@ -59,6 +60,10 @@ class Exchange:
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
+
+    def patience(self) -> float | None:
+        """Seconds until the client must have read the answer, an error at the deadline included."""
+        return None if self.timeout is None else self.timeout + _TO_READ_THE_END
 
     def remaining(self) -> float | None:
         """Seconds to the deadline, not below 0; None without one."""

@@ -37,9 +37,19 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     status = _CLIENT_GONE
     metrics.in_flight.labels(route).inc()
     try:
-        response = await handler(request)
+        # Sent here already, since aiohttp would wait for a client that does not read for ever.
+        async with asyncio.timeout(exchange.patience()):
+            response = await handler(request)
+            await response.prepare(request)
+            await response.write_eof()
         status = exchange.status or response.status
         return response
+    except (TimeoutError, ConnectionError):
+        # All else that can take time has ended by its own deadline.
+        exchange.error = "client_gone"
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError from None
     except asyncio.CancelledError:
         exchange.error = "client_gone"
         raise

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from rostra.gateway.app import create_app
+from rostra.gateway.connections import Runner
 from rostra.gateway.errors import GatewayError
 from rostra.gateway.keys import DISPATCHER
 from rostra.gateway.settings import GatewaySettings
@@ -37,10 +38,11 @@ def run(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None
 
 
 def make_runner(app: web.Application, settings: GatewaySettings) -> web.AppRunner:
-    return web.AppRunner(
+    return Runner(
         app,
         handler_cancellation=True,
         access_log=None,
+        keepalive_timeout=settings.idle_timeout,
         shutdown_timeout=settings.drain_grace + _LAST_WORDS,
     )
 

@@ -49,6 +49,9 @@ class GatewaySettings(BaseModel):
     """Of a request, after decompression."""
     body_timeout: PositiveFloat = 60.0
     """For the body of a request to arrive."""
+    idle_timeout: PositiveFloat = 75.0
+    """For the head of a request to arrive, from when its connection was opened or the answer before
+    it was sent; then the connection is closed."""
     max_prompts: PositiveInt = 128
     """Prompts in one call of /v1/completions; they run at the same time."""
     response_store_bytes: int = Field(default=256 * 2**20, ge=0)
