@@ -15,7 +15,7 @@ from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.engine_group import EngineGroup
 
 PRELUDE = """
-import os, signal, time
+import os, pathlib, signal, sys, time
 import rostra.mesh.worker.engine_process as process
 from rostra.mesh.distributed.place import PeerLostError
 from rostra.mesh.engine.messages import EngineLoad
@@ -26,12 +26,19 @@ class Engine:
     has_work = False
     def load(self): return EngineLoad()
 def wait(*_): time.sleep(1000)
+OVER = pathlib.Path(sys.argv[0]).with_suffix(".over")
 def lose(*_):
+    while not OVER.exists(): time.sleep(0.01)
     time.sleep(0.1)
     raise PeerLostError("gone")
+def first(end):
+    def end_it(*_):
+        OVER.touch()
+        end()
+    return end_it
 def fail(error):
-    def raise_it(*_): raise error
-    return raise_it
+    def raise_it(): raise error
+    return first(raise_it)
 def serve(*_): return Engine(), INFO
 def run(*ranks):
     def follow(setup): ranks[setup.place.rank](setup)
@@ -55,9 +62,9 @@ def client(tmp_path: Path, ranks: str) -> EngineClient:
         ("lose, fail(RostraError('buy more memory')), lose", "^buy more memory$"),
         ("fail(RostraError('no such model')), lose, wait", "^no such model$"),
         ("wait, fail(KeyError('x')), lose", "did not start: KeyError: 'x'"),
-        ("lose, lose, lambda _: os._exit(7)", "process of rank 2 ended with exit code 7"),
-        ("lambda *_: os.abort(), lose, lose", "process of rank 0 was ended by SIGABRT"),
-        ("wait, lambda _: os.kill(os.getpid(), 9), lose", "of rank 1 was ended by SIGKILL"),
+        ("lose, lose, first(lambda: os._exit(7))", "process of rank 2 ended with exit code 7"),
+        ("first(os.abort), lose, lose", "process of rank 0 was ended by SIGABRT"),
+        ("wait, first(lambda: os.kill(os.getpid(), 9)), lose", "of rank 1 was ended by SIGKILL"),
     ],
 )
 async def test_the_first_to_end_says_why(
