@@ -30,6 +30,7 @@ TITLES = {
     "speculation": "Speculation",
     "pressure": "A KV cache that is too small",
     "broadcast": "The plan's way to the other ranks",
+    "structured": "Following grammars, at 16 streams",
     "startup": "From start to first token",
     "accuracy": "What lower precision does to answers",
     "kernels": "Kernels of a GPU",
