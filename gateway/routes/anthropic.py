@@ -23,6 +23,7 @@ from rostra.gateway.to_proto.anthropic import (
     count_tokens_request,
     messages_request,
 )
+from rostra.gateway.translated import translated
 
 
 async def create_message(request: web.Request) -> web.StreamResponse:
@@ -48,11 +49,12 @@ async def create_message(request: web.Request) -> web.StreamResponse:
         return web.Response(body=orjson.dumps(answer), content_type="application/json")
 
     async def batches() -> AsyncGenerator[Batch, None]:
-        async with aclosing(call.messages()) as messages:
-            async for message in messages:
-                if batch := events.of(message, call.model):
-                    yield [*batch]
-        yield [*events.end()]
+        async with aclosing(
+            translated(call, lambda message: events.of(message, call.model))
+        ) as translation:
+            async for batch in translation:
+                yield batch
+        yield events.end()
 
     form = EventForm(
         error=partial(error_event, request_id=exchange.request_id), named=True, end=b""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -11,13 +11,14 @@ from aiohttp import web
 
 from rostra.gateway.answers.chat import ChatChoices, whole_choices
 from rostra.gateway.answers.envelope import Envelope
-from rostra.gateway.errors import ApiError
 from rostra.gateway.event_stream import Batch, Event, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.request_body import read_body
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.to_proto.chat import ChatNames, chat_request
+from rostra.gateway.translated import translated
+from rostra.v1 import chat_pb2
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -46,21 +47,15 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         payload = envelope.whole(call.model, answer, [choices.end()])
         return web.Response(body=orjson.dumps(payload), content_type="application/json")
 
-    async def batches() -> AsyncGenerator[Batch, None]:
-        async with aclosing(call.bursts()) as bursts:
-            async for burst in bursts:
-                batch: list[Event] = []
-                try:
-                    for message in burst:
-                        batch += [envelope.chunk(call.model, one) for one in choices.of(message)]
-                except ApiError:
-                    if batch:  # what came before the fault
-                        yield batch
-                    raise
-                if batch:
-                    yield batch
+    def chunks_of(message: chat_pb2.ChatResponse) -> Iterable[Event]:
+        return [envelope.chunk(call.model, choice) for choice in choices.of(message)]
+
+    async def events() -> AsyncGenerator[Batch, None]:
+        async with aclosing(translated(call, chunks_of)) as batches:
+            async for batch in batches:
+                yield batch
         usage = choices.end()
         if body.include_usage:
             yield [envelope.usage_chunk(call.model, [usage])]
 
-    return await respond_with_events(request, batches(), exchange)
+    return await respond_with_events(request, events(), exchange)

@@ -19,6 +19,7 @@ from rostra.gateway.response_context import Context, read_context
 from rostra.gateway.response_store import ResponseStore, StoredResponse, owner_of
 from rostra.gateway.schemas.responses import ResponseRequest
 from rostra.gateway.to_proto.responses import ResponseNames, response_chat_request
+from rostra.gateway.translated import translated
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
@@ -54,10 +55,11 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 
     async def batches() -> AsyncGenerator[Batch, None]:
         try:
-            async with aclosing(call.messages()) as messages:
-                async for message in messages:
-                    if batch := answer.of(message, call.model.name):
-                        yield batch
+            async with aclosing(
+                translated(call, lambda message: answer.of(message, call.model.name))
+            ) as translation:
+                async for batch in translation:
+                    yield batch
             response = end()
         except ApiError as error:
             if answer.begun:

@@ -106,7 +106,7 @@ def _read_variables(
             continue
         if name in template.variables:
             variables[name] = value
-        elif name == EFFORT and value == "none":
+        elif (name == EFFORT and value == "none") or (name in SWITCHES and value is False):
             variables |= _without_reasoning(model, template, checks, field)
         else:
             checks.unsupported(field, "the model's chat template does not read it")
@@ -116,7 +116,7 @@ def _read_variables(
 def _without_reasoning(
     model: ServedModel, template: ChatTemplate, checks: Checks, field: str
 ) -> dict[str, bool]:
-    """No effort is what a model without reasoning makes, and what a switch asks of others."""
+    """No reasoning is what a model without any does, and what a switch asks of others."""
     for name in SWITCHES:
         if name in template.variables:
             return {name: False}

@@ -144,8 +144,12 @@ async def test_other_efforts_and_names_are_refused_where_the_template_reads_none
     assert refusal.violations == {f"chat.{field}": why for field, why in expected.items()}
 
 
-async def test_no_effort_asks_nothing_of_a_model_that_does_not_reason(service: Service):
-    request = chat(template_variables={"reasoning_effort": '"none"'}, max_tokens=1)
+@pytest.mark.parametrize(
+    "variables",
+    [{"reasoning_effort": '"none"'}, {"enable_thinking": "false"}, {"thinking": "false"}],
+)
+async def test_no_reasoning_asks_nothing_of_a_model_without(service: Service, variables):
+    request = chat(template_variables=variables, max_tokens=1)
     plain = await collect(service.inference.Chat(chat(max_tokens=1)))
     assert (await collect(service.inference.Chat(request))).prompt_tokens == plain.prompt_tokens
 
