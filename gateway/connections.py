@@ -13,6 +13,8 @@ from rostra.gateway.errors import ApiError, internal_error
 logger = logging.getLogger(__name__)
 
 _LONGEST_REASON = 200
+_LINGERING_OVER_COMPRESSED = 0.2
+"""Seconds."""
 
 
 class Connection(web.RequestHandler):
@@ -50,7 +52,7 @@ class Connection(web.RequestHandler):
         # of a compressed one can take all the time there is to decompress.
         too_large = resp.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         if too_large and hdrs.CONTENT_ENCODING in request.headers:
-            self._lingering_time = 0.0
+            self._lingering_time = _LINGERING_OVER_COMPRESSED
         return await super().finish_response(request, resp, start_time)
 
 

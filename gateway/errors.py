@@ -29,7 +29,8 @@ class ApiError(Exception):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
+        # One line, whatever a name that a client made up holds.
+        self.message = " ".join(message.splitlines())
         self.kind = kind
         self.param = param
         self.code = code
