@@ -16,6 +16,8 @@ from rostra.v1 import sampling_pb2
 MAX_OUTPUTS = 128
 MAX_LOGPROBS = 20
 MAX_STOP_STRINGS = 16
+MAX_STOP_CHARACTERS = 8192
+"""Of all of them together: each output looks for them by a table of some 300 bytes a character."""
 MAX_BIAS = 100.0
 
 
@@ -134,6 +136,12 @@ def _check_token(checks: Checks, field: str, token_id: int, vocab_size: int) -> 
 def _check_stop(checks: Checks, stop: Collection[str]) -> None:
     if len(stop) > MAX_STOP_STRINGS:
         checks.invalid("sampling.stop", f"at most {MAX_STOP_STRINGS} strings, got {len(stop)}")
+    characters = sum(map(len, stop))
+    if characters > MAX_STOP_CHARACTERS:
+        checks.invalid(
+            "sampling.stop",
+            f"at most {MAX_STOP_CHARACTERS} characters together, got {characters}",
+        )
     for position, text in enumerate(stop):
         if not text:
             checks.invalid(f"sampling.stop[{position}]", "must not be empty")
