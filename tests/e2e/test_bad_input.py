@@ -47,8 +47,19 @@ def refused(up, path, body, method="POST"):
         ({"messages": "hello"}, "messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "messages"),
         ({"stream_options": {"include_usage": True}}, "stream_options"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"tools": [{"type": "function", "function": {"name": "not a name"}}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "f", "schema": {"type": "nothing"}},
+                }
+            },
+            "response_format",
+        ),
+        ({"guided_regex": "("}, "guided_regex"),
         ({"tempature": 1}, "tempature"),
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else None,
