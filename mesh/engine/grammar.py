@@ -13,7 +13,7 @@ from llguidance import LLExecutor, LLMatcher
 from torch import Tensor
 
 from rostra.mesh.engine.transfer import upload
-from rostra.mesh.grammar.errors import one_line
+from rostra.mesh.grammar.errors import FAILED_HALF_WAY, one_line
 
 if TYPE_CHECKING:
     from rostra.mesh.engine.sampler import SamplingRow
@@ -34,7 +34,7 @@ class Matcher:
         """Why no token can follow; one line."""
         if not self.state.is_error():
             return None
-        return f"the grammar cannot be followed: {one_line(self.state.get_error())}"
+        return FAILED_HALF_WAY + one_line(self.state.get_error())
 
     def catch_up(self, row: SamplingRow) -> None:
         """Consumes what the row's output has grown by since the last call."""

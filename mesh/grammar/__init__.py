@@ -1,6 +1,6 @@
 """Grammars that outputs must follow: made from what callers ask for, and checked. No torch here."""
 
-from rostra.mesh.grammar.errors import GrammarError
+from rostra.mesh.grammar.errors import FAILED_HALF_WAY, GrammarError
 from rostra.mesh.grammar.forms import (
     JSON_OPTIONS,
     choices,
@@ -11,6 +11,7 @@ from rostra.mesh.grammar.forms import (
 )
 
 __all__ = [
+    "FAILED_HALF_WAY",
     "JSON_OPTIONS",
     "GrammarError",
     "choices",

@@ -14,6 +14,10 @@ class GrammarError(RostraError):
     """A schema, expression or grammar that cannot be followed."""
 
 
+FAILED_HALF_WAY = "the grammar cannot be followed: "
+"""How the reason begins where a grammar that compiles breaks a limit, or comes to a dead end, while
+it is followed. It is the fault of who asked for it, not of the engine."""
+
 _NO_TEXT = ("NoExtension", "NoExtensionBias")
 """The library's names for a parser that no byte leads on from."""
 

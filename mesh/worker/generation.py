@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from rostra.mesh.engine.messages import FinishReason, RequestOutput
+from rostra.mesh.grammar import FAILED_HALF_WAY
 from rostra.mesh.text import OutputText, ReleasedText, Tokenizer
 from rostra.mesh.worker.engine_client import EngineClient
 from rostra.mesh.worker.engine_stream import EngineStream, EngineTooLongError
@@ -15,7 +16,14 @@ from rostra.mesh.worker.parsed_output import ParsedOutput, ParsedText
 from rostra.mesh.worker.request_log import RequestRecord
 from rostra.mesh.worker.responses import GenerateResponder, Responder
 from rostra.mesh.worker.running import RunningRequest
-from rostra.mesh.worker.status import context_length_exceeded, deadline_exceeded, unavailable
+from rostra.mesh.worker.status import (
+    RpcError,
+    Violation,
+    context_length_exceeded,
+    deadline_exceeded,
+    invalid_argument,
+    unavailable,
+)
 from rostra.v1 import tokens_pb2
 
 FINISH_REASONS = {
@@ -90,7 +98,7 @@ class Generation:
         if output.finish is FinishReason.DEADLINE:
             raise deadline_exceeded()
         if output.finish is FinishReason.ERROR:
-            raise unavailable("engine_failed", output.error or "the engine failed at this request")
+            raise self._failure(output.error or "the engine failed at this request")
         if index == 0 and output.num_cached_tokens is not None:
             self._cached_tokens = output.num_cached_tokens
         if output.prompt_logprobs is not None and isinstance(self._responder, GenerateResponder):
@@ -110,6 +118,11 @@ class Generation:
         message = self._responder.part(index, released, finish, usage)
         if message is not None:
             await self._write(message)
+
+    def _failure(self, reason: str) -> RpcError:
+        if self._job.grammar is not None and reason.startswith(FAILED_HALF_WAY):
+            return invalid_argument([Violation(self._job.grammar.field, reason)])
+        return unavailable("engine_failed", reason)
 
     def _completion_tokens(self) -> int:
         return sum(text.num_tokens for text in self._texts)

@@ -159,6 +159,17 @@ GRAMMARS = {
 }
 
 
+async def test_a_grammar_that_fails_half_way_is_the_mistake_of_who_sent_it(
+    service: Service,
+) -> None:
+    alternatives = " | ".join(f'"{one}"' for one in range(2000))
+    bomb = lark(f"start: start start | {alternatives}")
+    request = generate(structured_output=bomb, max_tokens=8, temperature=0.0)
+    refusal = await answered_or_refused(service.inference.Generate(request))
+    assert refusal is not None
+    assert refusal.violations == {"structured_output.lark": "invalid_value"}
+
+
 @pytest.mark.parametrize("name", GRAMMARS)
 async def test_grammars_of_every_cost(service: Service, name: str) -> None:
     async with another_goes_on(service):
