@@ -159,6 +159,8 @@ def test_a_further_question_goes_to_both_and_stop_ends_them(visit, arena):
     expect(vote_button(page)).to_be_disabled()
     page.get_by_role("button", name="Stop").click()
     expect(answer(page, "A").last).to_contain_text("stopped here")
+    # A note is shown when its own answer is stored; the vote opens when both are.
+    expect(vote_button(page)).to_be_enabled()
     expect(answer(page, "A").first).to_contain_text("The second half.")
     votes = arena.store.counts().votes
     page.keyboard.press("2")
