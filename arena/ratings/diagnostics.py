@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 
 MAX_RHAT = 1.01
 """Vehtari, Gelman, Simpson, Carpenter, Bürkner 2021, Rank-normalization, folding, and
@@ -49,7 +49,7 @@ class Diagnostics:
 
 
 def diagnose(
-    draws: Mapping[str, NDArray[np.float64]], divergences: int, counts: PairCounts
+    draws: Mapping[str, NDArray[np.float64]], divergences: int, counts: Board
 ) -> Diagnostics:
     """Diagnostics of `draws`, each [chains, draws, ...], made from `counts`."""
     # Here, so that whoever only reads a posterior does not wait for the import.
@@ -78,8 +78,8 @@ def diagnose(
             f"{divergences:,} divergent {transitions}: part of the posterior was not reached; "
             "tune more."
         )
-    if len(counts.groups) > 1:
-        findings.append(_disconnected(counts.groups))
+    if len(counts.components) > 1:
+        findings.append(_disconnected(counts.components))
     return Diagnostics(
         max_rhat=max_rhat,
         min_ess_bulk=min_bulk,

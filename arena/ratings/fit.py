@@ -5,22 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import diagnose
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.sampling import Progress, chosen_sampler, sample
 from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.ratings.spec import ModelSpec
 
 LIBRARIES = ("rostra", "pymc", "pytensor", "arviz", "numpy")
 
 
 def fit(
-    counts: PairCounts,
+    counts: Board,
     settings: FitSettings = FitSettings(),  # noqa: B008 - frozen
     progress: Progress | None = None,
+    spec: ModelSpec = ModelSpec(),  # noqa: B008 - frozen
+    provenance: Provenance = Provenance(),  # noqa: B008 - frozen
 ) -> Posterior:
-    """The posterior of the model in `rostra.arena.ratings.model` given `counts`.
+    """The posterior of the model that `spec` names, given `counts`.
 
     The first fit with a number of contestants compiles for it, tens of seconds; later ones in the
     same process sample at once. Blocks, and may be called from any thread.
@@ -33,13 +37,12 @@ def fit(
     sampler = chosen_sampler(settings)
     draws = sample(counts, settings, progress)
     return Posterior(
-        strengths=draws.values["strength"],
-        scale=draws.values["scale"],
-        side=draws.values["side"],
-        log_nu=draws.values["log_nu"],
-        counts=counts,
+        draws=draws.values,
+        board=counts,
+        spec=spec,
         settings=settings,
         diagnostics=diagnose(draws.values, draws.divergences, counts),
+        provenance=provenance,
         versions={
             name: version(name)
             for name in (*LIBRARIES, *(("nutpie",) if sampler == "nutpie" else ()))
@@ -48,7 +51,7 @@ def fit(
     )
 
 
-def _check(counts: PairCounts, settings: FitSettings) -> None:
+def _check(counts: Board, settings: FitSettings) -> None:
     """Everything that can be refused before the long wait."""
     if len(counts.contestants) < 2:
         named = f"only {counts.contestants[0]!r}" if counts.contestants else "none"

@@ -7,54 +7,83 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import ELO_PER_NAT, FitSettings
+from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.ratings.table import FloatArray, Row, rating_rows, superiority
+
+DIMS: dict[str, tuple[str, ...]] = {
+    "strength": ("contestant",),  # each draw sums to zero; what is ranked
+    "scale": (),  # spread of the strengths
+    "side": (),  # in favour of the answer on the left
+    "tie": (),  # tie parameter of `rostra.arena.ratings.outcomes`
+    "style": ("style",),  # effect of one standard deviation of each of spec.style
+    "tie_style": ("tie_style",),  # likewise on the propensity to tie
+    "bad": ("contestant",),  # each contestant's part in "both bad"; each draw sums to zero
+    "bad_mean": (),  # log odds that two average answers are both bad
+    "bad_scale": (),  # spread of `bad`
+    "level_strength": ("level", "contestant"),  # categories, drift: by level of the factor
+    "level_scale": (),  # categories: spread of levels round the overall; drift: of one step
+    "voter_kind": ("voter", "kind"),  # voters: probability of each kind, by voter
+    "kind_share": ("kind",),  # voters: shares of attentive, careless and contrary voters
+}
+"""Every parameter that a posterior can hold, and its dimensions after [chains, draws]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Draws from the posterior of `rostra.arena.ratings.model`, and where they came from.
+    """Draws from the posterior of a model of the votes, and where they came from."""
 
-    Every array is read-only and begins with [chains, draws].
-    """
-
-    strengths: FloatArray
-    """[chains, draws, contestants], natural log odds; each draw sums to zero. Contestants are in
-    the order of `counts.contestants`."""
-    scale: FloatArray
-    """[chains, draws], the spread of the strengths, natural log odds."""
-    side: FloatArray
-    """[chains, draws], natural log odds in favour of the answer on the left."""
-    log_nu: FloatArray
-    """[chains, draws], log of Davidson's tie parameter; equals tie with nu / (2 + nu)."""
-    counts: PairCounts
+    draws: Mapping[str, FloatArray]
+    """By the names of `DIMS`, each [chains, draws, *its dimensions], natural log odds, read-only.
+    Those that the model does not have are absent."""
+    board: Board
     """The votes the posterior was computed from."""
+    spec: ModelSpec
     settings: FitSettings
     diagnostics: Diagnostics
+    provenance: Provenance
     versions: Mapping[str, str]
     """Version of each library that bears on the draws, by name."""
     created: datetime
     """When the draws were made, with time zone."""
 
     def __post_init__(self) -> None:
-        for name in ("strengths", "scale", "side", "log_nu"):
-            array = np.array(getattr(self, name), dtype=np.float64)
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        draws = {}
+        for name, values in self.draws.items():
+            draws[name] = np.array(values, dtype=np.float64)
+            draws[name].setflags(write=False)
+        object.__setattr__(self, "draws", MappingProxyType(draws))
 
     @property
     def contestants(self) -> tuple[str, ...]:
-        return self.counts.contestants
+        return self.board.contestants
+
+    @property
+    def strengths(self) -> FloatArray:
+        """[chains, draws, contestants], natural log odds; each draw sums to zero."""
+        return self.draws["strength"]
+
+    @property
+    def side(self) -> FloatArray:
+        """[chains, draws], log odds in favour of the left answer; zero in a model without sides."""
+        return self.draws.get("side", np.zeros(self.strengths.shape[:2]))
+
+    @property
+    def tie(self) -> FloatArray:
+        """[chains, draws], the tie parameter of `outcomes`; minus infinity in a model without."""
+        return self.draws.get("tie", np.full(self.strengths.shape[:2], -np.inf))
 
     @property
     def data_hash(self) -> str:
-        """`PairCounts.data_hash` of the votes."""
-        return self.counts.data_hash
+        """`Board.data_hash` of the votes."""
+        return self.board.data_hash
 
     @cached_property
     def ratings(self) -> FloatArray:
@@ -73,7 +102,11 @@ class Posterior:
     def table(self) -> list[Row]:
         """One row for each contestant, by descending rating."""
         return rating_rows(
-            self._flat(self.ratings), self._flat(self.strengths), self.log_nu.ravel(), self.counts
+            self._flat(self.ratings),
+            self._flat(self.strengths),
+            self.tie.ravel(),
+            self.spec.ties,
+            self.board,
         )
 
     def prob_beats(self) -> FloatArray:
@@ -88,7 +121,7 @@ class Posterior:
     def summary(self) -> str:
         """One or two sentences: how much was counted, and whether to rely on the result."""
         return (
-            f"{self.counts.num_votes:,} votes on {len(self.contestants)} contestants. "
+            f"{self.board.num_votes:,} votes on {len(self.contestants)} contestants. "
             f"{self.diagnostics.sentence}"
         )
 

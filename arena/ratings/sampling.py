@@ -21,15 +21,15 @@ import pymc as pm
 from numpy.typing import NDArray
 from pytensor.configdefaults import config
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.model import davidson, model_data
+from rostra.arena.ratings.models.overall import davidson, model_data
 from rostra.arena.ratings.settings import FitSettings
 
 Progress = Callable[[int, int], None]
 """Called with the draws made so far, tuning included, and their total."""
 
-VARIABLES = ("strength", "scale", "side", "log_nu")
+VARIABLES = ("strength", "scale", "side", "tie")
 COMPILED_MODELS = 8
 POLL_SECONDS = 0.2
 
@@ -47,7 +47,7 @@ class Draws:
     """Divergent transitions after tuning."""
 
 
-def sample(counts: PairCounts, settings: FitSettings, progress: Progress | None) -> Draws:
+def sample(counts: Board, settings: FitSettings, progress: Progress | None) -> Draws:
     """Draws from the posterior of `counts`. One fit at a time in a process; others wait."""
     with _lock, _numba():
         if chosen_sampler(settings) == "nutpie":
@@ -81,14 +81,11 @@ def _model(num_contestants: int) -> pm.Model:
     """A model for that many contestants; its data are a placeholder."""
     one, zero = np.array([1]), np.array([0])
     return davidson(
-        PairCounts(
+        Board(
             contestants=tuple(f"{position:06d}" for position in range(num_contestants)),
             left=zero,
             right=one,
-            wins_left=one,
-            wins_right=one,
-            ties=one,
-            both_bad=zero,
+            table=np.array([[1, 1, 1, 0]]),
         )
     )
 
@@ -100,7 +97,7 @@ def _compiled(num_contestants: int) -> Any:
     return nutpie.compile_pymc_model(_model(num_contestants), var_names=VARIABLES)
 
 
-def _sample_nutpie(counts: PairCounts, settings: FitSettings, progress: Progress | None) -> Draws:
+def _sample_nutpie(counts: Board, settings: FitSettings, progress: Progress | None) -> Draws:
     import nutpie
 
     sampler = nutpie.sample(
@@ -144,7 +141,7 @@ def _draws(trace: az.InferenceData) -> Draws:
     )
 
 
-def _sample_pymc(counts: PairCounts, settings: FitSettings, progress: Progress | None) -> Draws:
+def _sample_pymc(counts: Board, settings: FitSettings, progress: Progress | None) -> Draws:
     total = settings.chains * (settings.draws + settings.tune)
     done = 0
 

@@ -13,6 +13,7 @@ ELO_PER_NAT = 400 / math.log(10)
 The Rating of Chessplayers, with the logistic curve)."""
 
 Sampler = Literal["auto", "nutpie", "pymc"]
+Engine = Literal["nuts", "laplace"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class FitSettings:
     sampler: Sampler = "auto"
     """`auto`: nutpie where it is installed, PyMC's own NUTS otherwise."""
     anchor: Anchor = Anchor()
+    engine: Engine = "nuts"
+    """`nuts`: the reference. `laplace`: nested Laplace with importance sampling, in a second; it
+    gives way to `nuts` where its diagnostics fail or the model has no such approximation."""
 
     def __post_init__(self) -> None:
         for name, least in (("chains", 2), ("draws", 100), ("tune", 100), ("seed", 0)):

@@ -27,17 +27,19 @@ from uuid import uuid4
 import arviz as az
 import numpy as np
 
-from rostra.arena.ratings.counts import OUTCOMES, PairCounts
+from rostra.arena.ratings.board import OUTCOMES, Board
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.posterior import DIMS, Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import Anchor, FitSettings
+from rostra.arena.ratings.spec import ModelSpec, Priors
 
 LATEST = "latest"
 NETCDF = "posterior.nc"
 SUMMARY = "summary.json"
 TABLE = "ratings.csv"
-FORMAT = 1
+FORMAT = 2
 """Raised when an older reader would misread."""
 
 
@@ -97,15 +99,9 @@ def load(folder: Path) -> Posterior:
 
 def to_inference_data(posterior: Posterior) -> az.InferenceData:
     """Groups `posterior` (natural log odds; `rating` in Elo), `observed_data`, `constant_data`."""
-    counts = posterior.counts
+    counts = posterior.board
     data = az.from_dict(
-        posterior={
-            "strength": posterior.strengths,
-            "rating": posterior.ratings,
-            "scale": posterior.scale,
-            "side": posterior.side,
-            "log_nu": posterior.log_nu,
-        },
+        posterior={**posterior.draws, "rating": posterior.ratings},
         observed_data={"votes": counts.table},
         constant_data={"left": counts.left, "right": counts.right},
         coords={"contestant": list(counts.contestants), "outcome": list(OUTCOMES)},
@@ -131,18 +127,12 @@ def from_inference_data(data: az.InferenceData) -> Posterior:
     pairs = data["constant_data"]
     settings = description["settings"]
     return Posterior(
-        strengths=draws["strength"].values,
-        scale=draws["scale"].values,
-        side=draws["side"].values,
-        log_nu=draws["log_nu"].values,
-        counts=PairCounts(
+        draws={name: draws[name].values for name in draws if name in DIMS},
+        board=Board(
             contestants=tuple(str(name) for name in draws["contestant"].values),
             left=pairs["left"].values,
             right=pairs["right"].values,
-            wins_left=votes.sel(outcome="a").values,
-            ties=votes.sel(outcome="tie").values,
-            wins_right=votes.sel(outcome="b").values,
-            both_bad=votes.sel(outcome="both_bad").values,
+            table=votes.sel(outcome=list(OUTCOMES)).values,
         ),
         settings=FitSettings(**{**settings, "anchor": Anchor(**settings["anchor"])}),
         diagnostics=Diagnostics(
@@ -151,9 +141,21 @@ def from_inference_data(data: az.InferenceData) -> Posterior:
                 "findings": tuple(description["diagnostics"]["findings"]),
             }
         ),
+        spec=_spec(description["spec"]),
+        provenance=_provenance(description["provenance"]),
         versions=description["versions"],
         created=datetime.fromisoformat(description["created"]),
     )
+
+
+def _spec(saved: dict[str, Any]) -> ModelSpec:
+    names = {name: tuple(saved[name]) for name in ("style", "tie_style")}
+    return ModelSpec(**{**saved, **names, "priors": Priors(**saved["priors"])})
+
+
+def _provenance(saved: dict[str, Any]) -> Provenance:
+    left_out = tuple((str(why), int(rows)) for why, rows in saved["left_out"])
+    return Provenance(**{**saved, "left_out": left_out})
 
 
 def _description(posterior: Posterior) -> dict[str, Any]:
@@ -162,25 +164,24 @@ def _description(posterior: Posterior) -> dict[str, Any]:
         "format": FORMAT,
         "created": posterior.created.isoformat(),
         "data_hash": posterior.data_hash,
+        "spec": asdict(posterior.spec),
         "settings": asdict(posterior.settings),
+        "provenance": asdict(posterior.provenance),
         "diagnostics": asdict(posterior.diagnostics),
         "versions": dict(posterior.versions),
     }
 
 
 def _write_summary(posterior: Posterior, path: Path) -> None:
-    counts = posterior.counts
+    counts = posterior.board
     parameters = {
         name: {
             "mean": float(draws.mean()),
             "sd": float(draws.std(ddof=1)),
             "eti_94": np.quantile(draws, [0.03, 0.97]).tolist(),
         }
-        for name, draws in (
-            ("scale", posterior.scale),
-            ("side", posterior.side),
-            ("log_nu", posterior.log_nu),
-        )
+        for name, draws in posterior.draws.items()
+        if not DIMS[name]
     }
     summary = {
         **_description(posterior),

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from scipy.stats import rankdata
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.outcomes import expected_score
+from rostra.arena.ratings.spec import Ties
 
 FloatArray = NDArray[np.float64]
 
@@ -45,18 +46,18 @@ class Row:
 
 
 def rating_rows(
-    ratings: FloatArray, strengths: FloatArray, log_nu: FloatArray, counts: PairCounts
+    ratings: FloatArray, strengths: FloatArray, tie: FloatArray, ties: Ties, counts: Board
 ) -> list[Row]:
     """Rows by descending rating.
 
-    `ratings` and `strengths`: [draws, contestants], Elo and natural log odds; `log_nu`: [draws].
+    `ratings` and `strengths`: [draws, contestants], Elo and natural log odds; `tie`: [draws].
     """
     low_94, low_50, high_50, high_94 = np.quantile(ratings, [0.03, 0.25, 0.75, 0.97], axis=0)
     ranks = rankdata(-ratings, axis=1, method="min")
     # A quantile that is itself a rank some draw has, not a point between two of them.
     best, worst = np.quantile(ranks, [0.03, 0.97], axis=0, method="inverted_cdf")
     mean, sd = ratings.mean(axis=0), ratings.std(axis=0, ddof=1)
-    scores = expected_scores(strengths, log_nu)
+    scores = expected_scores(strengths, tie, ties)
     rows = [
         Row(
             contestant=name,
@@ -78,26 +79,15 @@ def rating_rows(
     return sorted(rows, key=lambda row: -row.rating)
 
 
-def expected_scores(strengths: FloatArray, log_nu: FloatArray) -> FloatArray:
+def expected_scores(strengths: FloatArray, tie: FloatArray, ties: Ties) -> FloatArray:
     """[contestants], posterior mean of the score against the rest of the field without sides."""
     size = strengths.shape[1]
     scores = np.zeros(size)
     for i in range(size):
         # One contestant at a time: all pairs of a large field and all draws would not fit.
         others = np.delete(strengths, i, axis=1)
-        outcomes = outcome_probabilities(strengths[:, [i]] - others, log_nu[:, None])
-        scores[i] = (outcomes[..., 0] + outcomes[..., 1] / 2).mean()
+        scores[i] = expected_score(ties, strengths[:, [i]] - others, tie[:, None]).mean()
     return scores
-
-
-def outcome_probabilities(eta: FloatArray, log_nu: FloatArray) -> FloatArray:
-    """[..., 3], probabilities that the left wins, of a tie, that the right wins.
-
-    `eta`: the left's advantage in natural log odds, any side effect included; `log_nu` is broadcast
-    against it. The formula is that of `rostra.arena.ratings.model`.
-    """
-    eta, log_nu = np.broadcast_arrays(eta, log_nu)
-    return softmax(np.stack([eta / 2, log_nu, -eta / 2], axis=-1), axis=-1)
 
 
 def superiority(strengths: FloatArray) -> FloatArray:

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import FitSettings
-from rostra.arena.ratings.table import outcome_probabilities
+from rostra.arena.ratings.spec import ModelSpec
 
 CONTESTANTS = 6
 """The same in all tests that sample, because each other number costs a compilation."""
@@ -22,7 +24,7 @@ CONTESTANTS = 6
 class Truth:
     strengths: NDArray[np.float64]
     side: float
-    log_nu: float
+    tie: float
 
 
 def names(number: int) -> tuple[str, ...]:
@@ -35,18 +37,18 @@ def draw_truth(rng: np.random.Generator, contestants: int = CONTESTANTS) -> Trut
     return Truth(
         strengths=strengths - strengths.mean(),
         side=rng.normal(0.0, 0.5),
-        log_nu=rng.normal(0.0, 1.5),
+        tie=rng.normal(0.0, 1.5),
     )
 
 
-def simulate(rng: np.random.Generator, truth: Truth, votes: int, both_bad: float = 0) -> PairCounts:
+def simulate(rng: np.random.Generator, truth: Truth, votes: int, both_bad: float = 0) -> Board:
     """Votes on pairs and sides drawn uniformly; `both_bad` is the share of such votes."""
     size = len(truth.strengths)
     left, right = np.nonzero(~np.eye(size, dtype=bool))
     met = rng.multinomial(votes, np.full(len(left), 1 / len(left)))
     bad = rng.binomial(met, both_bad)
     eta = truth.strengths[left] - truth.strengths[right] + truth.side
-    outcomes = rng.multinomial(met - bad, outcome_probabilities(eta, np.array(truth.log_nu)))
+    outcomes = rng.multinomial(met - bad, outcome_probabilities("davidson", eta, truth.tie))
     return board(names(size), left, right, outcomes[:, 0], outcomes[:, 1], outcomes[:, 2], bad)
 
 
@@ -58,17 +60,10 @@ def board(
     ties: NDArray[np.int64],
     wins_right: NDArray[np.int64],
     both_bad: NDArray[np.int64] | None = None,
-) -> PairCounts:
+) -> Board:
     zero = np.zeros_like(wins_left)
-    return PairCounts(
-        contestants=contestants,
-        left=left,
-        right=right,
-        wins_left=wins_left,
-        wins_right=wins_right,
-        ties=ties,
-        both_bad=zero if both_bad is None else both_bad,
-    )
+    table = np.stack([wins_left, ties, wins_right, zero if both_bad is None else both_bad], axis=1)
+    return Board.of(contestants, left, right, table)
 
 
 def made_up_posterior(
@@ -82,15 +77,19 @@ def made_up_posterior(
     """Normal draws round `mean` [contestants], natural log odds, and 20 votes on each pair."""
     rng = np.random.default_rng(0)
     strengths = mean + sd * rng.normal(size=(chains, draws, len(mean)))
-    truth = Truth(mean, side=0.1, log_nu=-0.5)
+    truth = Truth(mean, side=0.1, tie=-0.5)
     return Posterior(
-        strengths=strengths - strengths.mean(axis=-1, keepdims=True),
-        scale=np.full((chains, draws), 0.6),
-        side=rng.normal(0.1, 0.05, size=(chains, draws)),
-        log_nu=rng.normal(-0.5, 0.1, size=(chains, draws)),
-        counts=simulate(rng, truth, votes=20 * len(mean) * (len(mean) - 1), both_bad=0.1),
+        draws={
+            "strength": strengths - strengths.mean(axis=-1, keepdims=True),
+            "scale": np.full((chains, draws), 0.6),
+            "side": rng.normal(0.1, 0.05, size=(chains, draws)),
+            "tie": rng.normal(-0.5, 0.1, size=(chains, draws)),
+        },
+        board=simulate(rng, truth, votes=20 * len(mean) * (len(mean) - 1), both_bad=0.1),
         settings=settings or FitSettings(),
         diagnostics=Diagnostics(1.001, 2100.0, 1900.0, 0, findings),
+        spec=ModelSpec(),
+        provenance=Provenance(),
         versions={"rostra": "0"},
         created=datetime(2026, 11, 22, 10, 15, tzinfo=UTC),
     )

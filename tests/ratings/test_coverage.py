@@ -25,10 +25,10 @@ def test_94_percent_intervals_hold_the_truth() -> None:
         truth = draw_truth(rng)
         posterior = fit(simulate(rng, truth, VOTES), SETTINGS)
         draws = np.concatenate(
-            [posterior.strengths, posterior.side[..., None], posterior.log_nu[..., None]], axis=-1
+            [posterior.strengths, posterior.side[..., None], posterior.tie[..., None]], axis=-1
         )
         low, high = np.quantile(draws, [0.03, 0.97], axis=(0, 1))
-        true = np.array([*truth.strengths, truth.side, truth.log_nu])
+        true = np.array([*truth.strengths, truth.side, truth.tie])
         held.append((low <= true) & (true <= high))
     shares = np.mean(held, axis=0)
     strengths = shares[:CONTESTANTS].mean()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics, diagnose
 
-LINKED = PairCounts.from_comparisons([("ant", "bee", "a"), ("bee", "cat", "tie")])
+LINKED = Board.from_comparisons([("ant", "bee", "a"), ("bee", "cat", "tie")])
 Draws = dict[str, NDArray[np.float64]]
 
 
@@ -60,13 +60,13 @@ def test_divergences_are_found(good: Draws) -> None:
 
 def test_groups_that_no_vote_links_are_found(good: Draws) -> None:
     rows = [("ant", "bee", "a"), ("cat", "dog", "b"), ("bee", "dog", "both_bad")]
-    finding = only_finding(diagnose(good, 0, PairCounts.from_comparisons(rows)))
+    finding = only_finding(diagnose(good, 0, Board.from_comparisons(rows)))
     assert "2 groups" in finding
     assert "pair cat, dog with the rest" in finding
 
 
 def test_a_long_list_of_names_is_cut(good: Draws) -> None:
-    counts = PairCounts.from_comparisons(
+    counts = Board.from_comparisons(
         [("ant", "bee", "a")], contestants=["ant", "bee", *(f"x{i}" for i in range(8))]
     )
     assert "x0, x1, x2, x3, x4 and 3 more" in only_finding(diagnose(good, 0, counts))

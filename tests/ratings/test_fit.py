@@ -10,25 +10,25 @@ from numpy.testing import assert_allclose
 from ratings_boards import CONTESTANTS, Truth, names, simulate
 
 from rostra.arena.ratings import sampling
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.fit import fit
-from rostra.arena.ratings.model import davidson
+from rostra.arena.ratings.models.overall import davidson
+from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import Anchor, FitSettings
-from rostra.arena.ratings.table import outcome_probabilities
 
 NAMES = names(CONTESTANTS)
-TRUTH = Truth(np.array([0.9, 0.5, 0.1, -0.1, -0.4, -1.0]), side=0.5, log_nu=0.3)
+TRUTH = Truth(np.array([0.9, 0.5, 0.1, -0.1, -0.4, -1.0]), side=0.5, tie=0.3)
 
 
 @pytest.fixture(scope="module")
-def many_votes() -> PairCounts:
+def many_votes() -> Board:
     return simulate(np.random.default_rng(5), TRUTH, votes=20_000, both_bad=0.1)
 
 
 @pytest.fixture(scope="module")
-def posterior(many_votes: PairCounts, settings: FitSettings) -> Posterior:
+def posterior(many_votes: Board, settings: FitSettings) -> Posterior:
     return fit(many_votes, settings)
 
 
@@ -41,7 +41,7 @@ def test_many_votes_recover_the_truth(posterior: Posterior) -> None:
     # Four posterior standard deviations: never missed by chance, and small beside the truth.
     for draws, truth in (
         (posterior.side, TRUTH.side),
-        (posterior.log_nu, TRUTH.log_nu),
+        (posterior.tie, TRUTH.tie),
         (posterior.strengths[..., 0], TRUTH.strengths[0]),
         (posterior.strengths[..., 5], TRUTH.strengths[5]),
     ):
@@ -50,9 +50,9 @@ def test_many_votes_recover_the_truth(posterior: Posterior) -> None:
 
 
 def test_both_bad_votes_do_not_move_the_strengths(
-    many_votes: PairCounts, posterior: Posterior, settings: FitSettings
+    many_votes: Board, posterior: Posterior, settings: FitSettings
 ) -> None:
-    without = dataclasses.replace(many_votes, both_bad=np.zeros_like(many_votes.both_bad))
+    without = dataclasses.replace(many_votes, table=many_votes.table * [1, 1, 1, 0])
     again = fit(without, settings)
     assert_allclose(again.strengths, posterior.strengths)
     rates = [row.both_bad_rate for row in posterior.table()]
@@ -61,7 +61,7 @@ def test_both_bad_votes_do_not_move_the_strengths(
 
 
 def test_a_refit_equals_a_fresh_compilation(
-    many_votes: PairCounts, posterior: Posterior, settings: FitSettings
+    many_votes: Board, posterior: Posterior, settings: FitSettings
 ) -> None:
     fresh = nutpie.sample(
         nutpie.compile_pymc_model(davidson(many_votes)),
@@ -83,12 +83,12 @@ def test_a_refit_compiles_nothing(
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(nutpie, "compile_pymc_model", compiled_again)
-    other = fit(PairCounts.from_comparisons(round_robin("a", 3)), settings)
+    other = fit(Board.from_comparisons(round_robin("a", 3)), settings)
     assert other.contestants == NAMES
     assert other.side.mean() > posterior.side.mean()
 
 
-def test_progress_reaches_the_total(many_votes: PairCounts, settings: FitSettings) -> None:
+def test_progress_reaches_the_total(many_votes: Board, settings: FitSettings) -> None:
     seen: list[tuple[int, int]] = []
     fit(many_votes, settings, lambda done, total: seen.append((done, total)))
     total = settings.chains * (settings.draws + settings.tune)
@@ -96,7 +96,7 @@ def test_progress_reaches_the_total(many_votes: PairCounts, settings: FitSetting
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_an_interrupt_ends_the_fit(many_votes: PairCounts, settings: FitSettings) -> None:
+def test_an_interrupt_ends_the_fit(many_votes: Board, settings: FitSettings) -> None:
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
@@ -108,17 +108,17 @@ def test_an_interrupt_ends_the_fit(many_votes: PairCounts, settings: FitSettings
 def test_the_first_few_votes_sample_well(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows = [(*rng.choice(NAMES, 2, replace=False), "a") for _ in range(20)]
-    posterior = fit(PairCounts.from_comparisons([(str(a), str(b), c) for a, b, c in rows], NAMES))
+    posterior = fit(Board.from_comparisons([(str(a), str(b), c) for a, b, c in rows], NAMES))
     assert posterior.diagnostics.divergences == 0
     assert posterior.diagnostics.max_rhat < 1.01
 
 
 def test_ties_alone_tell_no_order(settings: FitSettings) -> None:
-    posterior = fit(PairCounts.from_comparisons(round_robin("tie", 5)), settings)
+    posterior = fit(Board.from_comparisons(round_robin("tie", 5)), settings)
     rows = posterior.table()
     assert all(row.eti_94[0] < 1000 < row.eti_94[1] for row in rows)
     assert all((row.rank_best, row.rank_worst) == (1, CONTESTANTS) for row in rows)
-    assert posterior.log_nu.mean() > 2
+    assert posterior.tie.mean() > 2
 
 
 def test_an_undefeated_contestant_has_a_finite_rating(settings: FitSettings) -> None:
@@ -126,7 +126,7 @@ def test_an_undefeated_contestant_has_a_finite_rating(settings: FitSettings) -> 
     undefeated = [
         row for row in rows if "c03" not in row[:2] or row[0 if row[2] == "a" else 1] == "c03"
     ]
-    posterior = fit(PairCounts.from_comparisons(undefeated), settings)
+    posterior = fit(Board.from_comparisons(undefeated), settings)
     first, second = posterior.table()[:2]
     assert first.contestant == "c03"
     assert first.rating > second.rating + 100
@@ -141,14 +141,14 @@ def test_groups_that_never_met_are_a_finding(settings: FitSettings) -> None:
         for row in round_robin("a", 10) + round_robin("b", 5)
         if (row[0] < "c03") == (row[1] < "c03")
     ]
-    posterior = fit(PairCounts.from_comparisons(rows), settings)
+    posterior = fit(Board.from_comparisons(rows), settings)
     assert not posterior.diagnostics.ok
     assert "2 groups that no vote links" in posterior.summary
     assert "Do not rely on these ratings" in posterior.summary
 
 
 def test_an_anchor_moves_the_numbers_and_no_interval(
-    many_votes: PairCounts, posterior: Posterior, settings: FitSettings
+    many_votes: Board, posterior: Posterior, settings: FitSettings
 ) -> None:
     anchored = fit(many_votes, dataclasses.replace(settings, anchor=Anchor(1114, "c02")))
     moved = {row.contestant: row.rating for row in anchored.table()}
@@ -158,7 +158,7 @@ def test_an_anchor_moves_the_numbers_and_no_interval(
 
 
 def test_pymc_samples_a_single_pair() -> None:
-    counts = PairCounts.from_comparisons([("ant", "bee", "a")] * 9 + [("bee", "ant", "a")] * 3)
+    counts = Board.from_comparisons([("ant", "bee", "a")] * 9 + [("bee", "ant", "a")] * 3)
     seen: list[int] = []
     posterior = fit(
         counts,
@@ -176,7 +176,7 @@ def test_pymc_samples_a_single_pair() -> None:
 
 
 def test_the_model_gives_log_likelihood_and_predictions(posterior: Posterior) -> None:
-    model = davidson(posterior.counts)
+    model = davidson(posterior.board)
     strengths, side = posterior.strengths[:1, :50], posterior.side[:1, :50]
     import arviz as az
 
@@ -184,15 +184,15 @@ def test_the_model_gives_log_likelihood_and_predictions(posterior: Posterior) ->
         posterior={
             "strength": strengths,
             "side": side,
-            "log_nu": posterior.log_nu[:1, :50],
-            "scale": posterior.scale[:1, :50],
+            "tie": posterior.tie[:1, :50],
+            "scale": posterior.draws["scale"][:1, :50],
         },
         coords={"contestant": range(CONTESTANTS)},
         dims={"strength": ["contestant"]},
     )
-    counts = posterior.counts
+    counts = posterior.board
     eta = strengths[..., counts.left] - strengths[..., counts.right] + side[..., None]
-    expected = outcome_probabilities(eta, posterior.log_nu[:1, :50, None])
+    expected = outcome_probabilities("davidson", eta, posterior.tie[:1, :50, None])
 
     logs = pm.compute_log_likelihood(draws, model=model, progressbar=False).log_likelihood
     assert_allclose(logs["outcomes"], (counts.decided * np.log(expected)).sum(axis=-1))
@@ -213,21 +213,21 @@ def test_the_model_gives_log_likelihood_and_predictions(posterior: Posterior) ->
 )
 def test_nothing_to_rate_is_said(rows: list[tuple[str, str, str]], line: str) -> None:
     with pytest.raises(RatingsError, match=line):
-        fit(PairCounts.from_comparisons(rows))
+        fit(Board.from_comparisons(rows))
 
 
 def test_one_contestant_cannot_be_rated() -> None:
     with pytest.raises(RatingsError, match="only 'ant'"):
-        fit(PairCounts.from_comparisons([], contestants=["ant"]))
+        fit(Board.from_comparisons([], contestants=["ant"]))
 
 
 def test_no_votes_cannot_be_rated() -> None:
     with pytest.raises(RatingsError, match="there are no votes"):
-        fit(PairCounts.from_comparisons([], contestants=["ant", "bee"]))
+        fit(Board.from_comparisons([], contestants=["ant", "bee"]))
 
 
 def test_an_unknown_anchor_is_refused() -> None:
-    counts = PairCounts.from_comparisons([("ant", "bee", "a")])
+    counts = Board.from_comparisons([("ant", "bee", "a")])
     with pytest.raises(RatingsError, match="'yak' is not a contestant; take one of ant, bee"):
         fit(counts, FitSettings(anchor=Anchor(1000, "yak")))
 

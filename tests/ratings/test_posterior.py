@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from ratings_boards import made_up_posterior
 
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.settings import Anchor, FitSettings
 from rostra.arena.ratings.table import (
     expected_scores,
-    outcome_probabilities,
     rating_rows,
     superiority,
 )
@@ -51,7 +52,7 @@ def test_rows_say_what_the_draws_say() -> None:
     assert first.rating == pytest.approx(draws.mean())
     assert first.eti_94 == pytest.approx(tuple(np.percentile(draws, [3, 97])))
     assert first.eti_50 == pytest.approx(tuple(np.percentile(draws, [25, 75])))
-    assert first.votes == int(posterior.counts.votes[0])
+    assert first.votes == int(posterior.board.votes[0])
     assert sum(row.p_best for row in rows) == pytest.approx(1)
 
 
@@ -83,29 +84,27 @@ def test_outcome_probabilities_are_davidsons() -> None:
     # P(win) : P(tie) : P(loss) = pi_i : nu sqrt(pi_i pi_j) : pi_j
     worth_i, worth_j, nu = 0.3, 0.1, 0.75
     weights = np.array([worth_i, nu * math.sqrt(worth_i * worth_j), worth_j])
-    found = outcome_probabilities(np.array(math.log(worth_i / worth_j)), np.array(math.log(nu)))
+    found = outcome_probabilities(
+        "davidson", np.array(math.log(worth_i / worth_j)), np.array(math.log(nu))
+    )
     assert_allclose(found, weights / weights.sum())
-    assert_allclose(outcome_probabilities(np.array(3000.0), np.array(0.0)), [1, 0, 0], atol=1e-12)
+    assert_allclose(
+        outcome_probabilities("davidson", np.array(3000.0), np.array(0.0)), [1, 0, 0], atol=1e-12
+    )
 
 
 def test_the_win_rate_of_equals_is_one_half() -> None:
     equals = np.zeros((10, 5))
-    assert_allclose(expected_scores(equals, np.linspace(-2, 2, 10)), 0.5)
+    assert_allclose(expected_scores(equals, np.linspace(-2, 2, 10), "davidson"), 0.5)
     posterior = made_up_posterior(MEANS)
     assert np.mean([row.win_rate for row in posterior.table()]) == pytest.approx(0.5)
 
 
 def test_a_contestant_without_votes_has_no_both_bad_rate() -> None:
     posterior = made_up_posterior(MEANS)
-    nobody_met = dataclasses.replace(
-        posterior.counts,
-        **{
-            name: np.zeros(0, dtype=np.int64)
-            for name in ("left", "right", "wins_left", "wins_right", "ties", "both_bad")
-        },
-    )
+    nobody_met = Board.of(posterior.contestants, [], [], [])
     strengths = posterior.strengths.reshape(-1, 4)
-    rows = rating_rows(strengths, strengths, posterior.log_nu.ravel(), nobody_met)
+    rows = rating_rows(strengths, strengths, posterior.tie.ravel(), "davidson", nobody_met)
     assert {(row.votes, row.both_bad_rate) for row in rows} == {(0, None)}
 
 

@@ -12,8 +12,8 @@ from ratings_boards import board
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
-from rostra.arena.ratings.counts import PairCounts
-from rostra.arena.ratings.model import davidson
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.models.overall import davidson
 
 NO_TIES = -40.0
 """log nu at which ties have no probability: what is left is Bradley-Terry."""
@@ -71,7 +71,7 @@ PUDDINGS = [
 ]
 
 
-def baseball() -> PairCounts:
+def baseball() -> Board:
     wins, losses = np.array(HOME_WINS), np.array(HOME_LOSSES)
     home, away = np.nonzero(wins + losses)
     return board(
@@ -84,13 +84,13 @@ def baseball() -> PairCounts:
     )
 
 
-def citations() -> PairCounts:
+def citations() -> Board:
     cited = np.array(CITATIONS)
     row, column = np.triu_indices(len(JOURNALS), k=1)
     return board(JOURNALS, row, column, cited[row, column], np.zeros_like(row), cited[column, row])
 
 
-def puddings() -> PairCounts:
+def puddings() -> Board:
     i, j, wins_i, wins_j, ties = np.array(sorted(PUDDINGS)).T
     return board(tuple("123456"), i - 1, j - 1, wins_i, ties, wins_j)
 
@@ -98,7 +98,7 @@ def puddings() -> PairCounts:
 class Likelihood:
     """The model's own likelihood, priors left out, as a function of free parameters."""
 
-    def __init__(self, counts: PairCounts) -> None:
+    def __init__(self, counts: Board) -> None:
         self.size = len(counts.contestants)
         model = davidson(counts)
         self._logp = model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")
@@ -109,7 +109,7 @@ class Likelihood:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
         """Strengths with the first at zero, the `extra` parameters, and the log-likelihood.
 
-        `free` turns the extra parameters into values of `side` and `log_nu`.
+        `free` turns the extra parameters into values of `side` and `tie`.
         """
 
         def negative(x: NDArray[np.float64]) -> float:
@@ -124,7 +124,7 @@ class Likelihood:
         return float(self._logp(point | {name: np.array(at) for name, at in others.items()}))
 
 
-def saturated(counts: PairCounts) -> float:
+def saturated(counts: Board) -> float:
     """Log-likelihood with each pair's own shares as probabilities."""
     votes = counts.decided
     return float(xlogy(votes, votes / votes.sum(axis=1, keepdims=True)).sum())
@@ -133,7 +133,7 @@ def saturated(counts: PairCounts) -> float:
 def test_baseball_without_home_effect() -> None:
     counts = baseball()
     strengths, _, logp = Likelihood(counts).maximise(
-        lambda _: {"side": 0.0, "log_nu": NO_TIES}, extra=0
+        lambda _: {"side": 0.0, "tie": NO_TIES}, extra=0
     )
     published = [0, 1.1077, 0.6839, 1.4364, 1.5814, 1.2476, 1.2945]
     np.testing.assert_allclose(strengths, published, atol=1e-3)
@@ -143,7 +143,7 @@ def test_baseball_without_home_effect() -> None:
 def test_baseball_with_home_effect() -> None:
     counts = baseball()
     strengths, (home,), logp = Likelihood(counts).maximise(
-        lambda x: {"side": x[0], "log_nu": NO_TIES}, extra=1
+        lambda x: {"side": x[0], "tie": NO_TIES}, extra=1
     )
     published = [0, 1.1438, 0.7047, 1.4754, 1.6196, 1.2813, 1.3271]
     np.testing.assert_allclose(strengths, published, atol=1e-3)
@@ -153,16 +153,16 @@ def test_baseball_with_home_effect() -> None:
 
 def test_citations() -> None:
     strengths, _, _ = Likelihood(citations()).maximise(
-        lambda _: {"side": 0.0, "log_nu": NO_TIES}, extra=0
+        lambda _: {"side": 0.0, "tie": NO_TIES}, extra=0
     )
     np.testing.assert_allclose(strengths, [0, -2.94907, -0.47957, 0.26895], atol=1e-3)
 
 
 def test_puddings_with_ties() -> None:
-    strengths, (log_nu,), _ = Likelihood(puddings()).maximise(
-        lambda x: {"side": 0.0, "log_nu": x[0]}, extra=1
+    strengths, (tie,), _ = Likelihood(puddings()).maximise(
+        lambda x: {"side": 0.0, "tie": x[0]}, extra=1
     )
-    assert np.exp(log_nu) == pytest.approx(0.746823, abs=1e-3)
+    assert np.exp(tie) == pytest.approx(0.746823, abs=1e-3)
     worths = np.exp(strengths) / np.exp(strengths).sum()
     published = [0.138803, 0.173002, 0.161747, 0.165373, 0.158685, 0.202389]
     np.testing.assert_allclose(worths, published, atol=1e-3)

@@ -31,11 +31,20 @@ def posterior() -> Posterior:
 
 def test_a_saved_posterior_comes_back_whole(posterior: Posterior, tmp_path: Path) -> None:
     loaded = Posterior.load(posterior.save(tmp_path))
-    for name in ("strengths", "scale", "side", "log_nu", "ratings"):
+    for name in ("strengths", "side", "tie", "ratings"):
         assert_array_equal(getattr(loaded, name), getattr(posterior, name))
-    for name in ("settings", "diagnostics", "versions", "created", "data_hash", "summary"):
+    for name in (
+        "spec",
+        "settings",
+        "provenance",
+        "diagnostics",
+        "versions",
+        "created",
+        "data_hash",
+        "summary",
+    ):
         assert getattr(loaded, name) == getattr(posterior, name)
-    assert_array_equal(loaded.counts.table, posterior.counts.table)
+    assert_array_equal(loaded.board.table, posterior.board.table)
     assert loaded.table() == posterior.table()
 
 
@@ -58,7 +67,7 @@ def test_summary_and_table_hold_the_same_numbers(posterior: Posterior, tmp_path:
     assert summary["anchor"] == "c01 = 1200"
     assert summary["ok"] is False
     assert summary["data_hash"] == posterior.data_hash
-    assert summary["votes"]["total"] == posterior.counts.num_votes
+    assert summary["votes"]["total"] == posterior.board.num_votes
     assert summary["prob_beats"]["row_beats_column"] == posterior.prob_beats().tolist()
 
 
@@ -141,8 +150,8 @@ def test_a_damaged_file_is_one_clear_line(posterior: Posterior, tmp_path: Path) 
 def test_a_newer_format_is_refused(
     posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "FORMAT", 2)
+    monkeypatch.setattr(storage, "FORMAT", 3)
     folder = posterior.save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(RatingsError, match="format 2, this version reads 1"):
+    with pytest.raises(RatingsError, match="format 3, this version reads 2"):
         Posterior.load(folder)

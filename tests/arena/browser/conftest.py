@@ -18,10 +18,12 @@ from aiohttp import web
 from playwright.sync_api import Browser, Page
 
 from rostra.arena.matchmaking import Pair
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.store import VoteStore
 
@@ -188,11 +190,15 @@ def ratings(arena: RunningArena, contestants: Pair) -> Posterior:
     generator = np.random.default_rng(1)
     strength = generator.normal(0.5, 0.2, (2, 200, 1))
     posterior = Posterior(
-        strengths=np.concatenate([strength, -strength], axis=-1),
-        scale=np.ones((2, 200)),
-        side=np.zeros((2, 200)),
-        log_nu=np.zeros((2, 200)),
-        counts=PairCounts.from_comparisons([(left, right, "a"), (right, left, "tie")]),
+        draws={
+            "strength": np.concatenate([strength, -strength], axis=-1),
+            "scale": np.ones((2, 200)),
+            "side": np.zeros((2, 200)),
+            "tie": np.zeros((2, 200)),
+        },
+        board=Board.from_comparisons([(left, right, "a"), (right, left, "tie")]),
+        spec=ModelSpec(),
+        provenance=Provenance(),
         settings=FitSettings(chains=2, draws=200),
         diagnostics=Diagnostics(1.0, 812, 700, 0, ()),
         versions={},

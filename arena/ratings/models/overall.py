@@ -22,7 +22,7 @@ Priors, weakly informative:
              spread with a standard deviation of 39 to 278 Elo points. Hardly any mass near zero:
              with few votes the centred form, the good one for all larger boards, diverges there
     side   ~ Normal(0, 0.5): 95 % of sides win between 27 % and 73 % against an equal
-    log nu ~ Normal(0, 1.5): 95 % of equals tie between 2.6 % and 90 % of the time
+    log nu ~ Normal(0, 1.5), named `tie`: 95 % of equals tie between 2.6 % and 90 % of the time
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 from scipy.special import softmax
 
-from rostra.arena.ratings.counts import PairCounts
+from rostra.arena.ratings.board import Board
 
 DATA = ("left", "right", "votes")
 """Names of the model's data, what `model_data` gives values for."""
 
 
-def model_data(counts: PairCounts) -> dict[str, NDArray[np.int64]]:
+def model_data(counts: Board) -> dict[str, NDArray[np.int64]]:
     """The values of the model's data containers: `left` and `right` [pairs], `votes` [pairs, 3]."""
     return {"left": counts.left, "right": counts.right, "votes": counts.decided}
 
 
-def davidson(counts: PairCounts) -> pm.Model:
+def davidson(counts: Board) -> pm.Model:
     """The model of `counts`.
 
-    Free variables: `strength` [contestants], `scale`, `side`, `log_nu`, all in natural log odds.
+    Free variables, natural log odds: `strength` [contestants], `scale`, `side`, `tie` (log nu).
     Observed: `outcomes` [pairs, 3] in the order left wins, ties, right wins. The data are
     `pm.Data`, so that a compiled model takes any other counts with as many contestants.
     """
@@ -58,12 +58,12 @@ def davidson(counts: PairCounts) -> pm.Model:
         scale = pm.LogNormal("scale", mu=np.log(0.6), sigma=0.5)
         strength = pm.ZeroSumNormal("strength", sigma=scale, dims="contestant")
         side = pm.Normal("side", 0.0, 0.5)
-        log_nu = pm.Normal("log_nu", 0.0, 1.5)
+        tie = pm.Normal("tie", 0.0, 1.5)
         half = (strength[left] - strength[right] + side) / 2
         pm.CustomDist(
             "outcomes",
             votes.sum(axis=-1),
-            pt.stack([half, pt.full_like(half, log_nu), -half], axis=-1),
+            pt.stack([half, pt.full_like(half, tie), -half], axis=-1),
             logp=_logp,
             random=_random,
             signature="(),(k)->(k)",

@@ -1,0 +1,1 @@
+"""Models of the votes, one to a file, each a PyMC model over a board."""
