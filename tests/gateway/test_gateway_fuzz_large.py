@@ -34,6 +34,7 @@ TAKEN = {
     "parts": HEAD + b'{"role":"user","content":[' + b",".join([PART] * 50_000) + b"]}]}",
     "tools": chat(tools=TOOLS),
     "logit bias": chat(logit_bias={str(one): 1 for one in range(50_000)}),
+    "text like JSON": chat(messages=[{"role": "user", "content": '{"a\\": [1]} ' * 250_000}]),
     "stop": chat(stop="a" * 1_000_000),
     "stop tokens": chat(stop_token_ids=list(range(100_000))),
     "schema": chat(response_format=FORMAT),
@@ -44,6 +45,8 @@ REFUSED = {
     "unknown fields": b"{" + b",".join(b'"%d":1' % one for one in range(300_000)) + b"}",
     "stops": chat(stop=["a"] * 1_000_000),
     "brackets": b"[" * 9_000_000,
+    "quotes": b'{"model":"' + b'\\"' * 4_000_000,
+    "token lists": b'{"model":"tiny","prompt":[' + b",".join([b"[1]"] * 1_900_000) + b"]}",
     "digits": HEAD + b'],"seed":' + b"9" * 9_000_000 + b"}",
 }
 
