@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.cautions import cautions
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import ELO_PER_NAT, FitSettings
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.arena.ratings.table import FloatArray, Row, rating_rows, superiority
+from rostra.arena.ratings.summary.intervals import FloatArray
+from rostra.arena.ratings.summary.pairs import Pairs, pairs
+from rostra.arena.ratings.summary.ranks import Ranks, ranks
+from rostra.arena.ratings.summary.tiers import Tiers, tiers
+from rostra.arena.ratings.table import Row, rating_rows
 
 DIMS: dict[str, tuple[str, ...]] = {
     "strength": ("contestant",),  # each draw sums to zero; what is ranked
@@ -34,6 +41,9 @@ DIMS: dict[str, tuple[str, ...]] = {
     "kind_share": ("kind",),  # voters: shares of attentive, careless and contrary voters
 }
 """Every parameter that a posterior can hold, and its dimensions after [chains, draws]."""
+
+BY_LEVEL = frozenset(name for name, dims in DIMS.items() if "level" in dims) | {"level_scale"}
+"""What only a posterior of all levels holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +63,10 @@ class Posterior:
     """Version of each library that bears on the draws, by name."""
     created: datetime
     """When the draws were made, with time zone."""
+    level: str | None = None
+    """Whose strengths these are, in what `at` returns: one level of `spec.factor`."""
+    whole: Board | None = None
+    """All votes that the draws were made from, where `board` holds those of one level only."""
 
     def __post_init__(self) -> None:
         draws = {}
@@ -99,23 +113,97 @@ class Posterior:
         elo.setflags(write=False)
         return elo
 
-    def table(self) -> list[Row]:
-        """One row for each contestant, by descending rating."""
-        return rating_rows(
-            self._flat(self.ratings),
-            self._flat(self.strengths),
-            self.tie.ravel(),
-            self.spec.ties,
-            self.board,
+    @cached_property
+    def flat_strengths(self) -> FloatArray:
+        """[draws, contestants], the draws of all chains one after another."""
+        return self.strengths.reshape(-1, len(self.contestants))
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """[contestants], index into `Board.components` of all votes that the draws were made from.
+
+        With strengths by level those count that link two at any level, since levels are pooled.
+        """
+        components = (self.whole or self.board).components
+        of = {name: number for number, names in enumerate(components) for name in names}
+        groups = np.array([of[name] for name in self.contestants], dtype=np.int64)
+        groups.setflags(write=False)
+        return groups
+
+    @cached_property
+    def linked(self) -> NDArray[np.bool_]:
+        """[contestants, contestants], whether votes link the two, directly or by a chain."""
+        linked = self.groups[:, None] == self.groups[None, :]
+        linked.setflags(write=False)
+        return linked
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels that have strengths of their own, in ascending order; see `at`."""
+        if "level_strength" not in self.draws or self.spec.factor is None:
+            return ()
+        return self.board.factors[self.spec.factor].levels
+
+    def at(self, level: str) -> Posterior:
+        """The strengths at one level of `spec.factor`, and the votes at that level.
+
+        Everything that is derived from a posterior is then of that level. The strengths still
+        draw on all votes, as far as the model pools levels; `whole` keeps those.
+
+        Raises:
+            RatingsError: the model has no strengths by level, or not this one.
+        """
+        if level not in self.levels:
+            known = f"there are {', '.join(self.levels)}" if self.levels else "there are none here"
+            raise RatingsError(f"no strengths at level {level!r}; {known}")
+        assert self.spec.factor is not None
+        strength = self.draws["level_strength"][:, :, self.levels.index(level)]
+        draws = {name: self.draws[name] for name in self.draws if name not in BY_LEVEL}
+        return replace(
+            self,
+            draws={**draws, "strength": strength - strength.mean(axis=-1, keepdims=True)},
+            board=self.board.where(self.spec.factor, level),
+            level=level,
+            whole=self.board,
         )
 
-    def prob_beats(self) -> FloatArray:
-        """[contestants, contestants], probability that the row is stronger than the column.
+    def index(self, contestant: str) -> int:
+        """Its place in `contestants`. Raises RatingsError for a name that is not there."""
+        if contestant not in self.contestants:
+            raise RatingsError(
+                f"{contestant!r} is not a contestant; take one of {', '.join(self.contestants)}"
+            )
+        return self.contestants.index(contestant)
 
-        That is superiority of strength, P(theta_row > theta_column), one half on the diagonal; not
-        the chance of winning a single vote, which is nearer to one half.
-        """
-        return superiority(self._flat(self.strengths))
+    @cached_property
+    def ranks(self) -> Ranks:
+        return ranks(self)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        return pairs(self)
+
+    @cached_property
+    def tiers(self) -> Tiers:
+        return tiers(self)
+
+    @cached_property
+    def cautions(self) -> Mapping[str, str]:
+        """By contestant, what about its rating rests on the prior; see `cautions`."""
+        return MappingProxyType(cautions(self.board, self.whole or self.board))
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """One for each contestant, by descending rating."""
+        return rating_rows(self)
+
+    def table(self) -> list[Row]:
+        """`rows`, as a list of one's own."""
+        return list(self.rows)
+
+    def prob_beats(self) -> FloatArray:
+        """`Pairs.superiority`: [contestants, contestants], that the row is the stronger."""
+        return self.pairs.superiority
 
     @property
     def summary(self) -> str:
@@ -151,8 +239,3 @@ class Posterior:
 
         folder = storage.latest(directory)
         return None if folder is None else storage.load(folder)
-
-    @staticmethod
-    def _flat(draws: FloatArray) -> FloatArray:
-        """[chains * draws, contestants]"""
-        return draws.reshape(-1, draws.shape[-1])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics
@@ -28,7 +28,8 @@ class Truth:
 
 
 def names(number: int) -> tuple[str, ...]:
-    return tuple(f"c{position:02d}" for position in range(number))
+    digits = max(2, len(str(number - 1)))
+    return tuple(f"c{position:0{digits}d}" for position in range(number))
 
 
 def draw_truth(rng: np.random.Generator, contestants: int = CONTESTANTS) -> Truth:
@@ -93,3 +94,26 @@ def made_up_posterior(
         versions={"rostra": "0"},
         created=datetime(2026, 11, 22, 10, 15, tzinfo=UTC),
     )
+
+
+def posterior_of(strengths: ArrayLike, board: Board | None = None) -> Posterior:
+    """These strengths [draws, contestants] as one chain, a tie propensity of zero, no side.
+
+    Default board: one vote for the left on each ordered pair.
+    """
+    flat = np.asarray(strengths, dtype=float)
+    draws, size = flat.shape
+    left, right = np.nonzero(~np.eye(size, dtype=bool))
+    template = made_up_posterior(np.zeros(2), draws=2)
+    return replace(
+        template,
+        draws={"strength": flat[None], "side": np.zeros((1, draws)), "tie": np.zeros((1, draws))},
+        board=Board.of(names(size), left, right, [[1, 0, 0, 0]] * len(left))
+        if board is None
+        else board,
+    )
+
+
+def two_groups() -> Board:
+    """`c00` and `c01` met, `c02` and `c03` met."""
+    return Board.of(names(4), [0, 1, 2, 3], [1, 0, 3, 2], [[6, 2, 3, 1]] * 4)

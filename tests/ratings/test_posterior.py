@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from ratings_boards import made_up_posterior
 
-from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.board import Board, Factor
+from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.settings import Anchor, FitSettings
-from rostra.arena.ratings.table import (
-    expected_scores,
-    rating_rows,
-    superiority,
-)
+from rostra.arena.ratings.spec import ModelSpec
 
 MEANS = np.array([0.8, -0.3, 0.1, -0.6])
 
@@ -71,15 +68,6 @@ def test_rank_ranges_hold_94_percent_of_the_draws(size: int, spread: float, seed
         assert low <= row.eti_50[0] <= row.eti_50[1] <= high
 
 
-def test_superiority_is_antisymmetric_and_counts_draws() -> None:
-    posterior = made_up_posterior(MEANS)
-    beats = posterior.prob_beats()
-    assert_allclose(beats + beats.T, 1)
-    strengths = posterior.strengths.reshape(-1, 4)
-    assert beats[0, 2] == (strengths[:, 0] > strengths[:, 2]).mean()
-    assert superiority(np.array([[3.0, 2.0], [1.0, 2.0], [3.0, 2.0], [3.0, 2.0]]))[0, 1] == 0.75
-
-
 def test_outcome_probabilities_are_davidsons() -> None:
     # P(win) : P(tie) : P(loss) = pi_i : nu sqrt(pi_i pi_j) : pi_j
     worth_i, worth_j, nu = 0.3, 0.1, 0.75
@@ -93,19 +81,60 @@ def test_outcome_probabilities_are_davidsons() -> None:
     )
 
 
-def test_the_win_rate_of_equals_is_one_half() -> None:
-    equals = np.zeros((10, 5))
-    assert_allclose(expected_scores(equals, np.linspace(-2, 2, 10), "davidson"), 0.5)
-    posterior = made_up_posterior(MEANS)
-    assert np.mean([row.win_rate for row in posterior.table()]) == pytest.approx(0.5)
+def test_the_strengths_of_a_level_take_the_place_of_the_overall_ones() -> None:
+    plain = made_up_posterior(MEANS)
+    board = plain.board
+    rows = np.arange(len(board.left)) % 2
+    by_level = dataclasses.replace(
+        plain,
+        board=Board.of(
+            board.contestants,
+            board.left,
+            board.right,
+            board.table,
+            {"category": Factor(("code", "prose"), rows)},
+        ),
+        draws={
+            **plain.draws,
+            "level_strength": np.stack([plain.strengths + 1, -plain.strengths], axis=2),
+            "level_scale": np.full(plain.side.shape, 0.2),
+        },
+        spec=ModelSpec(structure="categories", factor="category"),
+    )
+    assert by_level.levels == ("code", "prose")
+    code, prose = by_level.at("code"), by_level.at("prose")
+    assert_allclose(code.strengths, plain.strengths, atol=1e-12)
+    assert [row.contestant for row in prose.rows] == [row.contestant for row in plain.rows][::-1]
+    assert code.board.num_votes + prose.board.num_votes == board.num_votes
+    assert (prose.level, prose.levels, prose.whole) == ("prose", (), by_level.board)
+    assert not {"level_strength", "level_scale"} & set(prose.draws)
+    assert_allclose(prose.side, plain.side)
+    with pytest.raises(RatingsError, match="no strengths at level 'maths'; there are code, prose"):
+        by_level.at("maths")
+    with pytest.raises(RatingsError, match="there are none here"):
+        plain.at("code")
 
 
-def test_a_contestant_without_votes_has_no_both_bad_rate() -> None:
-    posterior = made_up_posterior(MEANS)
-    nobody_met = Board.of(posterior.contestants, [], [], [])
-    strengths = posterior.strengths.reshape(-1, 4)
-    rows = rating_rows(strengths, strengths, posterior.tie.ravel(), "davidson", nobody_met)
-    assert {(row.votes, row.both_bad_rate) for row in rows} == {(0, None)}
+def test_pooled_levels_link_those_that_met_at_another_level() -> None:
+    names = ("ant", "bee", "cat")
+    board = Board.of(
+        names,
+        [0, 1],
+        [1, 2],
+        [[5, 1, 2, 0], [4, 1, 3, 0]],
+        {"category": Factor(("code", "prose"), np.array([0, 1]))},
+    )
+    plain = made_up_posterior(MEANS[:3])
+    posterior = dataclasses.replace(
+        plain,
+        board=board,
+        draws={**plain.draws, "level_strength": np.stack([plain.strengths] * 2, axis=2)},
+        spec=ModelSpec(structure="categories", factor="category"),
+    ).at("code")
+    assert posterior.board.components == (("ant", "bee"), ("cat",))
+    assert posterior.linked.all()
+    (cat,) = (row for row in posterior.rows if row.contestant == "cat")
+    assert "the one overall" in cat.caution
 
 
 def test_a_failed_diagnosis_is_in_the_summary() -> None:
