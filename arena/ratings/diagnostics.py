@@ -32,6 +32,12 @@ class Diagnostics:
     divergences: int
     findings: tuple[str, ...]
     """Sentences, each a reason not to rely on the ratings; empty when there is none."""
+    pareto_k: float | None = None
+    """Shape of the tail of the importance weights, where the draws were weighted."""
+    importance_ess: float | None = None
+    """Effective number of weighted draws, likewise."""
+    notes: tuple[str, ...] = ()
+    """Sentences on how the draws were made that are no reason to doubt them."""
 
     @property
     def ok(self) -> bool:

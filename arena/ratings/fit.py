@@ -2,69 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import diagnose
+from rostra.arena.ratings.engines.draws import Draws, Progress
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.provenance import Provenance
-from rostra.arena.ratings.sampling import Progress, chosen_sampler, sample
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
 
-LIBRARIES = ("rostra", "pymc", "pytensor", "arviz", "numpy")
-
 
 def fit(
-    counts: Board,
+    board: Board,
     settings: FitSettings = FitSettings(),  # noqa: B008 - frozen
     progress: Progress | None = None,
     spec: ModelSpec = ModelSpec(),  # noqa: B008 - frozen
     provenance: Provenance = Provenance(),  # noqa: B008 - frozen
 ) -> Posterior:
-    """The posterior of the model that `spec` names, given `counts`.
+    """The posterior of the model that `spec` names, given `board`.
 
-    The first fit with a number of contestants compiles for it, tens of seconds; later ones in the
-    same process sample at once. Blocks, and may be called from any thread.
+    A first fit may compile, tens of seconds; later ones of the same model, with as many contestants
+    and levels, sample at once in the same process. Blocks, and may be called from any thread.
 
     Raises:
         RatingsError: fewer than two contestants, no vote that bears on the order, an anchor that
-            is no contestant, or a sampler that is not installed.
+            is no contestant, a factor or covariate that the board does not have, or a sampler that
+            is not installed.
     """
-    _check(counts, settings)
-    sampler = chosen_sampler(settings)
-    draws = sample(counts, settings, progress)
+    _check(board, settings, spec)
+    draws = _draws(board, settings, progress, spec)
+    diagnostics = diagnose(draws.values, draws.divergences, board)
     return Posterior(
         draws=draws.values,
-        board=counts,
+        board=board,
         spec=spec,
         settings=settings,
-        diagnostics=diagnose(draws.values, draws.divergences, counts),
+        diagnostics=replace(
+            diagnostics,
+            pareto_k=draws.pareto_k,
+            importance_ess=draws.importance_ess,
+            notes=draws.notes,
+        ),
         provenance=provenance,
-        versions={
-            name: version(name)
-            for name in (*LIBRARIES, *(("nutpie",) if sampler == "nutpie" else ()))
-        },
+        versions={name: version(name) for name in ("rostra", "arviz", *draws.libraries)},
         created=datetime.now(UTC),
     )
 
 
-def _check(counts: Board, settings: FitSettings) -> None:
+def _draws(
+    board: Board, settings: FitSettings, progress: Progress | None, spec: ModelSpec
+) -> Draws:
+    """By the engine that is asked for, or by NUTS with a note where that one cannot."""
+    # Engines are imported here, since each takes seconds and one is enough.
+    if settings.engine == "nuts":
+        from rostra.arena.ratings.engines import nuts
+
+        return nuts.sample(board, spec, settings, progress)
+    from rostra.arena.ratings.engines import laplace
+
+    try:
+        return laplace.approximate(board, spec, settings)
+    except laplace.NotApproximated as why:
+        instead = _draws(board, replace(settings, engine="nuts"), progress, spec)
+        note = f"Sampled by NUTS, as the Laplace approximation does not hold here: {why}"
+        return replace(instead, notes=(*instead.notes, note))
+
+
+def _check(board: Board, settings: FitSettings, spec: ModelSpec) -> None:
     """Everything that can be refused before the long wait."""
-    if len(counts.contestants) < 2:
-        named = f"only {counts.contestants[0]!r}" if counts.contestants else "none"
+    if len(board.contestants) < 2:
+        named = f"only {board.contestants[0]!r}" if board.contestants else "none"
         raise RatingsError(f"ratings compare at least two contestants; the votes name {named}")
-    if not counts.num_decided:
+    if not (board.num_votes if spec.both_bad == "tie" else board.num_decided):
         found = (
-            f"all {counts.num_votes:,} votes are 'both bad', which says nothing on the order"
-            if counts.num_votes
+            f"all {board.num_votes:,} votes are 'both bad', which says nothing on the order"
+            if board.num_votes
             else "there are no votes"
         )
         raise RatingsError(f"nothing to rate from: {found}; collect votes for A, B or tie first")
     anchor = settings.anchor.name
-    if anchor is not None and anchor not in counts.contestants:
+    if anchor is not None and anchor not in board.contestants:
         raise RatingsError(
-            f"anchor {anchor!r} is not a contestant; take one of {', '.join(counts.contestants)}"
+            f"anchor {anchor!r} is not a contestant; take one of {', '.join(board.contestants)}"
         )

@@ -139,6 +139,7 @@ def from_inference_data(data: az.InferenceData) -> Posterior:
             **{
                 **description["diagnostics"],
                 "findings": tuple(description["diagnostics"]["findings"]),
+                "notes": tuple(description["diagnostics"]["notes"]),
             }
         ),
         spec=_spec(description["spec"]),

@@ -12,8 +12,9 @@ from ratings_boards import board
 from scipy.optimize import minimize
 from scipy.special import xlogy
 
+from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.models.overall import davidson
+from rostra.arena.ratings.spec import ModelSpec
 
 NO_TIES = -40.0
 """log nu at which ties have no probability: what is left is Bradley-Terry."""
@@ -100,7 +101,7 @@ class Likelihood:
 
     def __init__(self, counts: Board) -> None:
         self.size = len(counts.contestants)
-        model = davidson(counts)
+        model = models.build(counts, ModelSpec(both_bad="out"))
         self._logp = model.compile_logp(vars=model.observed_RVs, mode="FAST_COMPILE")
         self._to_strengths = model.rvs_to_transforms[model["strength"]].backward
 

@@ -1,1 +1,82 @@
-"""Models of the votes, one to a file, each a PyMC model over a board."""
+"""Models of the votes, one structure to a file, each a PyMC model over a board.
+
+A module of a structure has two functions. `build(board, spec)` gives the model of the votes that
+bear on the order, with every value of the board in a `pm.Data` container; `data(board, spec)` gives
+the values of these containers, so that one model takes the votes of another board with as many
+contestants and levels. "Both bad" as an outcome of its own is the same beside every structure and
+is added here.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.spec import ModelSpec, Structure
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from rostra.arena.ratings.models.blocks import Array
+
+BOTH_BAD_VARIABLES = ("bad", "bad_mean", "bad_scale")
+OWN_VARIABLES: dict[Structure, tuple[str, ...]] = {
+    "overall": (),
+    "categories": ("level_strength", "level_scale"),
+    "voters": ("voter_kind", "kind_share"),
+    "drift": ("level_strength", "level_scale"),
+}
+"""What a structure's posterior holds beyond what every posterior does."""
+
+
+class StructureModule(Protocol):
+    def build(self, board: Board, spec: ModelSpec) -> pm.Model: ...
+
+    def data(self, board: Board, spec: ModelSpec) -> dict[str, Array]: ...
+
+
+def build(board: Board, spec: ModelSpec) -> pm.Model:
+    """The model that `spec` names, of the votes of `board`.
+
+    Raises RatingsError when the board lacks a factor or a covariate that `spec` names.
+    """
+    model = _module(spec).build(board, spec)
+    if spec.both_bad == "own":
+        from rostra.arena.ratings.models import both_bad
+
+        with model:
+            both_bad.add(board, spec)
+    return model
+
+
+def data(board: Board, spec: ModelSpec) -> dict[str, Array]:
+    """Values of the data of `build`, by name: what `pm.set_data` or nutpie's `with_data` takes."""
+    values = _module(spec).data(board, spec)
+    if spec.both_bad == "own":
+        from rostra.arena.ratings.models import both_bad
+
+        values = {**values, **both_bad.data(board)}
+    return values
+
+
+def variables(spec: ModelSpec) -> tuple[str, ...]:
+    """Names, as in `rostra.arena.ratings.posterior.DIMS`, of what the posterior holds draws of."""
+    present = {
+        "strength": True,
+        "scale": True,
+        "side": spec.side,
+        "tie": spec.ties != "bradley-terry",
+        "style": bool(spec.style),
+        "tie_style": bool(spec.tie_style),
+    }
+    names = [name for name, there in present.items() if there]
+    if spec.both_bad == "own":
+        names += BOTH_BAD_VARIABLES
+    return (*names, *OWN_VARIABLES[spec.structure])
+
+
+def _module(spec: ModelSpec) -> StructureModule:
+    # Lazily: a caller of one structure does not pay for the imports of the others.
+    module = import_module(f"{__name__}.{spec.structure}")
+    return cast(StructureModule, module)

@@ -9,14 +9,15 @@ import pytest
 from numpy.testing import assert_allclose
 from ratings_boards import CONTESTANTS, Truth, names, simulate
 
-from rostra.arena.ratings import sampling
+from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.engines import nuts
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.fit import fit
-from rostra.arena.ratings.models.overall import davidson
 from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import Anchor, FitSettings
+from rostra.arena.ratings.spec import ModelSpec
 
 NAMES = names(CONTESTANTS)
 TRUTH = Truth(np.array([0.9, 0.5, 0.1, -0.1, -0.4, -1.0]), side=0.5, tie=0.3)
@@ -64,7 +65,7 @@ def test_a_refit_equals_a_fresh_compilation(
     many_votes: Board, posterior: Posterior, settings: FitSettings
 ) -> None:
     fresh = nutpie.sample(
-        nutpie.compile_pymc_model(davidson(many_votes)),
+        nutpie.compile_pymc_model(models.build(many_votes, ModelSpec(both_bad="out"))),
         chains=settings.chains,
         draws=settings.draws,
         tune=settings.tune,
@@ -91,7 +92,7 @@ def test_a_refit_compiles_nothing(
 def test_progress_reaches_the_total(many_votes: Board, settings: FitSettings) -> None:
     seen: list[tuple[int, int]] = []
     fit(many_votes, settings, lambda done, total: seen.append((done, total)))
-    total = settings.chains * (settings.draws + settings.tune)
+    total = 2 * settings.chains * (settings.draws + settings.tune)
     assert seen[-1] == (total, total)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -165,7 +166,7 @@ def test_pymc_samples_a_single_pair() -> None:
         FitSettings(chains=2, draws=500, tune=300, sampler="pymc"),
         lambda done, _: seen.append(done),
     )
-    assert seen[-1] == 1600
+    assert seen[-1] == 3200
     assert "nutpie" not in posterior.versions
     first, second = posterior.table()
     assert (first.contestant, second.contestant) == ("ant", "bee")
@@ -176,7 +177,7 @@ def test_pymc_samples_a_single_pair() -> None:
 
 
 def test_the_model_gives_log_likelihood_and_predictions(posterior: Posterior) -> None:
-    model = davidson(posterior.board)
+    model = models.build(posterior.board, ModelSpec(both_bad="out"))
     strengths, side = posterior.strengths[:1, :50], posterior.side[:1, :50]
     import arviz as az
 
@@ -187,7 +188,7 @@ def test_the_model_gives_log_likelihood_and_predictions(posterior: Posterior) ->
             "tie": posterior.tie[:1, :50],
             "scale": posterior.draws["scale"][:1, :50],
         },
-        coords={"contestant": range(CONTESTANTS)},
+        coords={"contestant": list(NAMES)},
         dims={"strength": ["contestant"]},
     )
     counts = posterior.board
@@ -233,10 +234,10 @@ def test_an_unknown_anchor_is_refused() -> None:
 
 
 def test_nutpie_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling, "find_spec", lambda _: None)
-    assert sampling.chosen_sampler(FitSettings()) == "pymc"
+    monkeypatch.setattr(nuts, "find_spec", lambda _: None)
+    assert nuts.chosen_sampler(FitSettings()) == "pymc"
     with pytest.raises(RatingsError, match="nutpie is not installed"):
-        sampling.chosen_sampler(FitSettings(sampler="nutpie"))
+        nuts.chosen_sampler(FitSettings(sampler="nutpie"))
 
 
 @pytest.mark.parametrize(

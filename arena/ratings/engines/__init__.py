@@ -1,0 +1,1 @@
+"""Ways from a model of the votes to draws from its posterior."""
