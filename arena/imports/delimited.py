@@ -1,0 +1,132 @@
+"""CSV and TSV (RFC 4180), first line the headings."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from rostra.arena.imports.columns import ONE_HOT, match, plain
+from rostra.arena.imports.errors import ImportFileError
+from rostra.arena.imports.normalise import ROW, Raw
+from rostra.arena.imports.report import FaultCounter
+
+MOST_LINES = 1000
+"""Of one record. A quote that is never closed would otherwise take in the rest of the file."""
+
+
+def headings(path: Path, separator: str) -> list[str]:
+    """The names in the first line. Raises ImportFileError for an empty file."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        line = file.readline()
+        found = next(csv.reader([line], delimiter=separator), [])
+    if not any(name.strip() for name in found):
+        raise ImportFileError(f"{path} has no line of column names; is it empty?")
+    if twice := sorted({name for name in found if name and found.count(name) > 1}):
+        raise ImportFileError(f"{path} has two columns {twice[0]!r}; rename one")
+    if "\0" in line:
+        raise ImportFileError(f"{path} is not UTF-8 text; convert it, as with iconv")
+    return found
+
+
+def read(path: Path, separator: str, *, texts: bool) -> Raw:
+    """Votes from a file; columns by their names. `texts`: the answers' texts too."""
+    names = headings(path, separator)
+    found = match(names, str(path))
+    if not texts:
+        found = {column: name for column, name in found.items() if not column.startswith("text_")}
+    table = read_table(path, separator)
+    columns = [pl.col(name).alias(column) for column, name in found.items()]
+    if "outcome" not in found:
+        columns.append(one_hot({plain(name): name for name in names}))
+    return Raw(table.rows.select(ROW, *columns), table.faults)
+
+
+def read_table(path: Path, separator: str) -> Raw:
+    """All columns under their own names, as String, and `ROW`; what is empty is null."""
+    names = headings(path, separator)
+    try:
+        rows = pl.scan_csv(
+            path,
+            separator=separator,
+            infer_schema=False,
+            encoding="utf8-lossy",
+            row_index_name=ROW if ROW not in names else None,
+            row_index_offset=1,
+        )
+        if ROW in names:
+            raise ImportFileError(f"{path}: rename the column {ROW!r}")
+        # Reads the file once: Polars refuses one that has a malformed record anywhere.
+        rows.select(pl.len()).collect(engine="streaming")
+        rows.select(pl.col(names[-1]).is_null().sum()).collect(engine="streaming")
+        return Raw(rows.with_columns(pl.col(ROW).cast(pl.Int64)))
+    except PolarsError:
+        return _record_by_record(path, separator, names)
+
+
+def one_hot(by_name: dict[str, str]) -> pl.Expr:
+    """The outcome of `ONE_HOT` columns; unless exactly one is set, what they hold."""
+    flags = {name: pl.col(by_name[name]).cast(pl.String) for name in ONE_HOT}
+    set_ = {name: flag.is_in(["1", "1.0", "true", "True"]) for name, flag in flags.items()}
+    outcome = pl.lit("flags ") + pl.concat_str(*flags.values(), separator=",", ignore_nulls=True)
+    exactly_one = pl.sum_horizontal(set_.values()) == 1
+    for name, label in ONE_HOT.items():
+        outcome = pl.when(exactly_one & set_[name]).then(pl.lit(label)).otherwise(outcome)
+    return outcome.alias("outcome")
+
+
+def _record_by_record(path: Path, separator: str, names: list[str]) -> Raw:
+    counter = FaultCounter()
+    columns: list[list[str | None]] = [[] for _ in names]
+    rows: list[int] = []
+    for number, fields in _records(path, separator):
+        if isinstance(fields, str):
+            counter.add(number, "a quote that is not closed", fields)
+        elif len(fields) > len(names):
+            counter.add(number, "more fields than columns", separator.join(fields))
+        elif any(fields):
+            rows.append(number)
+            for position, column in enumerate(columns):
+                column.append(fields[position] or None if position < len(fields) else None)
+    table = dict(zip(names, columns, strict=True))
+    frame = pl.DataFrame(
+        {ROW: rows, **table}, schema={ROW: pl.Int64, **dict.fromkeys(names, pl.String)}
+    )
+    return Raw(frame.lazy(), counter.faults())
+
+
+def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Records by number from 1; the line itself where its quote is not closed."""
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        waiting: list[str] = []
+        lines = islice(file, 1, None)
+        number = 0
+        while True:
+            line = waiting.pop() if waiting else next(lines, None)
+            if line is None:
+                return
+            number += 1
+            taken = [line]
+            while line.count('"') and (fields := _fields(taken, separator)) is None:
+                more = waiting.pop() if waiting else next(lines, None)
+                if more is None or len(taken) == MOST_LINES:
+                    waiting += [*([more] if more else []), *reversed(taken[1:])]
+                    break
+                taken.append(more)
+            else:
+                yield number, fields if line.count('"') else _fields(taken, separator) or []
+                continue
+            yield number, line.rstrip("\r\n")
+
+
+def _fields(lines: list[str], separator: str) -> list[str] | None:
+    """The fields of one record; None when a quote in it is not closed."""
+    try:
+        return next(csv.reader(lines, delimiter=separator, strict=True), [])
+    except csv.Error:
+        return None
