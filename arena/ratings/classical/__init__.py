@@ -1,0 +1,38 @@
+"""The estimates that published boards use, to stand beside the Bayesian ones."""
+
+from __future__ import annotations
+
+from rostra.arena.ratings.classical.bootstrap import Bootstrap, bootstrap
+from rostra.arena.ratings.classical.comparison import Comparison, ComparisonRow, beside
+from rostra.arena.ratings.classical.compression import Compression, compression
+from rostra.arena.ratings.classical.elo import Elo, EloSettings, elo
+from rostra.arena.ratings.classical.maximum_likelihood import (
+    MaximumLikelihood,
+    maximum_likelihood,
+)
+from rostra.arena.ratings.classical.ranks import rank_by_bounds, rank_spread
+from rostra.arena.ratings.classical.rows import LikelihoodSettings
+from rostra.arena.ratings.classical.weighting import EqualPairs, PairMix
+from rostra.arena.ratings.classical.win_rate import average_win_rate, counting
+
+__all__ = [
+    "Bootstrap",
+    "Comparison",
+    "ComparisonRow",
+    "Compression",
+    "Elo",
+    "EloSettings",
+    "EqualPairs",
+    "LikelihoodSettings",
+    "MaximumLikelihood",
+    "PairMix",
+    "average_win_rate",
+    "beside",
+    "bootstrap",
+    "compression",
+    "counting",
+    "elo",
+    "maximum_likelihood",
+    "rank_by_bounds",
+    "rank_spread",
+]
