@@ -10,8 +10,10 @@ from rostra.arena.ratings.classical.maximum_likelihood import (
     MaximumLikelihood,
     maximum_likelihood,
 )
+from rostra.arena.ratings.classical.newman import Newman, newman
 from rostra.arena.ratings.classical.ranks import rank_by_bounds, rank_spread
 from rostra.arena.ratings.classical.rows import LikelihoodSettings
+from rostra.arena.ratings.classical.spectral import eigenvector, pagerank
 from rostra.arena.ratings.classical.weighting import EqualPairs, PairMix
 from rostra.arena.ratings.classical.win_rate import average_win_rate, counting
 
@@ -25,14 +27,18 @@ __all__ = [
     "EqualPairs",
     "LikelihoodSettings",
     "MaximumLikelihood",
+    "Newman",
     "PairMix",
     "average_win_rate",
     "beside",
     "bootstrap",
     "compression",
     "counting",
+    "eigenvector",
     "elo",
     "maximum_likelihood",
+    "newman",
+    "pagerank",
     "rank_by_bounds",
     "rank_spread",
 ]
