@@ -21,6 +21,7 @@ from rostra.arena.ratings.settings import ELO_PER_NAT, FitSettings
 from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.ratings.summary.intervals import FloatArray
 from rostra.arena.ratings.summary.pairs import Pairs, pairs
+from rostra.arena.ratings.summary.predictive import Predictive, predictive
 from rostra.arena.ratings.summary.ranks import Ranks, ranks
 from rostra.arena.ratings.summary.tiers import Tiers, tiers
 from rostra.arena.ratings.table import Row, rating_rows
@@ -186,6 +187,11 @@ class Posterior:
     @cached_property
     def tiers(self) -> Tiers:
         return tiers(self)
+
+    @cached_property
+    def predictive(self) -> Predictive:
+        """Replicated votes beside the real ones, which takes seconds on a large board."""
+        return predictive(self)
 
     @cached_property
     def cautions(self) -> Mapping[str, str]:

@@ -10,6 +10,8 @@ from rostra.arena.ratings.errors import RatingsError
 Ties = Literal["davidson", "rao-kupper", "bradley-terry"]
 BothBad = Literal["own", "tie", "out"]
 Structure = Literal["overall", "categories", "voters", "drift"]
+KINDS = ("attentive", "careless", "contrary")
+"""Of voters, in the order of the dimension `kind`; see `rostra.arena.ratings.models.voters`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Priors:
     """Of the spread of a level's strengths round the overall ones (categories), half-normal."""
     drift_sd: float = 0.1
     """Of one period's step of a strength (drift), half-normal."""
+    attentive: float = 8.0
+    """Of the attentive among voters (voters), in a Dirichlet prior that counts 1 for the careless
+    and 1 for the contrary."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""What each draw says of each cell of the votes: the chances of its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.outcomes import outcome_probabilities
+from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.ratings.summary.intervals import FloatArray
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.posterior import Posterior
+
+AT_ONCE = 4_000_000
+"""Numbers in a piece: 32 MB for each of the few arrays of that size."""
+
+
+def counted(board: Board, spec: ModelSpec) -> Board:
+    """The votes that bear on the order as `spec` counts them, in the cells of `board`.
+
+    "Both bad" is a tie where `spec` says so, and gone otherwise.
+    """
+    table = np.array(board.table)
+    if spec.both_bad == "tie":
+        table[:, 1] += table[:, 3]
+    table[:, 3] = 0
+    return Board.of(
+        board.contestants, board.left, board.right, table, board.factors, board.covariates
+    )
+
+
+def told_apart(posterior: Posterior) -> Board:
+    """Its votes, `counted`, by what its model tells apart and nothing else."""
+    spec, board = posterior.spec, posterior.board
+    factors = [spec.factor] if spec.factor in board.factors else []
+    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
+    return counted(board.by(*factors, covariates=covariates), spec)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells of a board under the draws of a posterior."""
+
+    posterior: Posterior
+    board: Board
+    """With the factor and the covariates that the model names."""
+    chosen: NDArray[np.int64]
+    """Which draws, of all chains one after another."""
+
+    @classmethod
+    def of(cls, posterior: Posterior, board: Board, most: int | None = None) -> Cells:
+        """`most`: take that many draws, evenly spaced. Default: all."""
+        draws = len(posterior.flat_strengths)
+        number = draws if most is None else min(most, draws)
+        return cls(posterior, board, np.arange(number) * draws // number)
+
+    def chances(self, cells: slice) -> FloatArray:
+        """[draws, cells, 3], probabilities that the left wins, of a tie, that the right wins."""
+        ties = self.posterior.spec.ties
+        chances = outcome_probabilities(ties, self.eta(cells), self._tie(cells))
+        if "voter_kind" not in self.posterior.draws:
+            return chances
+        assert self.posterior.spec.factor is not None
+        voter = self.board.factors[self.posterior.spec.factor].codes[cells]
+        kind = self._draws("voter_kind")[:, voter, :, None]
+        careless = self.board.decided.sum(axis=0) / self.board.num_decided
+        return np.asarray(
+            kind[:, :, 0] * chances + kind[:, :, 1] * careless + kind[:, :, 2] * chances[..., ::-1]
+        )
+
+    def pieces(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Slices of the cells, and `chances` of each: all cells and draws would not fit."""
+        size = max(1, AT_ONCE // (3 * len(self.chosen)))
+        for start in range(0, len(self.board.left), size):
+            cells = slice(start, start + size)
+            yield cells, self.chances(cells)
+
+    def eta(self, cells: slice) -> FloatArray:
+        """[draws, cells], the advantage of the left answer in natural log odds."""
+        left, right = self.board.left[cells], self.board.right[cells]
+        if "level_strength" in self.posterior.draws:
+            assert self.posterior.spec.factor is not None
+            level = self.board.factors[self.posterior.spec.factor].codes[cells]
+            strengths = self._draws("level_strength")
+            eta = strengths[:, level, left] - strengths[:, level, right]
+        else:
+            strengths = self._draws("strength")
+            eta = strengths[:, left] - strengths[:, right]
+        eta += self._side[:, None]
+        for k, name in enumerate(self.posterior.spec.style):
+            eta += self._draws("style")[:, k, None] * self.board.covariates[name][cells]
+        return eta
+
+    def _tie(self, cells: slice) -> FloatArray:
+        """[draws, 1] or [draws, cells]"""
+        tie = self.posterior.tie.ravel()[self.chosen][:, None]
+        for k, name in enumerate(self.posterior.spec.tie_style):
+            tie = tie + self._draws("tie_style")[:, k, None] * np.abs(
+                self.board.covariates[name][cells]
+            )
+        return tie
+
+    @cached_property
+    def _side(self) -> FloatArray:
+        return self.posterior.side.ravel()[self.chosen]
+
+    def _draws(self, name: str) -> FloatArray:
+        values = self.posterior.draws[name]
+        return values.reshape(-1, *values.shape[2:])[self.chosen]
