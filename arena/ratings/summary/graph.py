@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from rostra.arena.ratings.board import Board
 
@@ -74,12 +75,12 @@ class Graph:
         index = np.flatnonzero(inside)
         if len(index) < 2:
             return None
-        votes, part = minimum_cut(self.met[np.ix_(index, index)])
-        if not votes:
+        links = _networkx(self.met).subgraph(index.tolist())
+        if not nx.is_connected(links):
             return None
-        if 2 * part.sum() > len(index):
-            part = ~part
-        return Cut(votes, tuple(self.contestants[i] for i in index[part]))
+        votes, parts = nx.stoer_wagner(links)
+        smaller = sorted(sorted(parts, key=len)[0])
+        return Cut(int(votes), tuple(self.contestants[i] for i in smaller))
 
 
 def graph(board: Board) -> Graph:
@@ -88,77 +89,26 @@ def graph(board: Board) -> Graph:
     met = np.zeros((size, size), dtype=np.int64)
     np.add.at(met, (board.left, board.right), board.decided.sum(axis=1))
     met += met.T
+    links = _networkx(met)
     return Graph(
         contestants=board.contestants,
         met=met,
         components=board.components,
-        articulations=tuple(board.contestants[i] for i in _articulations(met > 0)),
+        articulations=tuple(board.contestants[i] for i in sorted(nx.articulation_points(links))),
         bridges=tuple(
             Bridge(board.contestants[i], board.contestants[j], int(met[i, j]))
-            for i, j in _bridges(met > 0)
+            for i, j in sorted(map(sorted, nx.bridges(links)))
         ),
         ordered_groups=_ordered_groups(board),
     )
 
 
-def minimum_cut(weights: IntArray) -> tuple[int, NDArray[np.bool_]]:
-    """The least total weight between two parts of a graph, and one part [nodes].
-
-    `weights`: [nodes, nodes], symmetric, not negative, at least two nodes. Stoer and Wagner 1997,
-    A simple min-cut algorithm, Journal of the ACM 44; cubic in the nodes.
-    """
-    weights = weights.astype(np.int64)
-    size = len(weights)
-    parts = np.eye(size, dtype=bool)  # which nodes each merged one stands for
-    alive = np.ones(size, dtype=bool)
-    least: int | None = None
-    for remaining in range(size, 1, -1):
-        pull = np.where(alive, 0, -1)
-        last = before = -1
-        for _ in range(remaining):
-            before, last = last, int(np.argmax(pull))
-            cut = int(pull[last])
-            pull = np.where(pull >= 0, pull + weights[last], -1)
-            pull[last] = -1
-        if least is None or cut < least:
-            least, part = cut, parts[last].copy()
-        parts[before] |= parts[last]
-        weights[before] += weights[last]
-        weights[:, before] += weights[:, last]
-        weights[before, before] = 0
-        alive[last] = False
-    assert least is not None, "a cut needs two nodes"
-    return least, part
-
-
-def _articulations(linked: NDArray[np.bool_]) -> list[int]:
-    parts = _parts(linked)
-    alone = ~linked.any(axis=1)
-    return [
-        i
-        for i in np.flatnonzero(~alone)
-        if _parts(np.delete(np.delete(linked, i, axis=0), i, axis=1)) > parts
-    ]
-
-
-def _bridges(linked: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """A bridge is part of every spanning forest, so the edges of one are all that is tried."""
-    parts = _parts(linked)
-    found = []
-    _, labels = connected_components(csr_array(linked), directed=False)
-    for root in np.unique(labels, return_index=True)[1]:
-        _, predecessors = breadth_first_order(csr_array(linked), root, directed=False)
-        for node in np.flatnonzero(predecessors >= 0):
-            without = linked.copy()
-            other = predecessors[node]
-            without[node, other] = without[other, node] = False
-            if _parts(without) > parts:
-                found.append((int(min(node, other)), int(max(node, other))))
-    return sorted(found)
-
-
-def _parts(linked: NDArray[np.bool_]) -> int:
-    return int(connected_components(csr_array(linked), directed=False)[0])
+def _networkx(met: IntArray) -> nx.Graph:
+    """Contestants by number; the weight of an edge is its votes."""
+    links = nx.Graph()
+    links.add_nodes_from(range(len(met)))
+    links.add_weighted_edges_from((int(i), int(j), int(met[i, j])) for i, j in np.argwhere(met > 0))
+    return links
 
 
 def _ordered_groups(board: Board) -> tuple[tuple[str, ...], ...]:

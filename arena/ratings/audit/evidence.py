@@ -1,0 +1,138 @@
+"""What the probes look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.summary.graph import Graph, graph
+from rostra.arena.ratings.summary.mode import FloatArray, Mode, Problem, mode
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.frame import Votes
+
+VOTER, WEEK = "voter", "week"
+REPLICATIONS = 400
+QUICK_REPLICATIONS = 100
+MAX_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A posterior, and the votes behind it told apart by voter and by week where that is known."""
+
+    posterior: Posterior
+    by_voter: Board | None = None
+    """With the factor `voter`; votes whose voter is unknown are not in it."""
+    by_week: Board | None = None
+    """With the factor `week`, levels in order of time; likewise."""
+    replications: int = REPLICATIONS
+    """Resamples and replicated data sets of each probe that uses them."""
+
+    def __post_init__(self) -> None:
+        for board in (self.by_voter, self.by_week):
+            if board is not None and board.contestants != self.posterior.contestants:
+                raise RatingsError("the votes to audit are not of the contestants that were rated")
+
+    @classmethod
+    def of(cls, posterior: Posterior, votes: Votes | None = None) -> Evidence:
+        """`votes`: those the posterior was computed from, with their voters and times.
+
+        Without, what the posterior's own board tells apart. Raises RatingsError when they are not
+        the votes of the posterior.
+        """
+        if votes is None:
+            own = posterior.board
+            return cls(
+                posterior,
+                by_voter=own.by(VOTER) if VOTER in own.factors else None,
+                by_week=own.by(WEEK) if WEEK in own.factors else None,
+            )
+        from rostra.arena.ratings.reduce import reduce
+
+        every = reduce(votes, contestants=posterior.contestants)
+        if every.data_hash != posterior.board.pooled.data_hash:
+            raise RatingsError(
+                f"the {every.num_votes:,} votes are not the {posterior.board.num_votes:,} that the "
+                "ratings were computed from; rate them anew, or audit the ratings without them"
+            )
+        return cls(
+            posterior,
+            by_voter=_known(posterior, votes, VOTER, "voter"),
+            by_week=_known(posterior, votes, WEEK, "at"),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.posterior.contestants
+
+    @cached_property
+    def means(self) -> FloatArray:
+        """[contestants], posterior means of the strengths, natural log odds."""
+        return np.asarray(self.posterior.flat_strengths.mean(axis=0))
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """[contestants], the strongest first."""
+        return np.argsort(-self.means, kind="stable")
+
+    @property
+    def leader(self) -> str:
+        return self.names[self.order[0]]
+
+    @cached_property
+    def mode(self) -> Mode:
+        """Of the posterior's own model and votes."""
+        return mode(Problem.of(self.posterior))
+
+    @cached_property
+    def voter_mode(self) -> Mode:
+        """Of the votes by voter."""
+        assert self.by_voter is not None
+        return mode(Problem.of(self.posterior, self.by_voter))
+
+    @cached_property
+    def graph(self) -> Graph:
+        return graph(self.posterior.board)
+
+    @cached_property
+    def separated(self) -> NDArray[np.bool_]:
+        """[contestants, contestants], the row above the column, as sure as all such claims are at
+        once: what the order claims and the votes carry."""
+        ahead = self.means[:, None] > self.means[None, :]
+        return np.asarray(self.posterior.tiers.separated & ahead)
+
+    def reversed_by(self, strengths: FloatArray) -> list[str]:
+        """Claims in `separated` that `strengths` [contestants] contradict, as `first > second`."""
+        against = self.separated & (strengths[:, None] < strengths[None, :])
+        return [
+            f"{self.names[i]} > {self.names[j]}" for i, j in zip(*np.nonzero(against), strict=True)
+        ]
+
+
+def _known(posterior: Posterior, votes: Votes, factor: str, column: str) -> Board | None:
+    """The votes that have a value in `column`; None when none has."""
+    import polars as pl
+
+    from rostra.arena.ratings.reduce import reduce
+
+    if column not in votes.collect_schema():
+        return None
+    known = votes.lazy().filter(pl.col(column).is_not_null())
+    board = reduce(known, [factor], contestants=posterior.contestants)
+    return board if board.num_votes else None
+
+
+def listed(names: list[str]) -> str:
+    """At most `MAX_NAMED` of them, in words."""
+    shown = names[:MAX_NAMED]
+    more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+    parts = [*shown, *more]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
