@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from rostra.arena.ratings.classical.agreement import (
+    Agreement,
+    agreement,
+    krippendorff_alpha,
+    majority,
+)
 from rostra.arena.ratings.classical.bootstrap import Bootstrap, bootstrap
 from rostra.arena.ratings.classical.comparison import Comparison, ComparisonRow, beside
 from rostra.arena.ratings.classical.compression import Compression, compression
@@ -18,6 +24,7 @@ from rostra.arena.ratings.classical.weighting import EqualPairs, PairMix
 from rostra.arena.ratings.classical.win_rate import average_win_rate, counting
 
 __all__ = [
+    "Agreement",
     "Bootstrap",
     "Comparison",
     "ComparisonRow",
@@ -29,6 +36,7 @@ __all__ = [
     "MaximumLikelihood",
     "Newman",
     "PairMix",
+    "agreement",
     "average_win_rate",
     "beside",
     "bootstrap",
@@ -36,6 +44,8 @@ __all__ = [
     "counting",
     "eigenvector",
     "elo",
+    "krippendorff_alpha",
+    "majority",
     "maximum_likelihood",
     "newman",
     "pagerank",
