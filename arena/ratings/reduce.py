@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import polars as pl
 
 from rostra.arena.ratings.board import OUTCOMES, Board, Factor
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.frame import OUTCOME, WEEK, Votes, check, columns_of, week
-from rostra.arena.ratings.style.covariates import BINS, with_covariates
+from rostra.arena.ratings.frame import (
+    OUTCOME,
+    WEEK,
+    Selection,
+    Votes,
+    check,
+    columns_of,
+    select,
+    week,
+)
+from rostra.arena.ratings.style.covariates import BINS, columns_of_style, with_covariates
+from rostra.arena.ratings.style.features import with_features
 
 COUNT = "votes"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a board is to tell apart, and of which votes it is made."""
+
+    factors: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
+    bins: int | None = BINS
+    """Of style; None for the exact value of each vote."""
+    since: datetime | None = None
+    """With time zone; votes cast at this time or later."""
+    until: datetime | None = None
+    """Votes cast before this time."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A board, and what became of the votes."""
+
+    board: Board
+    left_out: tuple[tuple[str, int], ...]
+    """Reason and number of votes."""
+    first: datetime | None
+    """When the first vote of the board was cast, where times are known."""
+    last: datetime | None
+
+
+def reduce_wanted(votes: Votes, wanted: Wanted) -> Reduced:
+    """Votes cast in time that have every factor and feature that is wanted, reduced.
+
+    Features of style are taken from the answers' texts where the frame has no counts of them.
+    Raises RatingsError as `reduce` does, and when no vote is left.
+    """
+    columns = [*columns_of(wanted.factors), *columns_of_style(wanted.style)]
+    if wanted.style:
+        votes = with_features(votes, wanted.style)
+    selected = select(votes, Selection(wanted.since, wanted.until, tuple(columns)))
+    if not selected.num_votes:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in selected.left_out)
+        raise RatingsError(f"no votes are left to rate from: {reasons or 'there were none'}")
+    board = reduce(selected.votes, wanted.factors, wanted.style, bins=wanted.bins)
+    return Reduced(board, selected.left_out, selected.first, selected.last)
 
 
 def reduce(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,20 +15,46 @@ from rich.progress import Progress as ProgressBar
 
 from rostra.mesh.cli.arena import require_arena
 from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.cli.rating_options import (
+    BothBad,
+    Engine,
+    Factor,
+    ModelOptions,
+    Period,
+    Ties,
+    parse_anchor,
+)
+from rostra.mesh.cli.rating_source import Found, Source, chosen_source, one_line
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
-    from rostra.arena.ratings.counts import PairCounts
+    from rostra.arena.ratings.board import Board
+    from rostra.arena.ratings.engines.draws import Progress
     from rostra.arena.ratings.posterior import Posterior
-    from rostra.arena.ratings.sampling import Progress
-    from rostra.arena.ratings.settings import Anchor, FitSettings
+    from rostra.arena.ratings.settings import FitSettings
 
 REPORT = "intervals.html"
+MALFORMED = 3
+"""Exit code when votes were rated and malformed rows were not. Other errors: 2."""
 
 
 def rate(
     config: Config = None,
     home: HomeFolder = None,
+    votes: Annotated[
+        Path | None,
+        typer.Option(help="File of votes to rate, instead of the store.", dir_okay=False),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the file: csv, tsv, jsonl, parquet, pairs, lmsys-log, lmsys-battles, llmfao, "
+            "mt-bench. Default: auto, by its name and content."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a file with a malformed row.")
+    ] = False,
     votes_url: Annotated[
         str | None,
         typer.Option(help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder."),
@@ -39,10 +66,47 @@ def rate(
             file_okay=False,
         ),
     ] = None,
-    chains: Annotated[int, typer.Option(help="Markov chains.")] = 4,
-    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(help="Draws of each chain before those.")] = 1000,
-    seed: Annotated[int, typer.Option(help="The same votes and seed give the same ratings.")] = 1,
+    model: Annotated[Ties, typer.Option(help="Likelihood of wins and ties.")] = Ties.DAVIDSON,
+    side: Annotated[
+        bool | None,
+        typer.Option(
+            "--side/--no-side",
+            help="Let the answer on the left have an advantage of its own. Default: yes, except "
+            "for counts by pair that do not tell sides.",
+        ),
+    ] = None,
+    both_bad: Annotated[
+        BothBad,
+        typer.Option(help='Votes for "both bad": an outcome of their own, ties, or left out.'),
+    ] = BothBad.OWN,
+    by: Annotated[
+        Factor | None,
+        typer.Option(help="One rating for each category, language or week, partially pooled."),
+    ] = None,
+    drift: Annotated[
+        Period | None, typer.Option(help="Strengths that change from one period to the next.")
+    ] = None,
+    voters: Annotated[
+        bool, typer.Option("--voters", help="Let careless and contrary voters count for less.")
+    ] = False,
+    style_control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Ratings at equal style: of length, headers, lists, bold, code, emoji, those "
+            "named, with commas between.",
+        ),
+    ] = None,
+    tie_style: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Likewise, what moves the propensity to tie."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Votes cast then or later. UTC.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Votes cast before then. UTC.")
+    ] = None,
     anchor: Annotated[
         str | None,
         typer.Option(
@@ -50,67 +114,119 @@ def rate(
             help="Contestant whose rating fixes the scale. Default: the field's mean is 1000.",
         ),
     ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="nuts samples; laplace answers in a second, and samples if it must."),
+    ] = Engine.NUTS,
+    chains: Annotated[int, typer.Option(help="Markov chains.")] = 4,
+    draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(help="Draws of each chain before those.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same votes and seed give the same ratings.")] = 1,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Stay, look for new votes so often, and rate again when there are any.",
+            min=0.1,
+        ),
+    ] = None,
 ) -> None:
-    """Rate the contestants from the votes, with credible intervals; write what the arena shows."""
+    """Rate contestants from votes, with credible intervals; write what the arena shows.
+
+    Exit codes: 0 rated; 2 nothing was rated, for the reason given; 3 rated, without the rows that
+    were malformed.
+    """
     require_arena()
-    from rostra.arena.errors import ArenaError
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.home import Home
 
     place = Home.locate(home)
     given = RostraConfig.read(config).arena
-    try:
-        _rate(
-            votes_url=votes_url or given.get("votes_url") or place.votes_url,
-            directory=Path(out or given.get("ratings_dir") or place.ratings),
-            settings=_settings(chains, draws, tune, seed, anchor),
+    default_url = given.get("votes_url") or place.votes_url
+    options = ModelOptions(
+        ties=model,
+        side=side,
+        both_bad=both_bad,
+        by=by,
+        drift=drift,
+        voters=voters,
+        style_control=style_control,
+        tie_style=tie_style,
+        since=since,
+        until=until,
+    )
+    with one_line():
+        source = chosen_source(votes, format, votes_url, default_url, strict)
+        rating = Rating(
+            source,
+            options,
+            Path(out or given.get("ratings_dir") or place.ratings),
+            _settings(chains, draws, tune, seed, anchor, engine),
         )
-    except ArenaError as error:
-        raise RostraError(str(error)) from error
+        malformed = rating.watch(watch) if watch is not None else rating.once()
+    if malformed:
+        raise typer.Exit(MALFORMED)
 
 
-def _rate(votes_url: str, directory: Path, settings: FitSettings) -> None:
-    from rostra.mesh.cli.rating_table import rating_table
+class Rating:
+    """One source of votes rated by one model, once or for as long as there are new votes."""
 
-    console = Console()
-    counts = read_counts(votes_url)
-    with _progress(console, counts) as progress:
-        # Here, because the import takes seconds too and the spinner should be seen.
-        from rostra.arena.ratings.fit import fit
+    def __init__(
+        self, source: Source, options: ModelOptions, directory: Path, settings: FitSettings
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._wanted = options.wanted()
+        self._directory = directory
+        self._settings = settings
+        self._console = Console()
 
-        posterior = fit(counts, settings, progress)
-    folder = posterior.save(directory)
-    report = _write_report(posterior, folder)
-    console.print(rating_table(posterior))
-    console.print(posterior.summary, style=None if posterior.diagnostics.ok else "bold red")
-    console.print(f"Wrote {folder} and {report.name} in it.", soft_wrap=True, highlight=False)
+    def once(self) -> int:
+        """Reads, fits, saves and shows. Returns how many rows were malformed."""
+        from rostra.mesh.cli.rating_table import level_tables, provenance_lines, rating_table
+
+        console = self._console
+        found = self._source.read(self._wanted)
+        for note in found.notes:
+            console.print(note, style="yellow" if found.malformed else None, **PLAIN)
+        posterior = self._fit(found)
+        folder = posterior.save(self._directory)
+        report = _write_report(posterior, folder)
+        console.print(rating_table(posterior))
+        for table in level_tables(posterior, console.width):
+            console.print(table)
+        for line in provenance_lines(posterior.provenance):
+            console.print(line, **PLAIN)
+        console.print(posterior.summary, style=None if posterior.diagnostics.ok else "bold red")
+        console.print(f"Wrote {folder} and {report.name} in it.", **PLAIN)
+        return found.malformed
+
+    def watch(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> int:
+        """`once` now and whenever the votes have changed, in one process, so that what is compiled
+        stays. An error is shown and the wait goes on. Ends when interrupted."""
+        from rostra.arena.errors import ArenaError
+
+        seen = object()
+        while True:
+            version = self._source.version()
+            if version != seen:
+                seen = version
+                try:
+                    self.once()
+                except (ArenaError, RostraError) as error:
+                    self._console.print(str(error), style="red", **PLAIN)
+            sleep(seconds)
+
+    def _fit(self, found: Found) -> Posterior:
+        spec = self._options.spec(found.sided)
+        with _progress(self._console, found.board) as progress:
+            # Here, because the import takes seconds too and the spinner should be seen.
+            from rostra.arena.ratings.fit import fit
+
+            return fit(found.board, self._settings, progress, spec, found.provenance)
 
 
-def read_counts(votes_url: str) -> PairCounts:
-    """Counts of the blind votes in the store.
-
-    Raises RatingsError when there is none yet, ArenaError when the store cannot be read.
-    """
-    from sqlalchemy import make_url
-
-    from rostra.arena.ratings.counts import PairCounts
-    from rostra.arena.ratings.errors import RatingsError
-    from rostra.arena.votes.store import VoteStore
-
-    store = VoteStore(votes_url)
-    try:
-        rows = [(row.left, row.right, row.outcome) for row in store.comparisons()]
-        revealed = store.counts().revealed_votes
-    finally:
-        store.close()
-    if not rows:
-        where = make_url(votes_url).render_as_string(hide_password=True)
-        others = f" ({revealed} in rounds that were not blind)" if revealed else ""
-        raise RatingsError(
-            f"0 votes to rate from in {where}{others}: vote in the arena first (`rostra up`), "
-            "or name another store with --votes-url"
-        )
-    return PairCounts.from_comparisons(rows)
+PLAIN = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 def _write_report(posterior: Posterior, folder: Path) -> Path:
@@ -122,7 +238,9 @@ def _write_report(posterior: Posterior, folder: Path) -> Path:
     )
 
 
-def _settings(chains: int, draws: int, tune: int, seed: int, anchor: str | None) -> FitSettings:
+def _settings(
+    chains: int, draws: int, tune: int, seed: int, anchor: str | None, engine: Engine
+) -> FitSettings:
     from rostra.arena.ratings.settings import Anchor, FitSettings
 
     return FitSettings(
@@ -131,26 +249,12 @@ def _settings(chains: int, draws: int, tune: int, seed: int, anchor: str | None)
         tune=tune,
         seed=seed,
         anchor=Anchor() if anchor is None else parse_anchor(anchor),
+        engine=engine.value,
     )
 
 
-def parse_anchor(text: str) -> Anchor:
-    """`NAME=RATING`; the name may hold `=` itself. Raises RostraError for anything else."""
-    from rostra.arena.ratings.settings import Anchor
-
-    name, separator, rating = text.rpartition("=")
-    try:
-        if not (separator and name):
-            raise ValueError
-        return Anchor(float(rating), name)
-    except ValueError:
-        raise RostraError(
-            f"--anchor {text!r} is not NAME=RATING, as in --anchor smollm2-135m=1000"
-        ) from None
-
-
 @contextmanager
-def _progress(console: Console, counts: PairCounts) -> Iterator[Progress]:
+def _progress(console: Console, board: Board) -> Iterator[Progress]:
     """A bar that begins when the draws do; until then a spinner, as compiling takes a while."""
     with ProgressBar(
         SpinnerColumn(),
@@ -161,13 +265,13 @@ def _progress(console: Console, counts: PairCounts) -> Iterator[Progress]:
         transient=True,
     ) as bar:
         task = bar.add_task(
-            f"compiling the model for {len(counts.contestants)} contestants", total=None
+            f"preparing the model for {len(board.contestants)} contestants", total=None
         )
 
         def report(done: int, total: int) -> None:
             bar.update(
                 task,
-                description=f"sampling from {counts.num_votes:,} votes",
+                description=f"sampling from {board.num_votes:,} votes",
                 completed=done,
                 total=total,
             )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.table import Row
 
 BAR_WIDTHS = Measurement(9, 40)
+MOST_NAME = 30
+LEVEL_WIDTH = 16
+"""Of a rating with its interval, as in `— 1034 980–1088`."""
 
 
 def rating_table(posterior: Posterior) -> Table:
@@ -73,3 +79,45 @@ class IntervalBar:
 
 def _range(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}–{last}"
+
+
+def level_tables(posterior: Posterior, width: int) -> Iterator[Table]:
+    """One rating for each level of the model's factor, contestants in the order of the whole.
+
+    As many levels side by side as fit into `width`; of periods the newest that fit.
+    """
+    levels = posterior.levels
+    if not levels:
+        return
+    rows = {level: {row.contestant: row for row in posterior.at(level).rows} for level in levels}
+    order = [row.contestant for row in posterior.rows]
+    names = min(max(map(len, order)), MOST_NAME)
+    fit = max(1, (width - names) // (LEVEL_WIDTH + 2))
+    if posterior.spec.structure == "drift":
+        levels = levels[-fit:]
+    for start in range(0, len(levels), fit):
+        table = Table(
+            caption=f"rating and 94 % by {posterior.spec.factor}; — without votes of its own there",
+            box=None,
+            pad_edge=False,
+        )
+        table.add_column("contestant", overflow="fold", max_width=MOST_NAME)
+        shown = levels[start : start + fit]
+        for level in shown:
+            table.add_column(Text(level), justify="right", overflow="fold", width=LEVEL_WIDTH)
+        for name in order:
+            table.add_row(Text(name), *(_at_level(rows[level][name]) for level in shown))
+        yield table
+
+
+def _at_level(row: Row) -> str:
+    text = f"{row.rating:.0f} {_range(round(row.eti_94[0]), round(row.eti_94[1]))}"
+    return text if row.votes else f"— {text}"
+
+
+def provenance_lines(provenance: Provenance) -> Iterator[str]:
+    """What was not rated, and why."""
+    if provenance.left_out:
+        reasons = ", ".join(f"{count:,} × {reason}" for reason, count in provenance.left_out)
+        left = sum(count for _, count in provenance.left_out)
+        yield f"Left out {left:,} of {provenance.rows_read:,} rows: {reasons}."

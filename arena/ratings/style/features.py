@@ -31,7 +31,10 @@ import polars as pl
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from rostra.arena.ratings.frame import COUNTED
+from rostra.arena.ratings.frame import COUNTED, Votes
+
+BATCH = 20_000
+"""Votes whose texts are in memory at one time."""
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
@@ -105,12 +108,22 @@ def measured(texts: pl.Series, names: Sequence[str]) -> pl.DataFrame:
     ).select(names)
 
 
-def with_features(votes: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+def with_features(votes: Votes, names: Sequence[str]) -> pl.LazyFrame:
     """The votes with `tokens_` and counted columns for the features `names`, without the texts.
 
     What a column holds already is kept; a null in it, or a column that is absent, is filled from
-    the text where there is one.
+    the text where there is one. Texts of a lazy frame are read `BATCH` votes at a time.
     """
+    lazy = votes.lazy()
+    if not any(name.startswith("text_") for name in lazy.collect_schema()):
+        return lazy
+    parts = [
+        _filled(part, names) for part in lazy.collect_batches(chunk_size=BATCH, maintain_order=True)
+    ]
+    return (pl.concat(parts) if parts else _filled(lazy.collect(), names)).lazy()
+
+
+def _filled(votes: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     for side in ("left", "right"):
         text = f"text_{side}"
         if text not in votes.columns:
@@ -121,14 +134,13 @@ def with_features(votes: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
             for name, column in columns.items()
             if column not in votes.columns or votes[column].has_nulls()
         ]
-        if lacking:
-            found = measured(votes[text], lacking)
-            votes = votes.with_columns(
-                (
-                    votes[columns[name]].fill_null(found[name])
-                    if columns[name] in votes.columns
-                    else found[name]
-                ).alias(columns[name])
-                for name in lacking
-            )
+        found = measured(votes[text], lacking)
+        votes = votes.with_columns(
+            (
+                votes[columns[name]].fill_null(found[name])
+                if columns[name] in votes.columns
+                else found[name]
+            ).alias(columns[name])
+            for name in lacking
+        )
     return votes.drop("text_left", "text_right", strict=False)

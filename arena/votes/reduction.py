@@ -1,0 +1,228 @@
+"""The store's votes reduced to a board: by the database where it can, by Polars otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from sqlalchemy import ColumnElement, Engine, Row, Select, case, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.frame import SCHEMA
+from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.reduce import COUNT, Wanted, board_of_groups, reduce_wanted
+from rostra.arena.ratings.style.features import with_features
+from rostra.arena.votes.database import open_database
+from rostra.arena.votes.models import Answer, Battle, Vote
+
+IN_DATABASE = ("voter",)
+"""Factors by which the database itself can group."""
+CHUNK = 5_000
+"""Votes fetched at a time, with their answers when style is asked for."""
+REVEALED = "not blind, an answer says who wrote it"
+FAILED = "failed battle, which had no vote"
+
+
+class VoteReader:
+    """Votes in a store that exists, for rating; writes none. Methods block."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ArenaError when there is no store, or it cannot be opened."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise ArenaError(f"votes_url is not a usable database URL: {error}") from None
+        self.name = parsed.render_as_string(hide_password=True)
+        if parsed.get_backend_name() == "sqlite" and not _file_exists(parsed.database or ""):
+            raise ArenaError(
+                f"0 votes to rate from in {self.name}: there is no such file; vote in the arena "
+                "first (`rostra up`), or name another store with --votes-url"
+            )
+        self._engine: Engine = open_database(url)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def version(self) -> tuple[int, int]:
+        """Differs when votes or failures were added."""
+        return (
+            self._count(select(func.count()).select_from(Vote)),
+            self._count(select(func.count()).select_from(Battle).where(Battle.failed)),
+        )
+
+    def reduce(self, wanted: Wanted) -> tuple[Board, Provenance]:
+        """The blind votes as a board. Raises RatingsError when there is none, or they lack what is
+        wanted, and ArenaError when the store cannot be read."""
+        try:
+            return self._reduce(wanted)
+        except DBAPIError as error:
+            raise ArenaError(f"cannot read the vote store {self.name}: {error.orig}") from None
+
+    def _reduce(self, wanted: Wanted) -> tuple[Board, Provenance]:
+        left_out = self._left_out(wanted)
+        if not wanted.style and set(wanted.factors) <= set(IN_DATABASE):
+            groups = self._groups(wanted)
+            self._require(len(groups), left_out)
+            board = board_of_groups(groups, wanted.factors)
+            first, last = groups["first"].min(), groups["last"].max()
+        else:
+            frame = self._frame(wanted)
+            self._require(len(frame), left_out)
+            result = reduce_wanted(frame, wanted)
+            left_out += list(result.left_out)
+            board, first, last = result.board, result.first, result.last
+        return board, Provenance(
+            source=self.name,
+            rows_read=board.num_votes + sum(count for _, count in left_out),
+            rows_used=board.num_votes,
+            left_out=tuple(left_out),
+            first_vote=_iso(first),
+            last_vote=_iso(last),
+        )
+
+    def _require(self, found: int, left_out: Sequence[tuple[str, int]]) -> None:
+        if not found:
+            others = ", ".join(f"{count:,} {reason}" for reason, count in left_out)
+            raise RatingsError(
+                f"0 votes to rate from in {self.name}{f' ({others})' if others else ''}: vote in "
+                "the arena first (`rostra up`), or name another store with --votes-url"
+            )
+
+    def _left_out(self, wanted: Wanted) -> list[tuple[str, int]]:
+        """Votes and battles that are not rated, the reasons that have any."""
+        votes = select(func.count()).select_from(Vote)
+        found: list[tuple[str, int]] = []
+        if wanted.since is not None:
+            before = self._count(votes.where(Vote.at < wanted.since))
+            found.append((f"cast before {wanted.since.isoformat()}", before))
+        if wanted.until is not None:
+            after = self._count(votes.where(Vote.at >= wanted.until))
+            found.append((f"cast at {wanted.until.isoformat()} or later", after))
+        revealed = votes.join(Battle).where(Battle.identity_revealed, *_window(wanted, Vote.at))
+        found.append((REVEALED, self._count(revealed)))
+        failed = select(func.count()).select_from(Battle).where(Battle.failed)
+        found.append((FAILED, self._count(failed.where(*_window(wanted, Battle.created_at)))))
+        return [(reason, count) for reason, count in found if count]
+
+    def _groups(self, wanted: Wanted) -> pl.DataFrame:
+        keys = [
+            Battle.contestant_a.label("left"),
+            Battle.contestant_b.label("right"),
+            Vote.outcome.label("outcome"),
+            *(getattr(Battle, name) for name in wanted.factors),
+        ]
+        rows = (
+            select(
+                *keys,
+                func.count().label(COUNT),
+                func.min(Vote.at).label("first"),
+                func.max(Vote.at).label("last"),
+            )
+            .select_from(Vote)
+            .join(Battle)
+            .where(Battle.identity_revealed.is_(False), *_window(wanted, Vote.at))
+            .group_by(*keys)
+        )
+        schema = {name: SCHEMA[name] for name in ("left", "right", "outcome", *wanted.factors)}
+        schema |= {COUNT: pl.Int64(), "first": SCHEMA["at"], "last": SCHEMA["at"]}
+        with self._engine.connect() as connection:
+            return pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
+
+    def _frame(self, wanted: Wanted) -> pl.DataFrame:
+        rows = (
+            select(
+                Vote.battle_id.label("id"),
+                Vote.at,
+                Battle.voter,
+                Battle.contestant_a.label("left"),
+                Battle.contestant_b.label("right"),
+                Vote.outcome,
+            )
+            .join(Battle)
+            .where(Battle.identity_revealed.is_(False), *_window(wanted, Vote.at))
+            .order_by(Vote.at, Vote.battle_id)
+        )
+        schema = {name: SCHEMA[name] for name in ("id", "at", "voter", "left", "right", "outcome")}
+        chunks = [pl.DataFrame(schema=schema)]
+        for part in self._parts(rows):
+            chunk = pl.DataFrame(list(map(tuple, part)), schema, orient="row")
+            if wanted.style:
+                chunk = chunk.join(self._answers(chunk["id"].to_list(), wanted.style), on="id")
+                chunk = with_features(chunk, wanted.style).collect()
+            chunks.append(chunk)
+        return pl.concat(chunks, how="diagonal")
+
+    def _answers(self, battles: list[str], style: Sequence[str]) -> pl.DataFrame:
+        """By battle, both sides' texts and tokens over the turns that the voter had read.
+
+        A side's tokens are null when those of one of its answers were not counted. When nothing but
+        the length is asked for, texts are read only where they are needed to count it.
+        """
+        text = (
+            Answer.text
+            if {*style} > {"length"} or "length" not in style
+            else case((Answer.completion_tokens.is_(None), Answer.text), else_="")
+        )
+        rows = (
+            select(Answer.battle_id, Answer.side, Answer.turn, text, Answer.completion_tokens)
+            .join(Vote, Vote.battle_id == Answer.battle_id)
+            .where(Answer.battle_id.in_(battles), Answer.turn < Vote.turns)
+        )
+        schema = {
+            "id": pl.String,
+            "side": pl.String,
+            "turn": pl.Int64,
+            "text": pl.String,
+            "tokens": pl.Int64,
+        }
+        with self._engine.connect() as connection:
+            answers = pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
+        tokens = pl.col("tokens")
+        sides = (
+            answers.sort("turn")
+            .group_by("id", "side", maintain_order=True)
+            .agg(
+                pl.col("text").str.join("\n\n"),
+                pl.when(tokens.null_count() == 0).then(tokens.sum()).alias("tokens"),
+            )
+        )
+        wide = pl.DataFrame({"id": battles}, schema={"id": pl.String})
+        for letter, side in (("a", "left"), ("b", "right")):
+            of_side = sides.filter(pl.col("side") == letter).select(
+                "id",
+                pl.col("text").alias(f"text_{side}"),
+                pl.col("tokens").alias(f"tokens_{side}"),
+            )
+            wide = wide.join(of_side, on="id", how="left")
+        return wide
+
+    def _parts(self, rows: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+        with self._engine.connect() as connection:
+            yield from connection.execution_options(yield_per=CHUNK).execute(rows).partitions()
+
+    def _count(self, rows: Select[tuple[int]]) -> int:
+        with self._engine.connect() as connection:
+            return connection.scalar(rows) or 0
+
+
+def _window(wanted: Wanted, column: Any) -> list[ColumnElement[bool]]:
+    return [
+        *([column >= wanted.since] if wanted.since is not None else []),
+        *([column < wanted.until] if wanted.until is not None else []),
+    ]
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat() if isinstance(moment, datetime) else None
+
+
+def _file_exists(name: str) -> bool:
+    """Of SQLite; what is no plain path is left to SQLite to judge."""
+    return not name or name == ":memory:" or name.startswith("file:") or Path(name).is_file()

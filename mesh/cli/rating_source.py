@@ -1,0 +1,121 @@
+"""Where `rostra rate` gets its votes from: a file, or the vote store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rostra.mesh.errors import RostraError
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.board import Board
+    from rostra.arena.ratings.provenance import Provenance
+    from rostra.arena.ratings.reduce import Wanted
+
+
+@dataclass(frozen=True)
+class Found:
+    """A board, where it came from, and what to say of it."""
+
+    board: Board
+    provenance: Provenance
+    notes: tuple[str, ...] = ()
+    """Lines for people."""
+    malformed: int = 0
+    """Rows that could not be used."""
+    sided: bool = True
+    """Whether the votes tell who stood on which side."""
+
+
+class Source(Protocol):
+    def read(self, wanted: Wanted) -> Found: ...
+
+    def version(self) -> Any:
+        """Differs when the votes have changed."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    path: Path
+    format: str | None
+    strict: bool
+
+    def read(self, wanted: Wanted) -> Found:
+        from typing import cast
+
+        from rostra.arena.imports.board import read_board
+        from rostra.arena.imports.detect import Format
+
+        found = read_board(self.path, wanted, cast(Format | None, self.format), strict=self.strict)
+        return Found(
+            found.board,
+            found.provenance,
+            tuple(found.report.lines()),
+            found.report.malformed,
+            found.sided,
+        )
+
+    def version(self) -> tuple[int, int] | None:
+        try:
+            state = self.path.stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_size
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """The database at a URL, opened for each question so that none of it stays locked."""
+
+    url: str
+
+    def read(self, wanted: Wanted) -> Found:
+        from rostra.arena.votes.reduction import VoteReader
+
+        reader = VoteReader(self.url)
+        try:
+            board, provenance = reader.reduce(wanted)
+        finally:
+            reader.close()
+        return Found(board, provenance)
+
+    def version(self) -> tuple[int, int] | None:
+        from rostra.arena.errors import ArenaError
+        from rostra.arena.votes.reduction import VoteReader
+
+        try:
+            reader = VoteReader(self.url)
+        except ArenaError:
+            return None
+        try:
+            return reader.version()
+        finally:
+            reader.close()
+
+
+def chosen_source(
+    votes: Path | None, format: str | None, votes_url: str | None, default_url: str, strict: bool
+) -> Source:
+    """Raises RostraError for options that contradict each other."""
+    if votes is not None:
+        if votes_url is not None:
+            raise RostraError("--votes and --votes-url name two sources of votes; give one")
+        return FileSource(votes, None if format in (None, "auto") else format, strict)
+    if format is not None or strict:
+        option = "--format" if format is not None else "--strict"
+        raise RostraError(f"{option} is for a file of votes; name it with --votes")
+    return StoreSource(votes_url or default_url)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Errors of the arena as the command line shows them."""
+    from rostra.arena.errors import ArenaError
+
+    try:
+        yield
+    except ArenaError as error:
+        raise RostraError(str(error)) from error
