@@ -1,0 +1,62 @@
+"""One rating for each level of a factor (category, language, prompt), partially pooled.
+
+    level_strength[level, i] = strength[i] + level_scale * deviation[level, i]
+
+with eta at a level as in `blocks`, from the strengths at that level. How much levels differ is one
+parameter, so a level with many votes has ratings of its own, and one with few lies near the overall
+ratings, with an interval that says so.
+
+Deviations sum to zero over contestants, since strengths are relative at each level, and over
+levels, so that `strength` is what every level has in common: the mean over the levels, each
+counting alike, however many votes it has. For another mix see `poststratify`.
+
+Side, tie and style are shared by all levels.
+
+Priors, weakly informative:
+
+    level_scale ~ half-normal(0.3): 95 % below 0.59, that is levels at which ratings differ from the
+                  overall ones with a standard deviation of up to 102 Elo points. Its density is
+                  highest at zero: without evidence the levels are alike
+    deviation   ~ zero-sum normal with scale 1: the non-centred form, which samples as well as the
+                  centred one where levels have many votes, and without divergences where they
+                  have few
+"""
+
+from __future__ import annotations
+
+import pymc as pm
+
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.models import blocks
+from rostra.arena.ratings.spec import ModelSpec
+
+
+def build(board: Board, spec: ModelSpec) -> pm.Model:
+    """Free: `strength`, `scale`, `level_scale`, `deviation` and those of `spec`. Derived:
+    `level_strength` [levels, contestants].
+
+    Raises RatingsError for a factor with a single level.
+    """
+    levels = list(blocks.reduced(board, spec).factors[str(spec.factor)].levels)
+    if len(levels) < 2:
+        raise RatingsError(
+            f"every vote has the {spec.factor} {levels[0]!r}; ratings by {spec.factor} want two"
+        )
+    with pm.Model(coords={**blocks.coords(board, spec), "level": levels}) as model:
+        found = blocks.containers(data(board, spec))
+        strength = blocks.strengths(spec)
+        scale = pm.HalfNormal("level_scale", sigma=spec.priors.level_scale_sd)
+        dims = ("level", "contestant")
+        deviation = pm.ZeroSumNormal("deviation", n_zerosum_axes=2, dims=dims)
+        at_level = pm.Deterministic("level_strength", strength + scale * deviation, dims=dims)
+        level = found["level_of"]
+        difference = at_level[level, found["left"]] - at_level[level, found["right"]]
+        blocks.outcomes(spec, difference, found)
+    return model
+
+
+def data(board: Board, spec: ModelSpec) -> dict[str, blocks.Array]:
+    """`level_of` [cells], index of the level, beside the data of `blocks.cells`."""
+    reduced = blocks.reduced(board, spec)
+    return {**blocks.cells(reduced, spec), "level_of": reduced.factors[str(spec.factor)].codes}

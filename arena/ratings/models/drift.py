@@ -1,0 +1,88 @@
+"""Strengths that change: a random walk over periods, for contestants served under one name.
+
+    level_strength[t, i] = level_strength[t - 1, i] + step[t, i]
+    step[t, i] ~ zero-sum normal with scale level_scale * sqrt(elapsed[t])
+
+with eta in a period as in `blocks`, from the strengths in that period. `strength` is the last
+period's, what is rated today; the walk goes back in time from there, and a walk read backwards is
+the same walk. A contestant absent in a period is interpolated between those before and after, with
+a wider interval. Side, tie and style are shared by all periods.
+
+A step between periods that do not follow each other, such as weeks with a week without votes in
+between, is as wide as all the steps it stands for; see `elapsed`.
+
+Priors, weakly informative:
+
+    level_scale ~ half-normal(0.1): 95 % of steps' scales below 0.2, that is 34 Elo points a period;
+                  its density is highest at zero: without evidence nobody changes
+    step        in non-centred form, as a product of `level_scale` and a standard zero-sum normal:
+                  a period has few votes beside those of its neighbours
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+
+from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.models import blocks
+from rostra.arena.ratings.spec import ModelSpec
+
+
+def build(board: Board, spec: ModelSpec) -> pm.Model:
+    """Free: `strength`, `scale`, `level_scale`, `step` and those of `spec`. Derived:
+    `level_strength` [periods, contestants].
+
+    Raises RatingsError for a factor with a single level.
+    """
+    levels = list(blocks.reduced(board, spec).factors[str(spec.factor)].levels)
+    if len(levels) < 2:
+        raise RatingsError(f"every vote is of the {spec.factor} {levels[0]!r}; drift wants two")
+    coords = {**blocks.coords(board, spec), "level": levels, "walked": levels[1:]}
+    with pm.Model(coords=coords) as model:
+        found = blocks.containers(data(board, spec))
+        strength = blocks.strengths(spec)
+        scale = pm.HalfNormal("level_scale", sigma=spec.priors.drift_sd)
+        step = pm.ZeroSumNormal("step", dims=("walked", "contestant"))
+        walked = scale * pt.sqrt(found["elapsed"])[:, None] * step
+        # What is still to come after each period: the sum of all later steps.
+        to_come = pt.cumsum(walked[::-1], axis=0)[::-1]
+        at_level = pm.Deterministic(
+            "level_strength",
+            pt.concatenate([strength - to_come, strength[None, :]], axis=0),
+            dims=("level", "contestant"),
+        )
+        level = found["level_of"]
+        difference = at_level[level, found["left"]] - at_level[level, found["right"]]
+        blocks.outcomes(spec, difference, found)
+    return model
+
+
+def data(board: Board, spec: ModelSpec) -> dict[str, blocks.Array]:
+    """`level_of` [cells], index of the period, and `elapsed` [periods - 1], beside the data of
+    `blocks.cells`."""
+    reduced = blocks.reduced(board, spec)
+    factor = reduced.factors[str(spec.factor)]
+    return {
+        **blocks.cells(reduced, spec),
+        "level_of": factor.codes,
+        "elapsed": elapsed(factor.levels),
+    }
+
+
+def elapsed(levels: tuple[str, ...]) -> NDArray[np.float64]:
+    """[levels - 1], periods from each level to the next.
+
+    Levels that are ISO dates are as far apart as their days, in units of the smallest distance;
+    others follow each other at equal distance, in the order they are in.
+    """
+    try:
+        days = np.diff([date.fromisoformat(level).toordinal() for level in levels])
+    except ValueError:
+        return np.ones(len(levels) - 1)
+    return days / days.min()
