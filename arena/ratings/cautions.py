@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from rostra.arena.ratings.board import Board
+from typing import NamedTuple
+
+import numpy as np
+
+from rostra.arena.ratings.board import Board, IntArray
 
 FEW_VOTES = 10
 """Votes that bear on the order; with fewer, an interval is hardly narrower than the prior's."""
@@ -14,48 +18,51 @@ def cautions(board: Board, whole: Board) -> dict[str, str]:
     `board`: the votes that the ratings are of. `whole`: all votes that the draws were made from,
     which are more where `board` holds those at one level.
     """
-    decided = board.per_contestant(board.decided.sum(axis=1)).tolist()
-    won, lost = _wins(board)
     group_of = {name: group for group, names in enumerate(whole.components) for name in names}
     of_all = whole.per_contestant(whole.decided.sum(axis=1)).tolist()
     found = {}
-    for i, name in enumerate(board.contestants):
-        if not of_all[i]:
+    for name, record, votes in zip(board.contestants, records(board), of_all, strict=True):
+        if not votes:
             found[name] = "No vote bears on its place: the rating and its interval are the prior's."
         elif group_of[name]:
             found[name] = (
                 "No vote links it with the largest group: compare it within its own group only."
             )
-        elif not decided[i]:
+        elif not record.votes:
             found[name] = "No vote here: the rating is the one overall, with a wider interval."
-        elif won[i] == decided[i]:
+        elif record.won == record.votes:
             found[name] = (
-                f"Won every vote ({decided[i]:,}): how far it is ahead rests on the prior; "
+                f"Won every vote ({record.votes:,}): how far it is ahead rests on the prior; "
                 "the lower end of the interval is what the votes tell."
             )
-        elif lost[i] == decided[i]:
+        elif record.lost == record.votes:
             found[name] = (
-                f"Lost every vote ({decided[i]:,}): how far it is behind rests on the prior; "
+                f"Lost every vote ({record.votes:,}): how far it is behind rests on the prior; "
                 "the upper end of the interval is what the votes tell."
             )
-        elif decided[i] < FEW_VOTES:
-            count = "1 vote bears" if decided[i] == 1 else f"{decided[i]} votes bear"
+        elif record.votes < FEW_VOTES:
+            count = "1 vote bears" if record.votes == 1 else f"{record.votes} votes bear"
             found[name] = f"Only {count} on its place: the interval is mostly the prior's."
     return found
 
 
-def _wins(board: Board) -> tuple[list[int], list[int]]:
-    """[contestants], votes won and votes lost."""
-    won, lost = [0] * len(board.contestants), [0] * len(board.contestants)
-    for left, right, to_left, to_right in zip(
-        board.left.tolist(),
-        board.right.tolist(),
-        board.wins_left.tolist(),
-        board.wins_right.tolist(),
-        strict=True,
-    ):
-        won[left] += to_left
-        won[right] += to_right
-        lost[left] += to_right
-        lost[right] += to_left
-    return won, lost
+class Record(NamedTuple):
+    """One contestant's votes that bear on the order."""
+
+    votes: int
+    won: int
+    lost: int
+
+
+def records(board: Board) -> list[Record]:
+    """Of each contestant."""
+    size = len(board.contestants)
+
+    def total(on_left: IntArray, on_right: IntArray) -> list[int]:
+        left = np.bincount(board.left, on_left, size)
+        return (left + np.bincount(board.right, on_right, size)).astype(np.int64).tolist()
+
+    decided = board.decided.sum(axis=1)
+    won = total(board.wins_left, board.wins_right)
+    lost = total(board.wins_right, board.wins_left)
+    return [Record(*row) for row in zip(total(decided, decided), won, lost, strict=True)]

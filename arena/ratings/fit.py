@@ -35,18 +35,12 @@ def fit(
     """
     _check(board, settings, spec)
     draws = _draws(board, settings, progress, spec)
-    diagnostics = diagnose(draws.values, draws.divergences, board)
     return Posterior(
         draws=draws.values,
         board=board,
         spec=spec,
         settings=settings,
-        diagnostics=replace(
-            diagnostics,
-            pareto_k=draws.pareto_k,
-            importance_ess=draws.importance_ess,
-            notes=draws.notes,
-        ),
+        diagnostics=diagnose(draws, board, spec),
         provenance=provenance,
         versions={name: version(name) for name in ("rostra", "arviz", *draws.libraries)},
         created=datetime.now(UTC),

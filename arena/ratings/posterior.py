@@ -19,6 +19,7 @@ from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import ELO_PER_NAT, FitSettings
 from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.ratings.summary.cells import counted
 from rostra.arena.ratings.summary.intervals import FloatArray
 from rostra.arena.ratings.summary.pairs import Pairs, pairs
 from rostra.arena.ratings.summary.predictive import Predictive, predictive
@@ -125,7 +126,7 @@ class Posterior:
 
         With strengths by level those count that link two at any level, since levels are pooled.
         """
-        components = (self.whole or self.board).components
+        components = counted(self.whole or self.board, self.spec).components
         of = {name: number for number, names in enumerate(components) for name in names}
         groups = np.array([of[name] for name in self.contestants], dtype=np.int64)
         groups.setflags(write=False)
@@ -196,7 +197,9 @@ class Posterior:
     @cached_property
     def cautions(self) -> Mapping[str, str]:
         """By contestant, what about its rating rests on the prior; see `cautions`."""
-        return MappingProxyType(cautions(self.board, self.whole or self.board))
+        board = counted(self.board, self.spec)
+        whole = board if self.whole is None else counted(self.whole, self.spec)
+        return MappingProxyType(cautions(board, whole))
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -213,11 +216,9 @@ class Posterior:
 
     @property
     def summary(self) -> str:
-        """One or two sentences: how much was counted, and whether to rely on the result."""
-        return (
-            f"{self.board.num_votes:,} votes on {len(self.contestants)} contestants. "
-            f"{self.diagnostics.sentence}"
-        )
+        """How much was counted, whether to rely on the result, and what a reader must know."""
+        counted = f"{self.board.num_votes:,} votes on {len(self.contestants)} contestants."
+        return " ".join((counted, self.diagnostics.sentence, *self.diagnostics.notes))
 
     def save(self, directory: Path) -> Path:
         """Writes the posterior into a new dated folder in `directory`; returns that folder.
