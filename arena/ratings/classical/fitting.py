@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from rostra.arena.ratings.classical.connectivity import Groups
 from rostra.arena.ratings.classical.newton import NoMaximumError, Optimum, Problem, maximise
@@ -13,6 +14,11 @@ from rostra.arena.ratings.classical.outcomes import TieRule
 from rostra.arena.ratings.classical.rows import Rows
 
 FloatArray = NDArray[np.float64]
+
+_POOLS = ThreadpoolController()
+_ONE_THREAD = 1000
+"""Parameters up to which BLAS threads cost more than they save: on a machine that others load,
+ten times as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,10 @@ def fit_rows(
         start[:size] -= start[references][groups.label]
     else:
         start = None
+    threads = 1 if problem.parameters <= _ONE_THREAD else None
     try:
-        optimum = maximise(problem, start)
+        with _POOLS.limit(limits=threads, user_api="blas"):
+            optimum = maximise(problem, start)
     except NoMaximumError:
         optimum = None
     return Fitted(groups, problem, optimum)
