@@ -8,6 +8,7 @@ import panel as pn
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rostra.arena.pages.frame import HERE
+from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(HERE),
@@ -16,7 +17,6 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_STYLE = (HERE / "document.css").read_text(encoding="utf-8")
 
 
 def fill_in(template: str, **values: Any) -> str:
@@ -24,4 +24,4 @@ def fill_in(template: str, **values: Any) -> str:
 
 
 def document(html: str = "") -> pn.pane.HTML:
-    return pn.pane.HTML(html, stylesheets=[_STYLE], sizing_mode="stretch_width", margin=0)
+    return pn.pane.HTML(html, stylesheets=[DOCUMENT_CSS], sizing_mode="stretch_width", margin=0)

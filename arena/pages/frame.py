@@ -13,6 +13,7 @@ from panel.io.resources import get_dist_path
 from panel.viewable import Viewable
 from panel_material_ui.template.base import Page
 
+from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.settings import ArenaSettings
 
 HERE = Path(__file__).parent
@@ -53,7 +54,7 @@ def page(settings: ArenaSettings, path: str, title: str, view: Viewable) -> Page
         busy_indicator=None,
         meta_title=f"{title} · {settings.title}",
         meta_description="Ask a question, read two answers, say which is better.",
-        raw_css=[(HERE / "tokens.css").read_text(encoding="utf-8")],
+        raw_css=[TOKENS_CSS],
         template=(HERE / "frame.html").read_text(encoding="utf-8"),
         theme_config={
             scheme: {

@@ -7,39 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
-from matplotlib.ticker import MaxNLocator
-
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import fill_in
+from rostra.arena.ratings.plots.bars import Axis, ranks, spoken
 from rostra.arena.ratings.table import Row
 from rostra.arena.settings import Contestant
 from rostra.arena.standings import Standings
 from rostra.arena.state import Arena
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The one scale that all bars of the table share, in Elo points."""
-
-    low: float
-    high: float
-    ticks: tuple[int, ...]
-
-    @classmethod
-    def around(cls, rows: Sequence[Row]) -> Axis:
-        """Wide enough for every 94 % interval of `rows`, with round ends."""
-        lowest = min(row.eti_94[0] for row in rows)
-        highest = max(row.eti_94[1] for row in rows)
-        locator = MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True)
-        ticks = tuple(round(tick) for tick in locator.tick_values(lowest, highest))
-        return cls(ticks[0], ticks[-1], ticks)
-
-    def percent(self, rating: float) -> float:
-        """Where `rating` stands, in per cent of the axis."""
-        return round(100 * (rating - self.low) / (self.high - self.low), 2)
-
-    def width(self, interval: tuple[float, float]) -> float:
-        return round(self.percent(interval[1]) - self.percent(interval[0]), 2)
 
 
 @dataclass(frozen=True)
@@ -61,17 +35,11 @@ class Entry:
 
     @property
     def ranks(self) -> str:
-        best, worst = self.row.rank_best, self.row.rank_worst
-        return str(best) if best == worst else f"{best} – {worst}"
+        return ranks(self.row)
 
     @property
     def spoken(self) -> str:
-        """The bar in words."""
-        row = self.row
-        return (
-            f"{row.rating:.0f} points; 50 % between {row.eti_50[0]:.0f} and {row.eti_50[1]:.0f}, "
-            f"94 % between {row.eti_94[0]:.0f} and {row.eti_94[1]:.0f}"
-        )
+        return spoken(self.row)
 
 
 async def leaderboard(arena: Arena) -> str:

@@ -2,86 +2,95 @@
 
 from __future__ import annotations
 
-from bokeh.core.properties import value
+import polars as pl
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
-from bokeh.models.annotations import Title
 from bokeh.plotting import figure
 
+from rostra.arena.ratings.plots.names import span
+from rostra.arena.ratings.plots.plot import Plot
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, ink, style, title
 from rostra.arena.ratings.posterior import Posterior
 
-ACCENT = "#0072B2"
-GRID = "#E3E6EA"
-TEXT = "#2B2F36"
-MUTED = "#5E6672"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 FAILED = "Do not rely on these ratings"
 ROW_HEIGHT = 24
 MARGIN_HEIGHT = 110
+LONGEST_NAME = 24
 
 
-def intervals(posterior: Posterior) -> figure:
+def intervals(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
     """Ratings in descending order: thin 94 %, thick 50 % equal-tailed interval, a dot at the mean.
 
     The number at the right edge is the mean. The height grows with the field; the width is the
     container's.
     """
-    rows = posterior.table()
+    first = posterior.rows[0]
+    return Plot(
+        name="ratings",
+        title="Ratings with their intervals",
+        text=(
+            "Mean (dot), 50 % (thick) and 94 % (thin) credible interval, highest rating first. "
+            f"{first.contestant} leads with {first.rating:.0f} points, 94 % between "
+            f"{first.eti_94[0]:.0f} and {first.eti_94[1]:.0f}; it may hold "
+            f"{_ranks(first.rank_best, first.rank_worst)} of {len(posterior.rows)}."
+        ),
+        figure=_draw(posterior, theme),
+        table=table(posterior),
+    )
+
+
+def table(posterior: Posterior) -> pl.DataFrame:
+    """One row for each contestant, by descending rating."""
+    return pl.DataFrame(
+        [
+            {
+                "contestant": row.contestant,
+                "rating": row.rating,
+                "low_94": row.eti_94[0],
+                "low_50": row.eti_50[0],
+                "high_50": row.eti_50[1],
+                "high_94": row.eti_94[1],
+                "rank_best": row.rank_best,
+                "rank_worst": row.rank_worst,
+                "votes": row.votes,
+            }
+            for row in posterior.rows
+        ]
+    )
+
+
+def _draw(posterior: Posterior, theme: Theme) -> figure:
+    rows = posterior.rows
+    data = table(posterior).to_dict(as_series=False)
+    # Names may be long on a phone; whoever hovers reads them whole.
+    shown = _shortened(data["contestant"])
     source = ColumnDataSource(
         {
-            "contestant": [row.contestant for row in rows],
-            "rating": [row.rating for row in rows],
+            **data,
+            "shown": shown,
             "label": [f"{row.rating:.0f}" for row in rows],
-            "low_50": [row.eti_50[0] for row in rows],
-            "high_50": [row.eti_50[1] for row in rows],
-            "low_94": [row.eti_94[0] for row in rows],
-            "high_94": [row.eti_94[1] for row in rows],
-            "ranks": [
-                str(row.rank_best)
-                if row.rank_best == row.rank_worst
-                else f"{row.rank_best} to {row.rank_worst}"
-                for row in rows
-            ],
-            "votes": [row.votes for row in rows],
+            "ranks": [span((row.rank_best, row.rank_worst)) for row in rows],
         }
     )
-    low = min(row.eti_94[0] for row in rows)
-    high = max(row.eti_94[1] for row in rows)
-    span = high - low
+    low, high = min(data["low_94"]), max(data["high_94"])
+    width = high - low
     plot = figure(
-        y_range=FactorRange(factors=[row.contestant for row in reversed(rows)]),
+        y_range=FactorRange(factors=shown[::-1]),
         # Room on the right for the numbers, on a phone too.
-        x_range=Range1d(start=low - 0.04 * span, end=high + 0.14 * span),
+        x_range=Range1d(start=low - 0.04 * width, end=high + 0.2 * width),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
+        max_width=1000,
         # A title does not wrap, so it is short; the sentences stand beside the figure.
-        title=Title(
-            text="" if posterior.diagnostics.ok else FAILED,
-            text_font=FONT,
-            text_font_size="14px",
-            text_color=TEXT,
-        ),
-        x_axis_label=f"Rating, Elo scale ({posterior.settings.anchor})",
+        title=title("" if posterior.diagnostics.ok else FAILED, theme),
+        x_axis_label=f"Rating ({posterior.settings.anchor})",
         toolbar_location=None,
         tools="",
     )
-    thin = plot.segment(
-        "low_94", "contestant", "high_94", "contestant", source=source, color=ACCENT, line_width=1.5
-    )
-    plot.segment(
-        "low_50", "contestant", "high_50", "contestant", source=source, color=ACCENT, line_width=6
-    )
-    plot.scatter("rating", "contestant", source=source, size=9, color=ACCENT, line_color="white")
-    plot.text(
-        "high_94",
-        "contestant",
-        "label",
-        source=source,
-        x_offset=8,
-        text_baseline="middle",
-        text_font_size="12px",
-        text_font=value(FONT),
-        text_color=TEXT,
-    )
+    look = {"source": source, "color": theme.a}
+    thin = plot.segment("low_94", "shown", "high_94", "shown", line_width=1.5, **look)
+    plot.segment("low_50", "shown", "high_50", "shown", line_width=6, **look)
+    plot.scatter("rating", "shown", source=source, size=9, color=theme.a, line_color=theme.surface)
+    plot.text("high_94", "shown", "label", source=source, x_offset=8, **ink(theme))
     plot.add_tools(
         HoverTool(
             renderers=[thin],
@@ -96,20 +105,21 @@ def intervals(posterior: Posterior) -> figure:
             ],
         )
     )
-    _style(plot)
+    style(plot, theme)
+    plot.ygrid.grid_line_color = None
+    plot.xaxis.ticker.desired_num_ticks = 5
     return plot
 
 
-def _style(plot: figure) -> None:
-    plot.outline_line_color = None
-    plot.grid.grid_line_color = GRID
-    plot.ygrid.grid_line_color = None
-    plot.axis.axis_line_color = None
-    plot.axis.major_tick_line_color = None
-    plot.axis.minor_tick_line_color = None
-    plot.axis.major_label_text_font = FONT
-    plot.axis.major_label_text_font_size = "13px"
-    plot.axis.major_label_text_color = TEXT
-    plot.axis.axis_label_text_font = FONT
-    plot.axis.axis_label_text_font_style = "normal"
-    plot.axis.axis_label_text_color = MUTED
+def _ranks(best: int, worst: int) -> str:
+    return f"rank {best}" if best == worst else f"ranks {best} to {worst}"
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """Cut in the middle, where that leaves them apart: ends tell versions and sizes."""
+    half = LONGEST_NAME // 2
+    cut = [
+        name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+        for name in names
+    ]
+    return cut if len(set(cut)) == len(cut) else names

@@ -1,0 +1,100 @@
+"""What sways a vote besides who answered: the side, and the style of the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from rostra.arena.ratings.plots.plot import Plot
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, ink, style
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.settings import ELO_PER_NAT
+from rostra.arena.ratings.summary.intervals import quantiles
+
+LEFT = "standing on the left"
+
+
+def coefficients(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
+    """Effects in Elo points with 50 and 94 % intervals; None in a model that has none."""
+    found = effects(posterior)
+    if not found:
+        return None
+    low_94, low_50, high_50, high_94 = quantiles(np.stack(list(found.values()), axis=1))
+    table = pl.DataFrame(
+        {
+            "effect": list(found),
+            "mean": [draws.mean() for draws in found.values()],
+            "low_94": low_94,
+            "low_50": low_50,
+            "high_50": high_50,
+            "high_94": high_94,
+        }
+    )
+    clear = [
+        name
+        for name, low, high in table.select("effect", "low_94", "high_94").iter_rows()
+        if low > 0 or high < 0
+    ]
+    return Plot(
+        name="coefficients",
+        title="What sways a vote besides who answered",
+        text=(
+            "Elo points that the side, or one standard deviation more of a trait of style than the "
+            "other answer has, is worth; 50 % (thick) and 94 % (thin) intervals. "
+            + (f"Away from zero: {', '.join(clear)}." if clear else "None is away from zero.")
+        ),
+        figure=_draw(table, theme),
+        table=table,
+    )
+
+
+def effects(posterior: Posterior) -> dict[str, NDArray[np.float64]]:
+    """By name, each [draws] in Elo points."""
+    found = {}
+    if posterior.spec.side and "side" in posterior.draws:
+        found[LEFT] = ELO_PER_NAT * posterior.side.ravel()
+    if "style" in posterior.draws:
+        draws = posterior.draws["style"]
+        for i, name in enumerate(posterior.spec.style):
+            found[name] = ELO_PER_NAT * draws[..., i].ravel()
+    return found
+
+
+def _draw(table: pl.DataFrame, theme: Theme) -> figure:
+    data = table.to_dict(as_series=False)
+    source = ColumnDataSource({**data, "label": [f"{mean:+.0f}" for mean in data["mean"]]})
+    low, high = min(0, *data["low_94"]), max(0, *data["high_94"])
+    room = 0.18 * (high - low or 1)
+    plot = figure(
+        y_range=FactorRange(factors=data["effect"][::-1]),
+        x_range=(low - room, high + room),
+        height=26 * len(data["effect"]) + 80,
+        sizing_mode="stretch_width",
+        max_width=1000,
+        x_axis_label="Elo points",
+        toolbar_location=None,
+        tools="",
+    )
+    plot.add_layout(at_zero(theme))
+    look = {"source": source, "color": theme.a}
+    thin = plot.segment("low_94", "effect", "high_94", "effect", line_width=1.5, **look)
+    plot.segment("low_50", "effect", "high_50", "effect", line_width=6, **look)
+    plot.scatter("mean", "effect", source=source, size=9, color=theme.a, line_color=theme.surface)
+    plot.text("high_94", "effect", "label", source=source, x_offset=8, **ink(theme))
+    plot.add_tools(
+        HoverTool(
+            renderers=[thin],
+            line_policy="interp",
+            tooltips=[
+                ("effect", "@effect"),
+                ("mean", "@mean{+0.0}"),
+                ("94 %", "@low_94{+0.0} to @high_94{+0.0}"),
+            ],
+        )
+    )
+    style(plot, theme)
+    plot.ygrid.grid_line_color = None
+    return plot

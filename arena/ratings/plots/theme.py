@@ -1,0 +1,123 @@
+"""How every figure looks: the tokens of the pages, light and dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import colorcet
+from bokeh.core.properties import value
+from bokeh.models.annotations import Legend, Span, Title
+from bokeh.plotting import figure
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
+LABEL_SIZE = "13px"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours by what they are for. Those of `LIGHT` are distinct, so that a figure drawn with
+    them can be turned into one of `DARK` colour by colour; `figures.js` does that."""
+
+    a: str
+    """Of the answer on the left, and of whoever is asked about; the one accent."""
+    b: str
+    """Of the answer on the right, and of whoever that one is compared with."""
+    tie: str
+    surface: str
+    line: str
+    text: str
+    text_2: str
+    chains: tuple[str, str, str, str]
+    """Okabe and Ito 2008, Color universal design; repeated where there are more chains."""
+    diverging: tuple[str, ...]
+    """Perceptually uniform, from what favours the other (0) by the middle (0.5) to what favours
+    the one asked about (1); for the colour-blind (Kovesi 2015, arXiv 1509.03700)."""
+    sequential: tuple[str, ...]
+    """Perceptually uniform, from nothing to most."""
+    diverging_ink: tuple[str, ...]
+    """Of a number on `diverging`, equal steps from 0 to 1."""
+    sequential_ink: tuple[str, ...]
+
+
+_DARK_TEXT, _LIGHT_TEXT = "#16191d", "#e9ecef"
+
+LIGHT = Theme(
+    a="#0072b2",
+    b="#d55e00",
+    tie="#6b7280",
+    surface="#ffffff",
+    line="#d3d8de",
+    text=_DARK_TEXT,
+    text_2="#4d5660",
+    chains=("#0072b3", "#d55e01", "#009e73", "#cc79a7"),
+    diverging=tuple(reversed(colorcet.CET_CBD1)),
+    sequential=tuple(colorcet.CET_L12),
+    diverging_ink=(_DARK_TEXT,) * 8,
+    sequential_ink=(_DARK_TEXT,) * 10,
+)
+DARK = Theme(
+    a="#2e9bd6",
+    b="#e8772a",
+    tie="#9aa3ad",
+    surface="#1a1d21",
+    line="#353b43",
+    text=_LIGHT_TEXT,
+    text_2="#a9b2bc",
+    chains=("#2e9bd7", "#e8772b", "#20b58a", "#d98db8"),
+    diverging=tuple(reversed(colorcet.bky)),
+    sequential=tuple(colorcet.kbc[12:150]),
+    diverging_ink=(_DARK_TEXT, *(_LIGHT_TEXT,) * 6, _DARK_TEXT),
+    sequential_ink=(_LIGHT_TEXT,) * 10,
+)
+
+
+def style(plot: figure, theme: Theme) -> figure:
+    """`plot` with everything that figures have in common."""
+    plot.toolbar.logo = None
+    plot.outline_line_color = None
+    plot.background_fill_color = theme.surface
+    plot.border_fill_color = theme.surface
+    plot.grid.grid_line_color = theme.line
+    plot.axis.axis_line_color = None
+    plot.axis.major_tick_line_color = None
+    plot.axis.minor_tick_line_color = None
+    plot.axis.major_label_text_font = FONT
+    plot.axis.major_label_text_font_size = LABEL_SIZE
+    plot.axis.major_label_text_color = theme.text
+    plot.axis.axis_label_text_font = FONT
+    plot.axis.axis_label_text_font_size = LABEL_SIZE
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.axis_label_text_color = theme.text_2
+    for legend in plot.select(Legend):
+        legend.background_fill_color = theme.surface
+        legend.border_line_color = None
+        legend.label_text_font = FONT
+        legend.label_text_font_size = LABEL_SIZE
+        legend.label_text_color = theme.text
+    return plot
+
+
+def title(text: str, theme: Theme) -> Title:
+    """A heading within a figure, for small multiples. It does not wrap: keep it short."""
+    return Title(
+        text=text,
+        text_font=FONT,
+        text_font_size=LABEL_SIZE,
+        text_font_style="bold",
+        text_color=theme.text,
+    )
+
+
+def ink(theme: Theme, size: str = "12px") -> dict[str, object]:
+    """Of text among marks; arguments of a glyph."""
+    return {
+        "text_font": value(FONT),
+        "text_font_size": size,
+        "text_color": theme.text,
+        "text_baseline": "middle",
+    }
+
+
+def at_zero(theme: Theme) -> Span:
+    """The line that no effect lies on."""
+    return Span(location=0, dimension="height", line_color=theme.text_2, line_dash="dotted")
