@@ -11,6 +11,7 @@ from rich.console import Console
 
 from rostra.mesh.cli.adapters import app as adapters
 from rostra.mesh.cli.arena import arena
+from rostra.mesh.cli.audit import audit
 from rostra.mesh.cli.chat import chat
 from rostra.mesh.cli.gateway import gateway
 from rostra.mesh.cli.keys import app as keys
@@ -32,6 +33,7 @@ app.command()(worker)
 app.command()(gateway)
 app.command()(arena)
 app.command()(rate)
+app.command()(audit)
 app.command()(chat)
 app.add_typer(models, name="models")
 app.add_typer(adapters, name="adapters")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-COMMANDS = ["up", "worker", "gateway", "arena", "rate", "models", "keys", "chat"]
+COMMANDS = ["up", "worker", "gateway", "arena", "rate", "audit", "models", "keys", "chat"]
 
 
 def rostra(*arguments, **options):

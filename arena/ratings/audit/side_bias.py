@@ -71,8 +71,8 @@ def orientation(board: Board) -> tuple[float, float]:
     size = len(board.contestants)
     met: NDArray[np.int64] = np.zeros((size, size), dtype=np.int64)
     np.add.at(met, (board.left, board.right), votes)
-    pairs = np.count_nonzero(np.triu(met + met.T))
-    both = np.count_nonzero(np.triu((met > 0) & (met.T > 0)))
+    pairs = int(np.count_nonzero(np.triu(met + met.T)))
+    both = int(np.count_nonzero(np.triu((met > 0) & (met.T > 0))))
     # Contestants are in alphabetical order.
     return both / pairs if pairs else 0.0, float(np.triu(met).sum() / max(1, met.sum()))
 

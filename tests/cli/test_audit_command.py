@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from rostra.arena.ratings import audit as probes
+from rostra.arena.ratings.board import OUTCOMES
+from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.reduce import reduce
+from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.ratings.spec import ModelSpec
+from rostra.mesh.cli.audit import audit
+from rostra.mesh.errors import RostraError
+
+NAMES = ("ant", "bee", "cat", "dog")
+STRENGTHS = np.array([2.4, 0.8, -0.8, -2.4])
+
+app = typer.Typer()
+app.command()(audit)
+
+
+def votes(number: int = 4000, voters: int = 100, seed: int = 0) -> pl.DataFrame:
+    """Far apart, sides at random; a vote a minute over some days from a Sunday on."""
+    rng = np.random.default_rng(seed)
+    left = rng.integers(0, 4, number)
+    right = (left + rng.integers(1, 4, number)) % 4
+    wins = rng.random(number) < 1 / (1 + np.exp(STRENGTHS[right] - STRENGTHS[left]))
+    outcome = np.where(rng.random(number) < 0.1, 1, np.where(wins, 0, 2))
+    start = datetime(2026, 11, 15, 12, tzinfo=UTC)
+    return pl.DataFrame(
+        {
+            "left": [NAMES[i] for i in left],
+            "right": [NAMES[i] for i in right],
+            "outcome": [OUTCOMES[i] for i in outcome],
+            "voter": [f"v{i}" for i in rng.integers(0, voters, number)],
+            "at": [start + timedelta(minutes=i) for i in range(number)],
+        }
+    )
+
+
+def posterior(frame: pl.DataFrame, sd: float = 0.05) -> Posterior:
+    """As sure as `sd` of the strengths that the votes were drawn from."""
+    rng = np.random.default_rng(1)
+    strengths = STRENGTHS + sd * rng.normal(size=(2, 500, 4))
+    return Posterior(
+        draws={
+            "strength": strengths - strengths.mean(axis=-1, keepdims=True),
+            "scale": np.full((2, 500), 1.5),
+            "side": rng.normal(0.0, 0.01, size=(2, 500)),
+            "tie": rng.normal(-1.0, 0.05, size=(2, 500)),
+        },
+        board=reduce(frame.with_columns(pl.col("outcome").cast(pl.Enum(OUTCOMES)))),
+        spec=ModelSpec(),
+        settings=FitSettings(),
+        diagnostics=Diagnostics(1.0, 1000.0, 1000.0, 0, ()),
+        provenance=Provenance(),
+        versions={"rostra": "0"},
+        created=datetime(2026, 11, 22, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """With a saved result of `votes.csv`, which lies beside."""
+    frame = votes()
+    frame.write_csv(tmp_path / "votes.csv")
+    posterior(frame).save(tmp_path / "data" / "ratings")
+    return tmp_path
+
+
+def run(home: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["--home", str(home), *arguments])
+
+
+def latest(home: Path) -> Path:
+    ratings = home / "data" / "ratings"
+    return ratings / (ratings / "latest").read_text().strip()
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    found = probes.load(folder)
+    assert found is not None
+    return {finding.name: finding.verdict for finding in found}
+
+
+def test_a_clean_result(home: Path) -> None:
+    result = run(home)
+    assert result.exit_code == 0, result.output
+    found = verdicts(latest(home))
+    assert list(found) == [module.__name__.rpartition(".")[2] for module in probes.PROBES]
+    assert {name for name, verdict in found.items() if verdict == "cannot tell"} == {
+        "intransitivity",
+        "clustering",
+        "voter_influence",
+        "drift",
+    }
+    assert set(found.values()) == {"pass", "cannot tell"}
+    assert "The votes separate 3 of 3 neighbours" in result.output
+    assert "audit.json" in result.output.replace("\n", "")
+
+
+def test_the_votes_tell_more(home: Path) -> None:
+    result = run(home, "--votes", str(home / "votes.csv"))
+    assert result.exit_code == 0, result.output
+    found = verdicts(latest(home))
+    assert {name for name, verdict in found.items() if verdict != "pass"} == {"intransitivity"}
+
+
+def test_findings_as_json_and_by_exit_code(home: Path) -> None:
+    posterior(votes(200), sd=2.0).save(home / "data" / "ratings")
+    for fail_on, code in (("warning", 1), ("never", 0)):
+        result = run(home, "--format", "json", "--fail-on", fail_on)
+        assert result.exit_code == code, result.output
+    document = json.loads(result.stdout)
+    assert document["result"] == str(latest(home))
+    assert (document["votes"], document["contestants"]) == (200, 4)
+    saved = json.loads((latest(home) / "audit.json").read_text())
+    assert saved == document["findings"]
+    assert {"name", "verdict", "sentence", "numbers", "details"} == set(saved[0])
+    assert document["sentences"][0] == saved[0]["sentence"]
+
+
+def test_a_named_result_is_not_of_other_votes(home: Path) -> None:
+    votes(100).write_csv(home / "other.csv")
+    result = run(home, str(latest(home)), "--votes", str(home / "other.csv"))
+    assert isinstance(result.exception, RostraError)
+    assert "is not of these votes: it has 4,000, they are 100" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "no ratings in"),
+        (["nowhere"], "no ratings in nowhere"),
+        (["--votes", "a.csv", "--votes-url", "sqlite:///a"], "give one"),
+        (["--votes", "nowhere.csv"], "nowhere.csv is not a file"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
+    result = run(tmp_path, *arguments)
+    assert isinstance(result.exception, RostraError)
+    assert line in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_the_command_line_starts_without_numpy() -> None:
+    code = "import json, sys, rostra.mesh.cli.audit; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"pymc", "arviz", "numpy", "polars"} & set(json.loads(done.stdout))
