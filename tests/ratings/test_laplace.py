@@ -9,9 +9,9 @@ from pytensor.compile.mode import Mode
 from ratings_boards import CONTESTANTS, Truth, names, simulate
 
 from rostra.arena.ratings import models
-from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.board import Board, Factor
 from rostra.arena.ratings.engines.laplace import NotApproximated, approximate
-from rostra.arena.ratings.engines.latent_models import latent_models
+from rostra.arena.ratings.engines.latent_models import AT_LEVEL, latent_models
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
 
@@ -21,13 +21,21 @@ SETTINGS = FitSettings(chains=4, draws=500, seed=3)
 
 
 def styled(votes: int) -> Board:
-    """Votes with two covariates of three values each."""
+    """Votes with two covariates of three values each, and a factor of three levels."""
     rng = np.random.default_rng(8)
     plain = simulate(rng, TRUTH, votes, both_bad=0.1)
     covariates = {
         name: rng.choice([-1.0, 0.0, 1.5], size=len(plain.left)) for name in ("length", "bold")
     }
-    return Board.of(plain.contestants, plain.left, plain.right, plain.table, covariates=covariates)
+    levels = ("2026-11-02", "2026-11-09", "2026-11-23")
+    return Board.of(
+        plain.contestants,
+        np.repeat(plain.left, 3),
+        np.repeat(plain.right, 3),
+        np.repeat(plain.table, 3, axis=0),
+        {"category": Factor(levels, np.tile([0, 1, 2], len(plain.left)))},
+        {name: np.repeat(x, 3) for name, x in covariates.items()},
+    )
 
 
 SPECS = [
@@ -36,6 +44,8 @@ SPECS = [
     ModelSpec(ties="bradley-terry", both_bad="out", style=("length", "bold")),
     ModelSpec(side=False, both_bad="tie", style=("bold",), tie_style=("length", "bold")),
     ModelSpec(ties="rao-kupper", side=False),
+    ModelSpec(structure="categories", factor="category", both_bad="out", style=("length",)),
+    ModelSpec(structure="drift", factor="category", both_bad="out"),
 ]
 
 
@@ -60,6 +70,11 @@ def test_the_density_is_that_of_the_pymc_model(spec: ModelSpec) -> None:
             for block in latent.blocks:
                 part = coordinates[latent.slices[block.name]]
                 point |= {block.name: part, f"{block.name}_zerosum__": part}
+                if block.name == AT_LEVEL:
+                    # There in units of their scale, so with another volume.
+                    standard = part / np.exp(log_scales[1])
+                    point |= dict.fromkeys(("deviation_zerosum__", "step_zerosum__"), standard)
+                    ours += block.size * log_scales[1]
         start = model.initial_point()
         theirs = log_density({name: point[name].reshape(start[name].shape) for name in start})
         differences.append(theirs - ours)
@@ -95,6 +110,24 @@ def test_draws_have_the_names_and_shapes_of_a_posterior() -> None:
     assert set(models.variables(spec)) == set(draws.values)
     assert draws.pareto_k is not None
     assert draws.pareto_k < 0.7
+
+
+@pytest.mark.parametrize("structure", ["categories", "drift"])
+def test_strengths_by_level_are_drawn(structure: str) -> None:
+    spec = ModelSpec(structure=structure, factor="category")
+    draws = approximate(styled(2000), spec, SETTINGS)
+    assert set(models.variables(spec)) == set(draws.values)
+    by_level, overall = draws.values["level_strength"], draws.values["strength"]
+    assert by_level.shape == (4, 500, 3, 6)
+    assert_allclose(by_level.sum(axis=-1), 0, atol=1e-9)
+    common = by_level.mean(axis=2) if structure == "categories" else by_level[:, :, -1]
+    assert_allclose(common, overall, atol=1e-9)
+
+
+def test_voters_are_left_to_nuts() -> None:
+    spec = ModelSpec(structure="voters", factor="category")
+    with pytest.raises(NotApproximated, match="voters"):
+        approximate(styled(200), spec, SETTINGS)
 
 
 def test_many_votes_recover_the_truth() -> None:

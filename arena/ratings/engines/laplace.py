@@ -17,7 +17,7 @@ from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.engines.draws import Draws
 from rostra.arena.ratings.engines.importance import Weighted, draw_scales, weighted_sample
 from rostra.arena.ratings.engines.latent import LatentModel
-from rostra.arena.ratings.engines.latent_models import latent_models
+from rostra.arena.ratings.engines.latent_models import AT_LEVEL, latent_models
 from rostra.arena.ratings.engines.newton import NotApproximated
 from rostra.arena.ratings.engines.scale_grid import scale_grid
 from rostra.arena.ratings.settings import FitSettings
@@ -33,8 +33,10 @@ MIN_EFFECTIVE = 400
 """Effective draws, as many as four chains of NUTS must have."""
 PROPOSALS = 4000
 """Draws at least, of which those asked for are drawn by weight: fewer leave k-hat uncertain."""
-STEPS = (0.75, 0.4)
-"""Standard deviations between points of the grid; the finer one where the coarser did not do."""
+SINGLE = ("side", "tie", "bad_mean")
+"""Blocks of one value, which is no array."""
+FINENESS = (1.0, 2.0)
+"""Of the grid; the finer one where the coarser did not do."""
 
 
 def approximate(board: Board, spec: ModelSpec, settings: FitSettings) -> Draws:
@@ -45,7 +47,7 @@ def approximate(board: Board, spec: ModelSpec, settings: FitSettings) -> Draws:
     Raises NotApproximated, a RatingsError, where the structure has no such approximation or the
     approximation does not hold.
     """
-    if spec.structure != "overall":
+    if spec.structure == "voters":
         raise NotApproximated(f"there is no such approximation of the structure {spec.structure!r}")
     total = settings.chains * settings.draws
     values: dict[str, FloatArray] = {}
@@ -67,8 +69,8 @@ def approximate(board: Board, spec: ModelSpec, settings: FitSettings) -> Draws:
 
 
 def _weighted(model: LatentModel, draws: int, rng: np.random.Generator) -> Weighted:
-    for step in STEPS:
-        sample = weighted_sample(model, scale_grid(model, step), draws, rng)
+    for fineness in FINENESS:
+        sample = weighted_sample(model, scale_grid(model, fineness), draws, rng)
         # Written so that a NaN fails.
         if sample.pareto_k <= MAX_PARETO_K and sample.effective >= MIN_EFFECTIVE:
             return sample
@@ -92,11 +94,11 @@ def _drawn(
         part = coordinates[:, model.slices[block.name]]
         found = model.block_values(block.name, coordinates)
         # A parameter of its own is no array of one.
-        single = block.name in SINGLE
-        values[block.name] = found[:, 0] if single else found
+        values[block.name] = found[:, 0] if block.name in SINGLE else found
         if isinstance(block.scale, str):
             values[block.scale] = draw_scales(model.scales[block.scale], part, rng)
+    if AT_LEVEL in values:
+        overall = values["strength"][:, None]
+        at_level = values.pop(AT_LEVEL).reshape(draws, -1, overall.shape[-1])
+        values["level_strength"] = overall + at_level
     return values
-
-
-SINGLE = ("side", "tie", "bad_mean")

@@ -12,6 +12,7 @@ from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.engines.latent import (
     Block,
+    HalfNormal,
     LatentModel,
     LogNormal,
     ScalePrior,
@@ -20,6 +21,8 @@ from rostra.arena.ratings.engines.latent import (
 )
 from rostra.arena.ratings.spec import ModelSpec
 
+AT_LEVEL = "at_level"
+"""Block of the strengths at each level minus the overall ones, [levels * contestants]."""
 Array = NDArray[np.int64] | NDArray[np.float64]
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +41,17 @@ def _order(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> LatentMo
     priors, size, cells = spec.priors, len(board.contestants), len(data["votes"])
     difference = incidence(cells, size, [(data["left"], 1.0), (data["right"], -1.0)])
     every = np.ones((cells, 1))
+    scales: dict[str, ScalePrior] = {"scale": LogNormal(priors.scale_median, priors.scale_sigma)}
     blocks = [_eta_block("strength", zero_sum_basis(size), difference, "scale")]
+    if spec.structure != "overall":
+        basis, prior = _levels(spec, data)
+        offset = size * data["level_of"]
+        left, right = offset + data["left"], offset + data["right"]
+        levels = len(basis)
+        difference = incidence(cells, levels * size, [(left, 1.0), (right, -1.0)])
+        both = np.kron(basis, zero_sum_basis(size))
+        blocks.append(_eta_block(AT_LEVEL, both, difference, "level_scale"))
+        scales["level_scale"] = prior
     if spec.side:
         blocks.append(_eta_block("side", np.eye(1), every, priors.side_sd))
     if spec.style:
@@ -49,8 +62,19 @@ def _order(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> LatentMo
         blocks.append(_tie_block("tie", every, priors.tie_sd))
     if spec.tie_style:
         blocks.append(_tie_block("tie_style", data["tie_style_x"], priors.style_sd))
-    scales: dict[str, ScalePrior] = {"scale": LogNormal(priors.scale_median, priors.scale_sigma)}
     return LatentModel(spec.ties, data["votes"].astype(float), tuple(blocks), scales)
+
+
+def _levels(spec: ModelSpec, data: Mapping[str, Array]) -> tuple[FloatArray, ScalePrior]:
+    """[levels, coordinates] of the strengths at each level against the overall ones, the same for
+    every contestant, and the prior of their scale."""
+    if spec.structure == "categories":
+        levels = int(data["level_of"].max()) + 1
+        return zero_sum_basis(levels), HalfNormal(spec.priors.level_scale_sd)
+    # Back from the last period, whose strengths are the overall ones: minus all later steps.
+    steps = np.sqrt(data["elapsed"])
+    back = -np.triu(np.ones((len(steps) + 1, len(steps)))) * steps
+    return back, HalfNormal(spec.priors.drift_sd)
 
 
 def _both_bad(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> LatentModel:

@@ -12,8 +12,9 @@ from rostra.arena.ratings.engines.newton import Conditional, NotApproximated, co
 
 FloatArray = NDArray[np.float64]
 
-DROP = 10.0
-"""Points stay whose log density is no further below the mode's."""
+STEP, DROP = {1: 0.75, 2: 1.0}, {1: 10.0, 2: 6.0}
+"""By the number of scales: standard deviations between points, and how far below the mode's log
+density that of a point may be. Wider for two, since points grow with the square."""
 MAX_POINTS = 400
 DIFFERENCE = 0.1
 """Of the logarithm of a scale, for second differences."""
@@ -23,8 +24,8 @@ CENTRED = 0.2
 """Standard deviations from the mode that count as there: the grid weighs its points anyway."""
 
 
-def scale_grid(model: LatentModel, step: float) -> list[Conditional]:
-    """The approximations at points `step` standard deviations apart, the most probable first.
+def scale_grid(model: LatentModel, fineness: float = 1.0) -> list[Conditional]:
+    """The approximations at the points of a grid, the most probable first.
 
     As Rue, Martino and Chopin (2009, section 3.2.1) explore the posterior of hyperparameters,
     in the coordinates of their formula 15.
@@ -32,6 +33,7 @@ def scale_grid(model: LatentModel, step: float) -> list[Conditional]:
     centre, axes = _mode(model)
     points = {tuple([0] * len(axes)): centre}
     queue = deque(points)
+    step, drop = STEP[len(axes)] / fineness, DROP[len(axes)]
     highest = centre.log_marginal
     while queue:
         place = queue.popleft()
@@ -41,7 +43,7 @@ def scale_grid(model: LatentModel, step: float) -> list[Conditional]:
             log_scales = centre.log_scales + step * axes @ np.array(neighbour)
             found = conditional(model, log_scales, points[place].mode)
             highest = max(highest, found.log_marginal)
-            if found.log_marginal > highest - DROP:
+            if found.log_marginal > highest - drop:
                 points[neighbour] = found
                 queue.append(neighbour)
         if len(points) > MAX_POINTS:
