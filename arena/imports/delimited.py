@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -49,23 +50,22 @@ def read(path: Path, separator: str, *, texts: bool) -> Raw:
 def read_table(path: Path, separator: str) -> Raw:
     """All columns under their own names, as String, and `ROW`; what is empty is null."""
     names = headings(path, separator)
+    if ROW in names:
+        raise ImportFileError(f"{path}: rename the column {ROW!r}")
+    rows = pl.scan_csv(
+        path,
+        separator=separator,
+        infer_schema=False,
+        encoding="utf8-lossy",
+        row_index_name=ROW,
+        row_index_offset=1,
+    )
     try:
-        rows = pl.scan_csv(
-            path,
-            separator=separator,
-            infer_schema=False,
-            encoding="utf8-lossy",
-            row_index_name=ROW if ROW not in names else None,
-            row_index_offset=1,
-        )
-        if ROW in names:
-            raise ImportFileError(f"{path}: rename the column {ROW!r}")
-        # Reads the file once: Polars refuses one that has a malformed record anywhere.
-        rows.select(pl.len()).collect(engine="streaming")
-        rows.select(pl.col(names[-1]).is_null().sum()).collect(engine="streaming")
-        return Raw(rows.with_columns(pl.col(ROW).cast(pl.Int64)))
+        # All columns of all records, as Polars overlooks too many fields where it reads only some.
+        rows.select(pl.all().is_null().sum()).collect(engine="streaming")
     except PolarsError:
         return _record_by_record(path, separator, names)
+    return Raw(rows.with_columns(pl.col(ROW).cast(pl.Int64)))
 
 
 def one_hot(by_name: dict[str, str]) -> pl.Expr:
@@ -85,7 +85,7 @@ def _record_by_record(path: Path, separator: str, names: list[str]) -> Raw:
     rows: list[int] = []
     for number, fields in _records(path, separator):
         if isinstance(fields, str):
-            counter.add(number, "a quote that is not closed", fields)
+            counter.add(number, "a quote that is not closed or not doubled", fields)
         elif len(fields) > len(names):
             counter.add(number, "more fields than columns", separator.join(fields))
         elif any(fields):
@@ -100,28 +100,25 @@ def _record_by_record(path: Path, separator: str, names: list[str]) -> Raw:
 
 
 def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Records by number from 1; the line itself where its quote is not closed."""
+    """Records by number from 1; where a quote is not closed, the line, and on with the next one."""
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        waiting: list[str] = []
+        again: deque[str] = deque()
         lines = islice(file, 1, None)
         number = 0
-        while True:
-            line = waiting.pop() if waiting else next(lines, None)
-            if line is None:
-                return
+        while (line := again.popleft() if again else next(lines, None)) is not None:
             number += 1
-            taken = [line]
-            while line.count('"') and (fields := _fields(taken, separator)) is None:
-                more = waiting.pop() if waiting else next(lines, None)
-                if more is None or len(taken) == MOST_LINES:
-                    waiting += [*([more] if more else []), *reversed(taken[1:])]
+            record = [line]
+            fields = _fields(record, separator)
+            while fields is None and len(record) < MOST_LINES:
+                more = again.popleft() if again else next(lines, None)
+                if more is None:
                     break
-                taken.append(more)
-            else:
-                yield number, fields if line.count('"') else _fields(taken, separator) or []
-                continue
-            yield number, line.rstrip("\r\n")
+                record.append(more)
+                fields = _fields(record, separator) if '"' in more else None
+            if fields is None:
+                again.extendleft(reversed(record[1:]))
+            yield number, line.rstrip("\r\n") if fields is None else fields
 
 
 def _fields(lines: list[str], separator: str) -> list[str] | None:

@@ -22,6 +22,7 @@ from rostra.arena.imports.errors import ImportFileError
 from rostra.arena.imports.normalise import Raw, normalised
 from rostra.arena.imports.report import ImportReport, merged
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.frame import REQUIRED
 
 IN_MEMORY_BYTES = 2**28
 """Files up to this size are read once and kept; larger ones stay a query and are read again."""
@@ -64,6 +65,9 @@ def read_votes(
         raw = _READERS[found.format](path, texts)
     except OSError as error:
         raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from None
+    if not set(REQUIRED) <= set(raw.rows.collect_schema()):
+        reasons = "; ".join(map(str, raw.faults)) or "it names no contestants and outcomes"
+        raise ImportFileError(f"{path} holds no vote in the format {found.format}: {reasons}")
     result = normalised(raw.rows, in_memory=path.stat().st_size < IN_MEMORY_BYTES)
     faults = merged((*raw.faults, *result.faults))
     left_out = sum(count for _, count in raw.left_out)

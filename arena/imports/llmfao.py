@@ -26,6 +26,8 @@ def read(path: Path, *, texts: bool) -> Raw:
     """`texts`: the answers' texts too. Raises ImportFileError when they are not beside the file."""
     raw = delimited.read_table(path, ",")
     has = raw.rows.collect_schema()
+    if missing := sorted(HEADINGS - set(has)):
+        raise ImportFileError(f"{path} lacks the columns {', '.join(missing)} of LLMFAO's votes")
     names = {"left": "left", "right": "right", "outcome": "winner", "prompt": "prompt"}
     names |= {"voter": "worker"} if "worker" in has else {}
     rows = raw.rows.select(
@@ -35,7 +37,9 @@ def read(path: Path, *, texts: bool) -> Raw:
         prompts = _beside(path, PROMPTS).select(
             prompt=pl.col("id").cast(pl.String), category=pl.col("type").cast(pl.String)
         )
-        rows = rows.join(prompts.unique("prompt").lazy(), on="prompt", how="left")
+        rows = rows.join(
+            prompts.unique("prompt").lazy(), on="prompt", how="left", maintain_order="left"
+        )
     if texts:
         answers = _beside(path, ANSWERS).select(
             pl.col("model", "prompt").cast(pl.String), text=pl.col("result").cast(pl.String)
@@ -43,7 +47,7 @@ def read(path: Path, *, texts: bool) -> Raw:
         answers = answers.unique(["model", "prompt"])
         for model, column in (("model_x", "text_left"), ("model_y", "text_right")):
             found = answers.lazy().rename({"model": model, "text": column})
-            rows = rows.join(found, on=[model, "prompt"], how="left")
+            rows = rows.join(found, on=[model, "prompt"], how="left", maintain_order="left")
     return Raw(rows.drop("model_x", "model_y"), raw.faults)
 
 

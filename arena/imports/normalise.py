@@ -74,7 +74,7 @@ def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
         rows = rows.collect().lazy()
     if "id" in has and len(again := _repeated(rows)):
         repeated = (pl.col(ROW) > pl.col("first"), "id of an earlier row", pl.col("id"))
-        rows = rows.join(again.lazy(), on="id", how="left").with_columns(
+        rows = rows.join(again.lazy(), on="id", how="left", maintain_order="left").with_columns(
             pl.coalesce("fault", pl.when(repeated[0]).then(pl.lit(len(checks), pl.UInt8)))
         )
         checks.append(repeated)
