@@ -9,8 +9,16 @@ from pathlib import Path
 import msgspec
 
 from rostra.arena.errors import ArenaError
+from rostra.arena.ratings.description import FORMAT
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.summary.levels import LevelRating
 from rostra.arena.ratings.table import Row
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """Of the posterior predictive checks."""
+
+    notes: tuple[str, ...]
 
 
 class Standings(msgspec.Struct, frozen=True):
@@ -26,6 +34,14 @@ class Standings(msgspec.Struct, frozen=True):
     votes: dict[str, int]
     ratings: tuple[Row, ...]
     """By descending rating."""
+    levels: tuple[LevelRating, ...]
+    """Likewise for each category or week, where the model has them."""
+    predictive: Checked
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know beside `diagnostics.sentence`."""
+        return (*self.diagnostics.notes, *self.predictive.notes)
 
     @property
     def num_votes(self) -> int:
@@ -63,9 +79,18 @@ class StandingsReader:
         return self._directory / name
 
 
+class _Format(msgspec.Struct):
+    format: int
+
+
 def _read(folder: Path) -> Standings:
     path = folder / "summary.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Standings)
+        content = path.read_bytes()
+        if (found := msgspec.json.decode(content, type=_Format).format) != FORMAT:
+            raise ArenaError(
+                f"{path} is in format {found}, this version reads {FORMAT}; run `rostra rate` again"
+            )
+        return msgspec.json.decode(content, type=Standings)
     except (OSError, msgspec.DecodeError) as error:
         raise ArenaError(f"cannot read {path}: {error}; run `rostra rate` again") from None

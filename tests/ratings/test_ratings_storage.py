@@ -3,19 +3,26 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import arviz as az
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from ratings_boards import made_up_posterior
+from ratings_boards import made_up_posterior, two_groups
 
-from rostra.arena.ratings import storage
+from rostra.arena.ratings import description, document, storage
+from rostra.arena.ratings.board import Board, Factor
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import Anchor, FitSettings
+from rostra.arena.ratings.spec import ModelSpec, Priors
+from rostra.arena.ratings.summary.predictive import predictive
 
 MEANS = np.array([0.8, -0.3, 0.1])
 
@@ -62,13 +69,174 @@ def test_summary_and_table_hold_the_same_numbers(posterior: Posterior, tmp_path:
     assert [row["contestant"] for row in table] == [row.contestant for row in rows]
     for row, told, line in zip(rows, summary["ratings"], table, strict=True):
         assert told == json.loads(json.dumps(dataclasses.asdict(row)))
+        assert list(line)[-1] == "caution"
         assert float(line["rating"]) == row.rating
         assert (float(line["eti_94_low"]), float(line["eti_94_high"])) == row.eti_94
     assert summary["anchor"] == "c01 = 1200"
     assert summary["ok"] is False
     assert summary["data_hash"] == posterior.data_hash
     assert summary["votes"]["total"] == posterior.board.num_votes
-    assert summary["prob_beats"]["row_beats_column"] == posterior.prob_beats().tolist()
+    assert summary["pairs"]["superiority"] == posterior.prob_beats().tolist()
+    assert summary["ranks"]["distribution"] == posterior.ranks.distribution.tolist()
+    assert summary["tiers"]["separated"] == posterior.tiers.separated.tolist()
+    assert summary["predictive"]["checks"][0]["name"] == "left wins"
+    assert [parameter["name"] for parameter in summary["parameters"]] == ["scale", "side", "tie"]
+
+
+def by_category() -> Posterior:
+    """With a factor, covariates, levels, styles, and everything else that is not the default."""
+    plain = made_up_posterior(MEANS)
+    board, shape = plain.board, plain.side.shape
+    number = np.arange(len(board.left))
+    rng = np.random.default_rng(4)
+    return dataclasses.replace(
+        plain,
+        board=Board.of(
+            board.contestants,
+            board.left,
+            board.right,
+            board.table,
+            # Not in alphabetic order, which a file might put them into.
+            {
+                "voter": Factor(("", "zoé", "ünal"), number % 3),
+                "category": Factor(("code", "prose"), number % 2),
+            },
+            {"length": number / 7 - 0.4, "bold": -number / 3},
+        ),
+        draws={
+            **plain.draws,
+            "level_strength": rng.normal(size=(*shape, 2, 3)),
+            "level_scale": rng.normal(size=shape) ** 2,
+            "style": rng.normal(size=(*shape, 2)),
+            "tie_style": rng.normal(size=(*shape, 1)),
+            "bad": rng.normal(size=(*shape, 3)),
+            "bad_mean": rng.normal(size=shape),
+            "bad_scale": rng.normal(size=shape) ** 2,
+        },
+        spec=ModelSpec(
+            ties="rao-kupper",
+            style=("length", "bold"),
+            tie_style=("length",),
+            structure="categories",
+            factor="category",
+            priors=Priors(side_sd=0.25),
+        ),
+        diagnostics=dataclasses.replace(
+            plain.diagnostics, max_rhat=None, pareto_k=0.3, importance_ess=900.0, notes=("A note.",)
+        ),
+        provenance=Provenance("votes.csv", "ab12", 12, 10, (("not blind", 2),), "2026-01-02"),
+    )
+
+
+def test_factors_covariates_and_levels_come_back(tmp_path: Path) -> None:
+    posterior = by_category()
+    loaded = Posterior.load(posterior.save(tmp_path))
+    assert set(loaded.draws) == set(posterior.draws)
+    for name, draws in posterior.draws.items():
+        assert_array_equal(loaded.draws[name], draws)
+    for name in ("spec", "provenance", "diagnostics", "levels", "data_hash", "summary"):
+        assert getattr(loaded, name) == getattr(posterior, name)
+    assert list(loaded.board.factors) == list(posterior.board.factors)
+    for name, factor in posterior.board.factors.items():
+        assert loaded.board.factors[name].levels == factor.levels
+        assert_array_equal(loaded.board.factors[name].codes, factor.codes)
+    for name, x in posterior.board.covariates.items():
+        assert_array_equal(loaded.board.covariates[name], x)
+    assert loaded.at("prose").rows == posterior.at("prose").rows
+
+
+def test_a_model_of_voters_comes_back(tmp_path: Path) -> None:
+    plain = by_category()
+    kinds = np.random.default_rng(5).dirichlet([8, 1, 1], size=(*plain.side.shape, 3))
+    names = ("strength", "scale", "side", "tie")
+    posterior = dataclasses.replace(
+        plain,
+        draws={
+            **{name: plain.draws[name] for name in names},
+            "voter_kind": kinds,
+            "kind_share": kinds.mean(axis=2),
+        },
+        spec=ModelSpec(structure="voters", factor="voter"),
+    )
+    loaded = Posterior.load(posterior.save(tmp_path))
+    assert_array_equal(loaded.draws["voter_kind"], kinds)
+    assert_array_equal(loaded.draws["kind_share"], kinds.mean(axis=2))
+
+
+def test_levels_have_a_table_of_their_own(tmp_path: Path) -> None:
+    posterior = by_category()
+    folder = posterior.save(tmp_path)
+    with (folder / "levels.csv").open() as file:
+        table = list(csv.DictReader(file))
+    told = json.loads((folder / "summary.json").read_text())["levels"]
+    assert len(table) == len(told) == 6
+    assert [line["level"] for line in table] == ["code"] * 3 + ["prose"] * 3
+    for line, row in zip(table[3:], posterior.at("prose").rows, strict=True):
+        assert line["contestant"] == row.contestant
+        assert float(line["rating"]) == row.rating
+        assert int(line["votes"]) == row.votes
+    with pytest.raises(RatingsError, match="ratings at 'prose'; save the whole"):
+        posterior.at("prose").save(tmp_path)
+
+
+@pytest.mark.parametrize("make", [by_category, lambda: made_up_posterior(MEANS)])
+def test_the_same_posterior_gives_the_same_files(
+    make: Callable[[], Posterior], tmp_path: Path
+) -> None:
+    one = make()
+    other = dataclasses.replace(make(), created=one.created + timedelta(hours=1))
+    folders = one.save(tmp_path / "one"), other.save(tmp_path / "other")
+    first, second = ((folder / "summary.json").read_bytes().splitlines() for folder in folders)
+    different = [a for a, b in zip(first, second, strict=True) if a != b]
+    assert [line.split(b":")[0] for line in different] == [b'"created"']
+    tables = [[path.read_bytes() for path in sorted(folder.glob("*.csv"))] for folder in folders]
+    assert tables[0] == tables[1]
+    stored = [az.from_netcdf(str(folder / "posterior.nc")) for folder in folders]
+    for group in stored[0].groups():
+        assert stored[0][group].equals(stored[1][group])
+
+
+def strict(text: str) -> object:
+    """JSON without the NaN and Infinity that Python's reader lets pass."""
+
+    def refuse(name: str) -> object:
+        raise AssertionError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_what_is_not_known_is_null(tmp_path: Path) -> None:
+    plain = made_up_posterior(np.array([0.5, 0.1, -0.2, -0.4]))
+    posterior = dataclasses.replace(
+        plain,
+        board=two_groups(),
+        diagnostics=dataclasses.replace(plain.diagnostics, max_rhat=None, min_ess_bulk=None),
+    )
+    told = strict((posterior.save(tmp_path) / "summary.json").read_text())
+    assert isinstance(told, dict)
+    assert told["diagnostics"]["max_rhat"] is None
+    superiority = told["pairs"]["superiority"]
+    assert superiority[0][2] is superiority[3][1] is None
+    assert 0.5 < superiority[0][1] <= 1
+    assert {row["group"] for row in told["ratings"]} == {1, 2}
+    assert [row["direct"] for row in told["separations"]].count(None) >= 1
+
+
+def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
+    told = strict((by_category().save(tmp_path) / "summary.json").read_text())
+    assert isinstance(told, dict)
+    assert document.__doc__ is not None
+    entries = re.findall(r"^    (\w[\w, ]*?)  ", document.__doc__, re.MULTILINE)
+    documented = [name for entry in entries for name in entry.split(", ")]
+    listed = document.__doc__.split("\n    format, ")[1].split("\n")[0].split(", ")
+    assert set(told) == {*documented, "format", *listed}
+
+
+def test_a_document_names_what_the_predictive_checks_find() -> None:
+    posterior = made_up_posterior(MEANS)
+    told = strict(document.document(posterior).decode())
+    assert isinstance(told, dict)
+    assert tuple(told["predictive"]["notes"]) == predictive(posterior).notes
 
 
 def test_latest_is_the_last_one_saved(posterior: Posterior, tmp_path: Path) -> None:
@@ -150,8 +318,8 @@ def test_a_damaged_file_is_one_clear_line(posterior: Posterior, tmp_path: Path) 
 def test_a_newer_format_is_refused(
     posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "FORMAT", 3)
+    monkeypatch.setattr(description, "FORMAT", 4)
     folder = posterior.save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(RatingsError, match="format 3, this version reads 2"):
+    with pytest.raises(RatingsError, match="format 4, this version reads 3"):
         Posterior.load(folder)

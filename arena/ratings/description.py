@@ -1,0 +1,56 @@
+"""All of a posterior that is not an array, as JSON: what both of its files carry."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.settings import Anchor, FitSettings
+from rostra.arena.ratings.spec import ModelSpec, Priors
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.posterior import Posterior
+
+FORMAT = 3
+"""Raised when an older reader would misread."""
+
+
+def description(posterior: Posterior) -> dict[str, Any]:
+    """`created` first: the one entry in which two fits of the same votes and seed differ."""
+    return {
+        "created": posterior.created.isoformat(),
+        "format": FORMAT,
+        "data_hash": posterior.data_hash,
+        "factors": list(posterior.board.factors),
+        "covariates": list(posterior.board.covariates),
+        "spec": asdict(posterior.spec),
+        "settings": asdict(posterior.settings),
+        "provenance": asdict(posterior.provenance),
+        "diagnostics": asdict(posterior.diagnostics),
+        "versions": dict(sorted(posterior.versions.items())),
+    }
+
+
+def parts(told: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `Posterior` that `description` told."""
+    spec, settings, provenance = told["spec"], told["settings"], told["provenance"]
+    diagnostics = told["diagnostics"]
+    return {
+        "spec": ModelSpec(
+            **{**spec, **_tuples(spec, "style", "tie_style"), "priors": Priors(**spec["priors"])}
+        ),
+        "settings": FitSettings(**{**settings, "anchor": Anchor(**settings["anchor"])}),
+        "provenance": Provenance(
+            **{**provenance, "left_out": tuple(map(tuple, provenance["left_out"]))}
+        ),
+        "diagnostics": Diagnostics(**{**diagnostics, **_tuples(diagnostics, "findings", "notes")}),
+        "versions": told["versions"],
+        "created": datetime.fromisoformat(told["created"]),
+    }
+
+
+def _tuples(told: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(told[name]) for name in names}
