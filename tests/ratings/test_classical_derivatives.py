@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import issparse
@@ -45,6 +45,7 @@ def crowd(seed: int = 5, voters: int = VOTERS) -> Board:
 
 
 @pytest.mark.parametrize("ties", WAYS)
+@settings(deadline=None)
 @given(
     eta=st.floats(-8, 8),
     tie=st.floats(-6, 4),
@@ -84,8 +85,8 @@ def test_half_ties_and_none_are_the_probabilities_of_the_definition(ties: str) -
 @pytest.mark.parametrize("dense", [newton.DENSE, 0])
 def test_gradient_and_information(ties: str, dense: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(newton, "DENSE", dense)
-    settings = LikelihoodSettings(ties=ties, style=("length",), weighting=EqualPairs())
-    rows = Rows.of(crowd(), settings)
+    chosen = LikelihoodSettings(ties=ties, style=("length",), weighting=EqualPairs())
+    rows = Rows.of(crowd(), chosen)
     problem = Problem(6, rows, ties, ties != "half", np.arange(1, 6))
     theta = np.random.default_rng(0).normal(0, 0.5, problem.parameters)
 

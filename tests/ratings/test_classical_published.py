@@ -9,6 +9,7 @@ import pytest
 from classical_boards import baseball, citations, counted, puddings, square
 
 from rostra.arena.ratings.classical import maximum_likelihood, newman
+from rostra.arena.ratings.settings import ELO_PER_NAT
 
 
 def test_baseball_without_home_effect(shared_data: Path) -> None:
@@ -52,6 +53,14 @@ def test_puddings_with_ties(shared_data: Path) -> None:
     worths = np.exp(found.strengths) / np.exp(found.strengths).sum()
     published = [0.138803, 0.173002, 0.161747, 0.165373, 0.158685, 0.202389]
     np.testing.assert_allclose(worths, published, atol=1e-5)
+    # Their estimates are those of the seventh iteration, their errors do not show it.
+    difference, error = found.against("1")
+    np.testing.assert_allclose(difference[1:], [0.2202, 0.1530, 0.1753, 0.1339, 0.3771], atol=2e-4)
+    np.testing.assert_allclose(error[1:], [0.1872, 0.1935, 0.1882, 0.1927, 0.1924], atol=5e-5)
+    against_mean = [0.121949, 0.121818, 0.126823, 0.122003, 0.127054, 0.126594]
+    np.testing.assert_allclose(found.se / ELO_PER_NAT, against_mean, atol=5e-6)
+    assert found.coefficient_se()["tie"] == pytest.approx(0.082499, abs=5e-6)
+    assert -2 * found.loglik == pytest.approx(1619.4, abs=0.05)
     by_newman = newman(puddings(shared_data))
     assert by_newman.nu == pytest.approx(0.746823, abs=1e-5)
 

@@ -57,9 +57,10 @@ class Bootstrap:
         return replace(self, draws=draws, settings=replace(self.settings, anchor=anchor))
 
     def interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper percentiles, each [contestants]; infinite where the rounds are.
+        """Lower and upper percentiles, each [contestants].
 
-        NaN for who had rounds that do not place it: its percentiles are not known.
+        Infinite where it is open above or below. NaN for an end that is not known: both of who had
+        rounds that do not place it, the lower one of who is above the others in nearly all rounds.
         """
         bounds = np.array([(1 - level) / 2, (1 + level) / 2])
         finite = np.isfinite(self.draws).all(axis=0)
@@ -69,6 +70,7 @@ class Bootstrap:
         known = ~finite & ~np.isnan(self.draws).any(axis=0)
         lower[known] = np.quantile(self.draws[:, known], bounds[0], axis=0, method="lower")
         upper[known] = np.quantile(self.draws[:, known], bounds[1], axis=0, method="higher")
+        lower[lower == np.inf], upper[upper == -np.inf] = np.nan, np.nan
         return lower, upper
 
 

@@ -140,7 +140,7 @@ def maximise(problem: Problem, start: FloatArray | None = None) -> Optimum:
         step = np.zeros_like(theta)
         step[free] = solve(gradient)
         if largest < TOLERANCE and np.abs(step).max(initial=0.0) < STEP:
-            return Optimum(theta, value, largest, iteration, solve)
+            return Optimum(theta + step, value, largest, iteration, solve)
         theta, value = _along(problem, theta, step, value)
     raise NoMaximumError
 
