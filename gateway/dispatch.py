@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 
+from rostra.gateway.bundle import Seat
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
@@ -99,7 +100,9 @@ class Dispatcher:
             rpc.cancel()
 
     @contextmanager
-    def running(self, rpc: Rpc, link: WorkerLink, clock: TokenClock) -> Iterator[Inbox[Any]]:
+    def running(
+        self, rpc: Rpc, link: WorkerLink, clock: TokenClock, seat: Seat | None
+    ) -> Iterator[Inbox[Any]]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
@@ -107,7 +110,7 @@ class Dispatcher:
         if isinstance(rpc, grpc.aio.UnaryUnaryCall):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
-            inbox = Inbox(aiter(rpc), clock.observe, self._bell)
+            inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
         try:
             yield inbox
         finally:
@@ -163,9 +166,9 @@ class Call(Generic[RequestT, ResponseT]):
             passed_on = False
             held: list[ResponseT] = []
             try:
-                rpc = await self._open(attempt, avoid)
+                rpc, seat = await self._open(attempt, avoid)
                 clock = TokenClock(self._dispatcher.metrics, self._exchange)
-                with self._dispatcher.running(rpc, self.link, clock) as inbox:
+                with self._dispatcher.running(rpc, self.link, clock, seat) as inbox:
                     try:
                         while burst := await inbox.take():
                             held += burst
@@ -224,7 +227,7 @@ class Call(Generic[RequestT, ResponseT]):
             return other is not None and other.address not in avoid
         return True
 
-    async def _open(self, attempt: int, avoid: set[str]) -> Rpc:
+    async def _open(self, attempt: int, avoid: set[str]) -> tuple[Rpc, Seat | None]:
         exchange, request = self._exchange, self._request
         self.link = await self._dispatcher.router.acquire(
             request.model, avoid, exchange.remaining()
@@ -237,9 +240,21 @@ class Call(Generic[RequestT, ResponseT]):
         if attempt > 1 and not isinstance(request, _NAMELESS):
             # The worker that lost its first attempt may not have noticed yet.
             request.request_id += f"-{attempt}"
-        return self._method(self.link.inference)(
-            request, timeout=exchange.remaining(), metadata=exchange.metadata()
+        seat = self._join()
+        metadata = exchange.metadata() if seat is None else (*exchange.metadata(), seat.metadata)
+        rpc = self._method(self.link.inference)(
+            request, timeout=exchange.remaining(), metadata=metadata
         )
+        return rpc, seat
+
+    def _join(self) -> Seat | None:
+        match self._request:
+            case chat_pb2.ChatRequest():
+                return self.link.bundle.join("chat")
+            case inference_pb2.GenerateRequest():
+                return self.link.bundle.join("generate")
+            case _:
+                return None
 
     def _reason_of_cancellation(self) -> BaseException:
         """gRPC uses CancelledError for a call that was ended from here, too; only the task knows

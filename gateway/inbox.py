@@ -7,6 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Generic, TypeVar
 
+import grpc
+
+from rostra.gateway.bundle import Seat
+
 T = TypeVar("T")
 
 _PATIENCE = 0.005
@@ -47,18 +51,32 @@ class Bell:
 
 
 class Inbox(Generic[T]):
-    """Reads a stream ahead of its reader, as far as there is room."""
+    """Reads a stream ahead of its reader, as far as there is room.
+
+    With a `seat`, all but the last message come by the bundle it is in; a few more than there is
+    room for, until the worker has heard that it is to wait.
+    """
 
     def __init__(
-        self, messages: AsyncIterator[T], observe: Callable[[T], None], bell: Bell
+        self,
+        messages: AsyncIterator[T],
+        observe: Callable[[T], None],
+        bell: Bell,
+        seat: Seat | None = None,
     ) -> None:
+        self._observe = observe
+        self._bell = bell
+        self._seat = seat
+        self._paused = False
         self._pending: list[T] = []
         self._rung = False
         self._reader: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._ended = False
         self._error: BaseException | None = None
-        self._task = asyncio.create_task(self._fill(messages, observe, bell))
+        if seat is not None:
+            seat.occupy(self._take_bundled, self._fail)
+        self._task = asyncio.create_task(self._fill(messages))
 
     async def take(self) -> list[T]:
         """Everything that has come, as soon as there is something; empty at the end of the stream.
@@ -72,33 +90,61 @@ class Inbox(Generic[T]):
         if not self._ended:
             self._rung = False
             self._room.set()
+            if self._paused:
+                self._paused = False
+                assert self._seat is not None
+                self._seat.resume()
         elif not taken and self._error is not None:
             raise self._error
         return taken
+
+    def close(self) -> None:
+        self._task.cancel()
+        if self._seat is not None:
+            self._seat.leave()
 
     def _wake(self) -> None:
         self._rung = True
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    def close(self) -> None:
-        self._task.cancel()
-
-    async def _fill(
-        self, messages: AsyncIterator[T], observe: Callable[[T], None], bell: Bell
-    ) -> None:
+    async def _fill(self, messages: AsyncIterator[T]) -> None:
         try:
             async for message in messages:
-                observe(message)
-                self._pending.append(message)
-                bell.arrived += 1
-                if len(self._pending) == 1:
-                    bell.ring(self._wake)
-                elif len(self._pending) >= _CAPACITY:
+                if self._seat is not None:
+                    await self._seat.delivered_all(message)
+                self._take(message)
+                if len(self._pending) >= _CAPACITY:
                     self._room.clear()
                     await self._room.wait()
         except (Exception, asyncio.CancelledError) as error:
+            if self._seat is not None and isinstance(error, grpc.aio.AioRpcError):
+                await self._seat.delivered_all(error)
+            self._fail(error)
+        else:
+            self._end()
+
+    def _take(self, message: T) -> None:
+        self._observe(message)
+        self._pending.append(message)
+        self._bell.arrived += 1
+        if len(self._pending) == 1:
+            self._bell.ring(self._wake)
+
+    def _take_bundled(self, message: T) -> None:
+        if self._ended:
+            return
+        self._take(message)
+        if len(self._pending) >= _CAPACITY and not self._paused:
+            self._paused = True
+            assert self._seat is not None
+            self._seat.pause()
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._ended:
             self._error = error
-        finally:
-            self._ended = True
-            self._wake()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._wake()

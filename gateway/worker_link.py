@@ -10,6 +10,7 @@ from collections.abc import Callable
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from rostra.gateway.bundle import Bundle
 from rostra.gateway.settings import GatewaySettings
 from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
 
@@ -71,6 +72,8 @@ class WorkerLink:
         self._healthy = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=channel_options(settings))
         self.inference = inference_pb2_grpc.InferenceStub(self._channel)
+        self.bundle = Bundle(self.inference, settings.connect_interval)
+        self._bundling: asyncio.Task[None] | None = None
         self._control = control_pb2_grpc.ControlStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
@@ -91,6 +94,8 @@ class WorkerLink:
         self._credit -= 1
 
     async def run(self) -> None:
+        # By itself: calls go on while the worker is out, and so does what brings their messages.
+        self._bundling = asyncio.create_task(self.bundle.run(self._healthy))
         while True:
             self._healthy.clear()
             try:
@@ -110,7 +115,10 @@ class WorkerLink:
 
     async def close(self, grace: float) -> None:
         """Ends what still runs on the channel after `grace` seconds."""
+        self.bundle.close()
         await self._channel.close(grace)
+        if self._bundling is not None:
+            self._bundling.cancel()
 
     async def _watch_health(self) -> None:
         request = health_pb2.HealthCheckRequest(service=_HEALTH_SERVICE)

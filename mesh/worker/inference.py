@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
 from rostra.mesh.engine.messages import OutputToken
 from rostra.mesh.grammar import GrammarError
+from rostra.mesh.worker.bundles import Bundles
 from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.embedding import embed, engine_request, read_inputs
 from rostra.mesh.worker.engine_client import EngineClient
@@ -47,11 +48,13 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         engine: EngineClient,
         running: RunningRequests,
         checker: GrammarChecker,
+        bundles: Bundles,
     ) -> None:
         self._model = model
         self._engine = engine
         self._running = running
         self._checker = checker
+        self._bundles = bundles
 
     # The streaming handlers write to the context and do not yield: a generator that waits at its
     # `yield` when the caller goes away is not told of it, and the engine must be.
@@ -92,14 +95,20 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
             job = replace(await read(request, self._model, info), adapter=adapter)
             if job.grammar is not None:
                 await self._check(job.grammar, info)
-            generation = Generation(job, self._model.tokenizer, responder, context.write, record)
-            await generation.run(self._engine, running, deadline)
+            with self._bundles.writer(context) as write:
+                generation = Generation(job, self._model.tokenizer, responder, write, record)
+                await generation.run(self._engine, running, deadline)
 
     async def _check(self, grammar: Grammar, info: EngineInfo) -> None:
         try:
             await self._checker.check(grammar.text, info.vocab_size)
         except GrammarError as error:
             raise invalid_argument([Violation(grammar.field, str(error))]) from error
+
+    async def Bundle(  # type: ignore[override]
+        self, requests: AsyncIterator[inference_pb2.BundleRequest], context: Context
+    ) -> None:
+        await self._bundles.serve(requests, context.write)
 
     @with_status
     async def Embed(

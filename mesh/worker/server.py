@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from rostra.mesh.errors import RostraError
 from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
 from rostra.mesh.worker.adapters import check_configured
+from rostra.mesh.worker.bundles import Bundles
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.control import ControlServicer
 from rostra.mesh.worker.engine_client import EngineClient
@@ -72,6 +73,7 @@ class Worker:
             place=config.place,
         )
         self.checker = GrammarChecker(Path(config.engine.model_path))
+        self.bundles = Bundles()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
 
     async def start(self) -> str:
@@ -96,7 +98,8 @@ class Worker:
         model = await asyncio.to_thread(ServedModel.load, self.config)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         inference_pb2_grpc.add_InferenceServicer_to_server(
-            InferenceServicer(model, self.engine, self.running, self.checker), self._server
+            InferenceServicer(model, self.engine, self.running, self.checker, self.bundles),
+            self._server,
         )
         control_pb2_grpc.add_ControlServicer_to_server(
             ControlServicer(model, self.engine, self.running, self.drain), self._server
@@ -120,6 +123,7 @@ class Worker:
         """Ends everything now, the engine process included."""
         await self.drain(grace=0.0)
         await self.health.stop()
+        self.bundles.close()
         await self._server.stop(CLOSE_GRACE)
         await self.checker.close()
         await self.engine.close()

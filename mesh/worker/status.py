@@ -205,7 +205,8 @@ async def abort(context: Context, error: RpcError) -> NoReturn:
     for detail in error.details():
         proto.details.add().Pack(detail)
     status = rpc_status.to_status(proto)
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
+    await context.abort(status.code, status.details, trailing)
 
 
 def with_status(

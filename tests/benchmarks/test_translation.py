@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -52,6 +53,33 @@ def test_many_chats_at_once_are_each_whole(channel):
     ]
     for tokens, call in enumerate(calls, start=1):
         assert "".join(each.delta.content for each in call) == "".join(pieces(tokens, 1))
+
+
+def test_bundled_chats_are_each_whole(channel):
+    stub = inference_pb2_grpc.InferenceStub(channel)
+    open_until = threading.Event()
+    bundle = stub.Bundle(iter(lambda: open_until.wait() or None, None), timeout=60)
+    name = next(bundle).bundle_id
+    calls = [
+        stub.Chat(
+            chat_pb2.ChatRequest(sampling={"max_tokens": 1000 * number}),
+            timeout=60,
+            metadata=(("rostra-bundle", f"{name}/{number}"),),
+        )
+        for number in range(1, 40)
+    ]
+    came: dict[int, list[str]] = {number: [] for number in range(1, 40)}
+    whole = {number: ["", *pieces(1000 * number, 3)] for number in came}
+    while any(len(came[number]) < len(whole[number]) for number in came):
+        for message in next(bundle).messages:
+            came[message.call].append(message.chat.delta.content)
+    assert came == whole
+    for number, call in enumerate(calls, start=1):
+        (last,) = call
+        assert last.num_bundled == len(whole[number])
+        assert last.usage.completion_tokens == 1000 * number
+    bundle.cancel()
+    open_until.set()
 
 
 def test_one_that_is_cancelled_disturbs_no_other(channel):

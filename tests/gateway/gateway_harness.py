@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 from rostra.gateway.app import create_app
 from rostra.gateway.keys import FLEET
 from rostra.gateway.settings import GatewaySettings
+from rostra.mesh.worker.bundles import NUM_BUNDLED, Bundles
 from rostra.v1 import (
     chat_pb2,
     control_pb2,
@@ -150,7 +151,9 @@ async def refuse(
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
     status = status_pb2.Status(code=code.value[0], message=message, details=packed)
-    await context.abort_with_status(rpc_status.to_status(status))
+    made = rpc_status.to_status(status)
+    trailing = (*(context.trailing_metadata() or ()), *made.trailing_metadata)
+    await context.abort(made.code, made.details, trailing)
 
 
 class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.ControlServicer):
@@ -168,6 +171,8 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         self.metadata: list[dict[str, str]] = []
         self.deadlines: list[float | None] = []
         self.running = 0
+        self.bundling = True
+        self.bundles = Bundles()
         self.address = ""
 
     async def start(self, port: int = 0) -> ScriptedWorker:
@@ -195,15 +200,22 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
     async def set_health(self, status: int) -> None:
         await self._health.set("rostra.v1.Inference", status)
 
-    async def Chat(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async with aclosing(self._answer(request, context)) as messages:
-            async for message in messages:
-                yield message
+    async def Bundle(self, requests: Any, context: grpc.aio.ServicerContext) -> None:
+        if not self.bundling:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older worker")
+        await self.bundles.serve(requests, context.write)
 
-    async def Generate(self, request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-        async with aclosing(self._answer(request, context)) as messages:
-            async for message in messages:
-                yield message
+    async def Chat(self, request: Any, context: grpc.aio.ServicerContext) -> None:
+        with self.bundles.writer(context) as write:
+            async with aclosing(self._answer(request, context)) as messages:
+                async for message in messages:
+                    await write(message)
+                    told = context.trailing_metadata() or ()
+                    if write != context.write and not message.HasField("usage"):
+                        number = 1 + int(dict(told).get(NUM_BUNDLED, 0))
+                        context.set_trailing_metadata(((NUM_BUNDLED, str(number)),))
+
+    Generate = Chat
 
     async def Embed(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async with aclosing(self._answer(request, context)) as messages:

@@ -514,12 +514,15 @@ class ChatResponse(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     FINISH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    NUM_BUNDLED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """First message only."""
     prompt_tokens: _builtins.int
     """First message only: tokens of the prompt after the template was applied."""
     index: _builtins.int
     """Which output delta and finish belong to."""
+    num_bundled: _builtins.int
+    """Last message only: how many messages of this call came in its bundle. See Inference.Bundle."""
     @_builtins.property
     def delta(self) -> Global___ChatDelta: ...
     @_builtins.property
@@ -535,15 +538,18 @@ class ChatResponse(_message.Message):
         delta: Global___ChatDelta | None = ...,
         finish: _tokens_pb2.Finish | None = ...,
         usage: _tokens_pb2.Usage | None = ...,
+        num_bundled: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__delta: _TypeAlias = _typing.Literal["delta"]  # noqa: Y015
     _WhichOneofArgType__delta: _TypeAlias = _typing.Literal["_delta", b"_delta"]  # noqa: Y015
     _WhichOneofReturnType__finish: _TypeAlias = _typing.Literal["finish"]  # noqa: Y015
     _WhichOneofArgType__finish: _TypeAlias = _typing.Literal["_finish", b"_finish"]  # noqa: Y015
+    _WhichOneofReturnType__num_bundled: _TypeAlias = _typing.Literal["num_bundled"]  # noqa: Y015
+    _WhichOneofArgType__num_bundled: _TypeAlias = _typing.Literal["_num_bundled", b"_num_bundled"]  # noqa: Y015
     _WhichOneofReturnType__prompt_tokens: _TypeAlias = _typing.Literal["prompt_tokens"]  # noqa: Y015
     _WhichOneofArgType__prompt_tokens: _TypeAlias = _typing.Literal["_prompt_tokens", b"_prompt_tokens"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
@@ -554,6 +560,8 @@ class ChatResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__delta) -> _WhichOneofReturnType__delta | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__finish) -> _WhichOneofReturnType__finish | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__num_bundled) -> _WhichOneofReturnType__num_bundled | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_tokens) -> _WhichOneofReturnType__prompt_tokens | None: ...
     @_typing.overload

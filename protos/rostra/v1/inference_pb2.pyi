@@ -152,12 +152,15 @@ class GenerateResponse(_message.Message):
     DELTA_FIELD_NUMBER: _builtins.int
     FINISH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    NUM_BUNDLED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """First message only."""
     prompt_tokens: _builtins.int
     """First message only."""
     index: _builtins.int
     """Which output delta and finish belong to."""
+    num_bundled: _builtins.int
+    """Last message only: how many messages of this call came in its bundle."""
     @_builtins.property
     def prompt(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.TokenInfo]:
         """The tokens of the prompt with their log-probabilities, when those were asked for. Sent once,
@@ -182,15 +185,18 @@ class GenerateResponse(_message.Message):
         delta: Global___GenerateDelta | None = ...,
         finish: _tokens_pb2.Finish | None = ...,
         usage: _tokens_pb2.Usage | None = ...,
+        num_bundled: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "prompt", b"prompt", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt", b"prompt", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__delta: _TypeAlias = _typing.Literal["delta"]  # noqa: Y015
     _WhichOneofArgType__delta: _TypeAlias = _typing.Literal["_delta", b"_delta"]  # noqa: Y015
     _WhichOneofReturnType__finish: _TypeAlias = _typing.Literal["finish"]  # noqa: Y015
     _WhichOneofArgType__finish: _TypeAlias = _typing.Literal["_finish", b"_finish"]  # noqa: Y015
+    _WhichOneofReturnType__num_bundled: _TypeAlias = _typing.Literal["num_bundled"]  # noqa: Y015
+    _WhichOneofArgType__num_bundled: _TypeAlias = _typing.Literal["_num_bundled", b"_num_bundled"]  # noqa: Y015
     _WhichOneofReturnType__prompt_tokens: _TypeAlias = _typing.Literal["prompt_tokens"]  # noqa: Y015
     _WhichOneofArgType__prompt_tokens: _TypeAlias = _typing.Literal["_prompt_tokens", b"_prompt_tokens"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
@@ -202,6 +208,8 @@ class GenerateResponse(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__finish) -> _WhichOneofReturnType__finish | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__num_bundled) -> _WhichOneofReturnType__num_bundled | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__prompt_tokens) -> _WhichOneofReturnType__prompt_tokens | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
@@ -209,6 +217,96 @@ class GenerateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__usage) -> _WhichOneofReturnType__usage | None: ...
 
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
+
+@_typing.final
+class BundleRequest(_message.Message):
+    """Holds up calls whose readers are slow, as a call's own stream would be held up by flow control. What
+    the engine makes meanwhile is merged.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAUSE_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pause(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Calls that get no more messages until they are resumed. One that has ended is ignored."""
+
+    @_builtins.property
+    def resume(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        pause: _abc.Iterable[_builtins.int] | None = ...,
+        resume: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pause", b"pause", "resume", b"resume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BundleRequest: _TypeAlias = BundleRequest  # noqa: Y015
+
+@_typing.final
+class BundleResponse(_message.Message):
+    """What came together for calls of a bundle, in order for each of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUNDLE_ID_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    bundle_id: _builtins.str
+    """First message only, and all that it carries."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___BundledMessage]: ...
+    def __init__(
+        self,
+        *,
+        bundle_id: _builtins.str | None = ...,
+        messages: _abc.Iterable[Global___BundledMessage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bundle_id", b"_bundle_id", "bundle_id", b"bundle_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bundle_id", b"_bundle_id", "bundle_id", b"bundle_id", "messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bundle_id: _TypeAlias = _typing.Literal["bundle_id"]  # noqa: Y015
+    _WhichOneofArgType__bundle_id: _TypeAlias = _typing.Literal["_bundle_id", b"_bundle_id"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bundle_id) -> _WhichOneofReturnType__bundle_id | None: ...
+
+Global___BundleResponse: _TypeAlias = BundleResponse  # noqa: Y015
+
+@_typing.final
+class BundledMessage(_message.Message):
+    """One message of one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    CHAT_FIELD_NUMBER: _builtins.int
+    GENERATE_FIELD_NUMBER: _builtins.int
+    call: _builtins.int
+    """The number that the caller gave the call."""
+    @_builtins.property
+    def chat(self) -> _chat_pb2.ChatResponse: ...
+    @_builtins.property
+    def generate(self) -> Global___GenerateResponse: ...
+    def __init__(
+        self,
+        *,
+        call: _builtins.int = ...,
+        chat: _chat_pb2.ChatResponse | None = ...,
+        generate: Global___GenerateResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chat", b"chat", "generate", b"generate", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "chat", b"chat", "generate", b"generate", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["chat", "generate"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___BundledMessage: _TypeAlias = BundledMessage  # noqa: Y015
 
 @_typing.final
 class EmbedRequest(_message.Message):

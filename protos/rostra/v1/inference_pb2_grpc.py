@@ -68,6 +68,11 @@ class InferenceStub:
                 request_serializer=rostra_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=rostra_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
                 _registered_method=True)
+        self.Bundle = channel.stream_stream(
+                '/rostra.v1.Inference/Bundle',
+                request_serializer=rostra_dot_v1_dot_inference__pb2.BundleRequest.SerializeToString,
+                response_deserializer=rostra_dot_v1_dot_inference__pb2.BundleResponse.FromString,
+                _registered_method=True)
         self.Tokenize = channel.unary_unary(
                 '/rostra.v1.Inference/Tokenize',
                 request_serializer=rostra_dot_v1_dot_inference__pb2.TokenizeRequest.SerializeToString,
@@ -122,6 +127,22 @@ class InferenceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Bundle(self, request_iterator, context):
+        """Brings the messages of many Chat and Generate calls together, for a caller with many at once: one
+        message for all that a step of the engine made for them, where each would cost both sides as much.
+
+        The worker's first message names the bundle. A Chat or Generate call of the same connection whose
+        metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
+        its messages here but the last, the one with usage, which comes as without a bundle and tells how
+        many came here; a call that ends with an error instead tells it in its trailing metadata
+        `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
+        cancellation. A call whose bundle the worker does not know is answered as without one. When a
+        bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Tokenize(self, request, context):
         """Turns a text, or a conversation after its template, into token ids.
         """
@@ -153,6 +174,11 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.Embed,
                     request_deserializer=rostra_dot_v1_dot_inference__pb2.EmbedRequest.FromString,
                     response_serializer=rostra_dot_v1_dot_inference__pb2.EmbedResponse.SerializeToString,
+            ),
+            'Bundle': grpc.stream_stream_rpc_method_handler(
+                    servicer.Bundle,
+                    request_deserializer=rostra_dot_v1_dot_inference__pb2.BundleRequest.FromString,
+                    response_serializer=rostra_dot_v1_dot_inference__pb2.BundleResponse.SerializeToString,
             ),
             'Tokenize': grpc.unary_unary_rpc_method_handler(
                     servicer.Tokenize,
@@ -264,6 +290,33 @@ class Inference:
             '/rostra.v1.Inference/Embed',
             rostra_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
             rostra_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Bundle(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/rostra.v1.Inference/Bundle',
+            rostra_dot_v1_dot_inference__pb2.BundleRequest.SerializeToString,
+            rostra_dot_v1_dot_inference__pb2.BundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,18 @@ class InferenceStub:
     """Continues a text or a list of token ids, with no template."""
     Embed: _grpc.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]
     """Turns texts into vectors."""
+    Bundle: _grpc.StreamStreamMultiCallable[_inference_pb2.BundleRequest, _inference_pb2.BundleResponse]
+    """Brings the messages of many Chat and Generate calls together, for a caller with many at once: one
+    message for all that a step of the engine made for them, where each would cost both sides as much.
+
+    The worker's first message names the bundle. A Chat or Generate call of the same connection whose
+    metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
+    its messages here but the last, the one with usage, which comes as without a bundle and tells how
+    many came here; a call that ends with an error instead tells it in its trailing metadata
+    `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
+    cancellation. A call whose bundle the worker does not know is answered as without one. When a
+    bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
+    """
     Tokenize: _grpc.UnaryUnaryMultiCallable[_inference_pb2.TokenizeRequest, _inference_pb2.TokenizeResponse]
     """Turns a text, or a conversation after its template, into token ids."""
     Detokenize: _grpc.UnaryUnaryMultiCallable[_inference_pb2.DetokenizeRequest, _inference_pb2.DetokenizeResponse]
@@ -92,6 +104,18 @@ class InferenceAsyncStub(InferenceStub):
     """Continues a text or a list of token ids, with no template."""
     Embed: _aio.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]  # type: ignore[assignment]
     """Turns texts into vectors."""
+    Bundle: _aio.StreamStreamMultiCallable[_inference_pb2.BundleRequest, _inference_pb2.BundleResponse]  # type: ignore[assignment]
+    """Brings the messages of many Chat and Generate calls together, for a caller with many at once: one
+    message for all that a step of the engine made for them, where each would cost both sides as much.
+
+    The worker's first message names the bundle. A Chat or Generate call of the same connection whose
+    metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
+    its messages here but the last, the one with usage, which comes as without a bundle and tells how
+    many came here; a call that ends with an error instead tells it in its trailing metadata
+    `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
+    cancellation. A call whose bundle the worker does not know is answered as without one. When a
+    bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
+    """
     Tokenize: _aio.UnaryUnaryMultiCallable[_inference_pb2.TokenizeRequest, _inference_pb2.TokenizeResponse]  # type: ignore[assignment]
     """Turns a text, or a conversation after its template, into token ids."""
     Detokenize: _aio.UnaryUnaryMultiCallable[_inference_pb2.DetokenizeRequest, _inference_pb2.DetokenizeResponse]  # type: ignore[assignment]
@@ -141,6 +165,24 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.EmbedResponse, _abc.Awaitable[_inference_pb2.EmbedResponse]]:
         """Turns texts into vectors."""
+
+    @_abc_1.abstractmethod
+    def Bundle(
+        self,
+        request_iterator: _MaybeAsyncIterator[_inference_pb2.BundleRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_pb2.BundleResponse], _abc.AsyncIterator[_inference_pb2.BundleResponse]]:
+        """Brings the messages of many Chat and Generate calls together, for a caller with many at once: one
+        message for all that a step of the engine made for them, where each would cost both sides as much.
+
+        The worker's first message names the bundle. A Chat or Generate call of the same connection whose
+        metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
+        its messages here but the last, the one with usage, which comes as without a bundle and tells how
+        many came here; a call that ends with an error instead tells it in its trailing metadata
+        `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
+        cancellation. A call whose bundle the worker does not know is answered as without one. When a
+        bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
+        """
 
     @_abc_1.abstractmethod
     def Tokenize(
