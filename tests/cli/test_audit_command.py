@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings import audit as probes
 from rostra.arena.ratings.board import OUTCOMES
 from rostra.arena.ratings.diagnostics import Diagnostics
@@ -20,6 +22,9 @@ from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.reduce import reduce
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.settings import Contestant
+from rostra.arena.votes.records import EndedAnswer
+from rostra.arena.votes.store import VoteStore
 from rostra.mesh.cli.audit import audit
 from rostra.mesh.errors import RostraError
 
@@ -136,6 +141,50 @@ def test_a_named_result_is_not_of_other_votes(home: Path) -> None:
     result = run(home, str(latest(home)), "--votes", str(home / "other.csv"))
     assert isinstance(result.exception, RostraError)
     assert "is not of these votes: it has 4,000, they are 100" in str(result.exception)
+
+
+def test_votes_cast_since_do_not_hide_those_behind_the_result(home: Path) -> None:
+    frame = votes()
+    earlier = frame[:3000]
+    rated = posterior(earlier)
+    times = Provenance(
+        first_vote=earlier["at"].min().isoformat(), last_vote=earlier["at"].max().isoformat()
+    )
+    replace(rated, provenance=times).save(home / "data" / "ratings")
+    result = run(home, "--votes", str(home / "votes.csv"), "--format", "json")
+    document = json.loads(result.stdout)
+    assert document["result"] == str(latest(home))
+    assert (document["votes"], document["notes"]) == (3000, [])
+    found = {finding["name"]: finding for finding in document["findings"]}
+    assert found["clustering"]["numbers"]["voters"] == 100
+
+
+def test_the_arenas_own_store_is_looked_at_when_it_is_of_the_result(home: Path) -> None:
+    store = VoteStore(f"sqlite:///{home / 'data' / 'votes.sqlite3'}")
+    for left, right, outcome in votes(60).select("left", "right", "outcome").iter_rows():
+        pair = Pair(*(Contestant(name=name, model="model") for name in (left, right)))
+        ticket = store.open_battle(pair, "Why?", f"192.0.2.{len(left + right)}")
+        answer = EndedAnswer("So.", 1.0, finish_reason="stop")
+        for side in ("a", "b"):
+            store.end_answer(ticket.battle_id, 0, side, answer)
+        store.vote(ticket, outcome)
+    store.close()
+    assert "not those of the result" in run(home).output
+    posterior(votes(60)).save(home / "data" / "ratings")
+    result = run(home, "--format", "json")
+    found = {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
+    assert found["voter_influence"]["numbers"] == {"voters": 1}
+
+
+def test_votes_that_no_result_is_of_are_rated_for_the_audit(home: Path) -> None:
+    votes(500, seed=5).write_csv(home / "other.csv")
+    before = latest(home)
+    result = run(home, "--votes", str(home / "other.csv"), "--format", "json")
+    document = json.loads(result.stdout)
+    assert (document["result"], document["votes"]) == (None, 500)
+    assert "they were rated for this audit, and nothing was saved" in document["notes"][-1]
+    assert latest(home) == before
+    assert not (before / "audit.json").exists()
 
 
 @pytest.mark.parametrize(

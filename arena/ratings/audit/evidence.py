@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,6 @@ from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.graph import Graph, graph
 from rostra.arena.ratings.summary.mode import FloatArray, Mode, Problem, mode
-
-if TYPE_CHECKING:
-    from rostra.arena.ratings.frame import Votes
 
 VOTER, WEEK = "voter", "week"
 REPLICATIONS = 400
@@ -37,36 +33,24 @@ class Evidence:
     """Resamples and replicated data sets of each probe that uses them."""
 
     def __post_init__(self) -> None:
+        rated = self.posterior.board
         for board in (self.by_voter, self.by_week):
-            if board is not None and board.contestants != self.posterior.contestants:
-                raise RatingsError("the votes to audit are not of the contestants that were rated")
+            if board is None:
+                continue
+            if board.contestants != rated.contestants or not _within(board, rated):
+                raise RatingsError(
+                    f"the {board.num_votes:,} votes are not among the {rated.num_votes:,} that the "
+                    "ratings were computed from; rate them anew, or audit the ratings without them"
+                )
 
     @classmethod
-    def of(cls, posterior: Posterior, votes: Votes | None = None) -> Evidence:
-        """`votes`: those the posterior was computed from, with their voters and times.
-
-        Without, what the posterior's own board tells apart. Raises RatingsError when they are not
-        the votes of the posterior.
-        """
-        if votes is None:
-            own = posterior.board
-            return cls(
-                posterior,
-                by_voter=own.by(VOTER) if VOTER in own.factors else None,
-                by_week=own.by(WEEK) if WEEK in own.factors else None,
-            )
-        from rostra.arena.ratings.reduce import reduce
-
-        every = reduce(votes, contestants=posterior.contestants)
-        if every.data_hash != posterior.board.pooled.data_hash:
-            raise RatingsError(
-                f"the {every.num_votes:,} votes are not the {posterior.board.num_votes:,} that the "
-                "ratings were computed from; rate them anew, or audit the ratings without them"
-            )
+    def of(cls, posterior: Posterior) -> Evidence:
+        """With what the posterior's own board tells apart."""
+        own = posterior.board
         return cls(
             posterior,
-            by_voter=_known(posterior, votes, VOTER, "voter"),
-            by_week=_known(posterior, votes, WEEK, "at"),
+            by_voter=own if VOTER in own.factors else None,
+            by_week=own if WEEK in own.factors else None,
         )
 
     @property
@@ -117,17 +101,15 @@ class Evidence:
         ]
 
 
-def _known(posterior: Posterior, votes: Votes, factor: str, column: str) -> Board | None:
-    """The votes that have a value in `column`; None when none has."""
-    import polars as pl
-
-    from rostra.arena.ratings.reduce import reduce
-
-    if column not in votes.collect_schema():
-        return None
-    known = votes.lazy().filter(pl.col(column).is_not_null())
-    board = reduce(known, [factor], contestants=posterior.contestants)
-    return board if board.num_votes else None
+def _within(part: Board, whole: Board) -> bool:
+    """Whether `part` has no vote that `whole` lacks, both of the same contestants."""
+    size = len(whole.contestants)
+    tables = []
+    for board in (part, whole):
+        table = np.zeros((size * size, board.table.shape[1]), dtype=np.int64)
+        np.add.at(table, board.left * size + board.right, board.table)
+        tables.append(table)
+    return bool((tables[0] <= tables[1]).all())
 
 
 def listed(names: list[str]) -> str:

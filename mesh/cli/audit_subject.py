@@ -1,0 +1,132 @@
+"""What `rostra audit` looks at: a posterior, and the votes behind it where they can be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rostra.mesh.cli.rating_source import Source
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.audit import Evidence
+    from rostra.arena.ratings.board import Board
+    from rostra.arena.ratings.posterior import Posterior
+    from rostra.arena.ratings.reduce import Wanted
+
+
+@dataclass(frozen=True)
+class Subject:
+    posterior: Posterior
+    folder: Path | None
+    """Of the saved result; None when the votes were rated for the audit alone."""
+    evidence: Evidence
+    notes: tuple[str, ...] = ()
+    """For people, about what is audited."""
+
+
+def find(result: Path | None, ratings: Path, named: Source | None, own: Source) -> Subject:
+    """The result to audit.
+
+    `result`: its folder; None for the newest in `ratings`. `named`: the votes that an option names.
+    `own`: the arena's store, which is looked at when no other votes are named.
+
+    Raises RatingsError when there is nothing to audit, and when `result` is not of the named votes.
+    """
+    from rostra.arena.ratings import storage
+    from rostra.arena.ratings.audit import Evidence
+    from rostra.arena.ratings.errors import RatingsError
+
+    folder = result or storage.latest(ratings)
+    posterior = None if folder is None else storage.load(folder)
+    if named is None:
+        if posterior is None:
+            raise RatingsError(
+                f"no ratings in {ratings}: run `rostra rate`, or give votes with --votes"
+            )
+        if _is_of(posterior, own):
+            return Subject(posterior, folder, evidence(posterior, own, behind(posterior)))
+        note = "The votes in the store are not those of the result; --votes names others."
+        return Subject(posterior, folder, Evidence.of(posterior), (note,))
+    if posterior is not None and _is_of(posterior, named):
+        return Subject(posterior, folder, evidence(posterior, named, behind(posterior)))
+    wanted = _wanted()
+    found = named.read(wanted)
+    if posterior is not None and result is not None:
+        raise RatingsError(
+            f"{result} is not of these votes: it has {posterior.board.num_votes:,}, they are "
+            f"{found.board.num_votes:,}; leave the folder out to have them rated for the audit"
+        )
+    fresh = _rated(found.board, found.sided)
+    note = (
+        f"No saved result is of these {found.board.num_votes:,} votes: they were rated for this "
+        "audit, and nothing was saved."
+    )
+    return Subject(fresh, None, evidence(fresh, named, wanted), (*found.notes, note))
+
+
+def evidence(posterior: Posterior, source: Source, wanted: Wanted) -> Evidence:
+    """The posterior with the votes that it was computed from told apart by voter and by week.
+
+    `wanted`: of `source`, what gave the posterior's board.
+    """
+    from rostra.arena.ratings.audit import Evidence
+
+    own = Evidence.of(posterior)
+    return replace(
+        own,
+        by_voter=own.by_voter or _by("voter", source, wanted),
+        by_week=own.by_week or _by("week", source, wanted),
+    )
+
+
+def behind(posterior: Posterior) -> Wanted:
+    """What gives the board of a saved posterior, from where its votes came from."""
+    spec, times = posterior.spec, posterior.provenance
+    last = times.last_vote
+    return replace(
+        _wanted(),
+        factors=() if spec.factor is None else (spec.factor,),
+        style=tuple(dict.fromkeys((*spec.style, *spec.tie_style))),
+        since=None if times.first_vote is None else datetime.fromisoformat(times.first_vote),
+        # Up to, and not with.
+        until=None if last is None else datetime.fromisoformat(last) + timedelta(microseconds=1),
+    )
+
+
+def _is_of(posterior: Posterior, source: Source) -> bool:
+    """Whether the posterior was computed from votes that `source` still has."""
+    from rostra.arena.errors import ArenaError
+
+    try:
+        board = source.read(behind(posterior)).board
+    except ArenaError:
+        return False
+    return board.pooled.data_hash == posterior.board.pooled.data_hash
+
+
+def _by(factor: str, source: Source, wanted: Wanted) -> Board | None:
+    """The votes by a factor; None where no vote carries it."""
+    from rostra.arena.errors import ArenaError
+
+    factors = tuple(dict.fromkeys((*wanted.factors, factor)))
+    try:
+        board = source.read(replace(wanted, factors=factors)).board
+    except ArenaError:
+        return None
+    return board.by(factor, covariates=wanted.style)
+
+
+def _wanted() -> Wanted:
+    from rostra.arena.ratings.reduce import Wanted
+
+    return Wanted()
+
+
+def _rated(board: Board, sided: bool) -> Posterior:
+    from rostra.arena.ratings.fit import fit
+    from rostra.arena.ratings.settings import FitSettings
+    from rostra.arena.ratings.spec import ModelSpec
+
+    return fit(board, FitSettings(engine="laplace"), spec=ModelSpec(side=sided))
