@@ -19,7 +19,7 @@ from rostra.mesh.engine.engine import Engine
 from rostra.mesh.engine.messages import EngineLoad, EngineRequest, RequestOutput, SamplingParams
 
 Prompts = dict[str, tuple[list[int], dict[str, Any]]]
-"""Token ids and sampling settings, by request."""
+"""Token ids and sampling settings, among these a grammar, by request."""
 
 
 @dataclass
@@ -65,9 +65,15 @@ def generate(
             runner.__class__ = Overlapping
     engine = Engine(runner, config)
     outputs: dict[str, list[RequestOutput]] = {}
-    for name, (prompt, settings) in prompts.items():
-        params = SamplingParams(**({"temperature": 0.0, "max_tokens": 12} | settings))
-        engine.add_request(EngineRequest(request_id=name, prompt_token_ids=prompt, sampling=params))
+    for name, (prompt, given) in prompts.items():
+        settings = {"temperature": 0.0, "max_tokens": 12} | given
+        grammar = settings.pop("grammar", "")
+        params = SamplingParams(**settings)
+        engine.add_request(
+            EngineRequest(
+                request_id=name, prompt_token_ids=prompt, sampling=params, grammar=grammar
+            )
+        )
         outputs[name] = []
     while engine.has_work:
         for output in engine.step():

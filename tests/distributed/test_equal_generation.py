@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from model_checkpoints import SHAPES, save_checkpoint
 from model_harness import random_prompts
 from rank_engine import Made, Prompts, engine_config, generate
 from rank_processes import RankProcesses
+
+from rostra.mesh import grammar
+from rostra.mesh.text import Tokenizer
 
 VOCAB_SIZE = 211
 
@@ -62,6 +66,22 @@ def test_drafts(model: Path, ranks: RankProcesses):
     }
     alone, _ = on_one_and_two(ranks, model, prompts, speculation="ngram")
     assert 0 < alone.load.accepted_draft_tokens < alone.load.draft_tokens
+
+
+def test_grammars(tiny_model: Path, ranks: RankProcesses):
+    number = grammar.regex("[0-9]{1,3}(, [0-9]{1,3}){3}")
+    prompts = {
+        "bound": ([5, 6, 7], {"grammar": number, "max_tokens": 40, "temperature": 1.0, "seed": 1}),
+        "free": ([8, 9, 10, 11], {"temperature": 1.0, "seed": 2}),
+        "greedy": ([12], {"grammar": grammar.choices(["left", "right"]), "max_tokens": 40}),
+    }
+    alone, _ = on_one_and_two(ranks, tiny_model, prompts)
+    texts = {
+        name: Tokenizer.load(tiny_model).decode(ids, skip_special_tokens=True)
+        for name, ids in alone.token_ids.items()
+    }
+    assert re.fullmatch("[0-9]{1,3}(, [0-9]{1,3}){3}", texts["bound"])
+    assert texts["greedy"] in ("left", "right")
 
 
 def test_logprobs_of_answers_and_prompts(model: Path, ranks: RankProcesses):
