@@ -1,7 +1,8 @@
 """Draws by NUTS: nutpie where it is installed, PyMC's own sampler otherwise.
 
-Compiling takes far longer than sampling, and what is compiled depends on the model and on the
-number of contestants and levels only; so it is kept, and given other votes.
+nutpie takes the densities of `densities` where there is one. For the other structures it compiles
+PyMC's graph, which takes far longer than sampling; what is compiled depends on the model and on the
+number of contestants and levels only, so it is kept and given other votes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-import arviz as az
 import numpy as np
 import pymc as pm
 from numpy.typing import NDArray
@@ -23,18 +23,20 @@ from pytensor.configdefaults import config
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.engines import densities
+from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.draws import Draws, Progress
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.models import both_bad
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
 
-COMPILED_MODELS = 8
-POLL_SECONDS = 0.2
+KEPT_MODELS = 8
+LIBRARIES = ("numpy", "numba", "pymc", "pytensor")
 
 # PyMC models are changed in place when they get other data.
 _lock = threading.RLock()
-_kept: dict[Any, Any] = {}
+_kept: dict[tuple[Any, ...], Any] = {}
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,30 @@ class Part:
     build: Callable[[], pm.Model]
     data: dict[str, NDArray[Any]]
     variables: tuple[str, ...]
+    density: Density | None
 
 
 def sample(
     board: Board, spec: ModelSpec, settings: FitSettings, progress: Progress | None
 ) -> Draws:
     """Draws from the posterior of `board`. One fit at a time in a process; others wait."""
-    chosen = chosen_sampler(settings)
-    sampler = _sample_nutpie if chosen == "nutpie" else _sample_pymc
-    values: dict[str, NDArray[np.float64]] = {}
-    divergences = 0
+    sampler = chosen_sampler(settings)
+    take = _by_nutpie if sampler == "nutpie" else _by_pymc
     parts = _parts(board, spec)
     each = settings.chains * (settings.draws + settings.tune)
+    values: dict[str, NDArray[np.float64]] = {}
+    divergences = 0
     with _lock, _numba():
         for number, part in enumerate(parts):
-            counted = _counted(progress, number * each, len(parts) * each)
-            trace = sampler(part, settings, counted)
-            values |= {name: trace["posterior"][name].values for name in part.variables}
-            divergences += int(trace["sample_stats"]["diverging"].sum())
-    libraries = ("numpy", "pymc", "pytensor", "numba", *(("nutpie",) if chosen == "nutpie" else ()))
-    return Draws(values, divergences, libraries=libraries)
+            report = _reporter(progress, number * each, len(parts) * each)
+            drawn, diverged = take(part, settings, report)
+            values |= drawn
+            divergences += diverged
+    return Draws(
+        values={name: values[name] for name in models.variables(spec)},
+        divergences=divergences,
+        libraries=(*LIBRARIES, *(("nutpie",) if sampler == "nutpie" else ())),
+    )
 
 
 def chosen_sampler(settings: FitSettings) -> str:
@@ -79,30 +85,69 @@ def chosen_sampler(settings: FitSettings) -> str:
 
 
 def _parts(board: Board, spec: ModelSpec) -> list[Part]:
-    levels = len(board.factors[spec.factor].levels) if spec.factor in board.factors else 0
-    size = (len(board.contestants), levels)
+    size = len(board.contestants)
     order = replace(spec, both_bad="out") if spec.both_bad == "own" else spec
+    data = models.data(board, order)
+    levels = 0 if spec.factor is None else len(board.factors[spec.factor].levels)
     parts = [
         Part(
-            key=("order", order, *size),
+            key=("order", order, size, levels),
             build=partial(models.build, board, order),
-            data=models.data(board, order),
+            data=data,
             variables=models.variables(order),
+            density=densities.order(size, order, data) if spec.structure == "overall" else None,
         )
     ]
     if spec.both_bad == "own":
+        pairs = both_bad.data(board)
         parts.append(
             Part(
-                key=("both bad", spec.priors, *size),
+                key=("both bad", spec.priors, size),
                 build=partial(both_bad.build, board, spec),
-                data=both_bad.data(board),
+                data=pairs,
                 variables=models.BOTH_BAD_VARIABLES,
+                density=densities.both_bad(size, spec, pairs),
             )
         )
     return parts
 
 
-def _counted(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
+def _by_nutpie(
+    part: Part, settings: FitSettings, report: Callable[[int], None]
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    import nutpie
+
+    from rostra.arena.ratings.engines import by_nutpie
+
+    if part.density is not None:
+        return by_nutpie.sample_density(part.density, settings, report)
+    compiled = _keep(
+        ("nutpie", *part.key),
+        lambda: nutpie.compile_pymc_model(part.build(), var_names=part.variables),
+    )
+    model = compiled.with_data(**part.data)
+    return by_nutpie.sample_compiled(model, part.variables, settings, report)
+
+
+def _by_pymc(
+    part: Part, settings: FitSettings, report: Callable[[int], None]
+) -> tuple[dict[str, NDArray[np.float64]], int]:
+    from rostra.arena.ratings.engines import by_pymc
+
+    model = _keep(("pymc", *part.key), part.build)
+    return by_pymc.sample_model(model, part.data, part.variables, settings, report)
+
+
+def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+    """What `make` made for that key; the last few of them are kept."""
+    found = _kept.pop(key) if key in _kept else make()
+    _kept[key] = found
+    if len(_kept) > KEPT_MODELS:
+        del _kept[next(iter(_kept))]
+    return found
+
+
+def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[int], None]:
     def report(done: int) -> None:
         if progress is not None:
             progress(before + done, total)
@@ -119,82 +164,3 @@ def _numba() -> Iterator[None]:
         # Said of a trace that is looked at before its first draws.
         warnings.filterwarnings("ignore", message="More chains")
         yield
-
-
-def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-    """What `make` made for that key, the last few of them."""
-    if key in _kept:
-        _kept[key] = _kept.pop(key)
-        return _kept[key]
-    _kept[key] = make()
-    if len(_kept) > COMPILED_MODELS:
-        del _kept[next(iter(_kept))]
-    return _kept[key]
-
-
-def _sample_nutpie(
-    part: Part, settings: FitSettings, report: Callable[[int], None]
-) -> az.InferenceData:
-    import nutpie
-
-    compiled = _keep(
-        ("nutpie", *part.key),
-        lambda: nutpie.compile_pymc_model(part.build(), var_names=part.variables),
-    )
-    sampler = nutpie.sample(
-        compiled.with_data(**part.data),
-        chains=settings.chains,
-        draws=settings.draws,
-        tune=settings.tune,
-        seed=settings.seed,
-        target_accept=settings.target_accept,
-        progress_bar=False,
-        # A blocking call would take an interrupt for the end, and return the draws so far.
-        blocking=False,
-    )
-    try:
-        while True:
-            try:
-                trace = sampler.wait(timeout=POLL_SECONDS)
-                break
-            except TimeoutError:
-                report(_num_draws(sampler.inspect()))
-    except BaseException:
-        sampler.cancel()
-        raise
-    report(settings.chains * (settings.draws + settings.tune))
-    return trace
-
-
-def _num_draws(trace: az.InferenceData) -> int:
-    """Draws of an unfinished nutpie trace, where those not yet made are NaN."""
-    total = 0
-    for group in ("warmup_posterior", "posterior"):
-        scalar = next(x for x in trace[group].values() if x.ndim == 2)
-        total += int(np.isfinite(scalar).sum())
-    return total
-
-
-def _sample_pymc(
-    part: Part, settings: FitSettings, report: Callable[[int], None]
-) -> az.InferenceData:
-    done = 0
-
-    def count(**_: Any) -> None:
-        nonlocal done
-        done += 1
-        report(done)
-
-    with _keep(("pymc", *part.key), part.build) as model:
-        pm.set_data(part.data, model=model)
-        return pm.sample(
-            chains=settings.chains,
-            draws=settings.draws,
-            tune=settings.tune,
-            random_seed=settings.seed,
-            target_accept=settings.target_accept,
-            nuts_sampler="pymc",
-            progressbar=False,
-            callback=count,
-            compute_convergence_checks=False,
-        )

@@ -1,0 +1,102 @@
+"""NUTS by nutpie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import arviz as az
+import numpy as np
+import nutpie
+from numpy.typing import NDArray
+
+from rostra.arena.ratings.engines.densities import Density
+from rostra.arena.ratings.settings import FitSettings
+
+POLL_SECONDS = 0.2
+INSPECT_SECONDS = 1.0
+"""Between two looks at the draws of a compiled model, each of which copies them all."""
+POINT = "point"
+
+FloatArray = NDArray[np.float64]
+Sampled = tuple[dict[str, FloatArray], int]
+"""Draws by name, [chains, draws, ...], and the number of divergent transitions."""
+
+
+def sample_density(
+    density: Density, settings: FitSettings, report: Callable[[int], None]
+) -> Sampled:
+    def start(seed: int) -> FloatArray:
+        jitter = np.random.default_rng(seed).uniform(-1, 1, density.ndim)
+        return np.asarray(density.centre + jitter)
+
+    done = 0
+
+    def read(point: FloatArray) -> dict[str, FloatArray]:
+        nonlocal done
+        done += 1  # called once for each draw, with Python's lock held
+        return {POINT: point}
+
+    model = nutpie.compiled_pyfunc.from_pyfunc(
+        density.ndim,
+        make_logp_fn=lambda: density.logp,
+        make_expand_fn=lambda *_: read,
+        expanded_dtypes=[np.dtype(np.float64)],
+        expanded_shapes=[(density.ndim,)],
+        expanded_names=[POINT],
+        make_initial_point_fn=start,
+    )
+    trace = _sample(model, settings, lambda _: report(done), POLL_SECONDS)
+    report(settings.chains * (settings.draws + settings.tune))
+    return density.variables(trace["posterior"][POINT].values), _divergences(trace)
+
+
+def sample_compiled(
+    model: Any, variables: Sequence[str], settings: FitSettings, report: Callable[[int], None]
+) -> Sampled:
+    """`model`: as `nutpie.compile_pymc_model` gives it, with the data to sample from."""
+    trace = _sample(
+        model, settings, lambda sampler: report(_num_draws(sampler.inspect())), INSPECT_SECONDS
+    )
+    report(settings.chains * (settings.draws + settings.tune))
+    return {name: trace["posterior"][name].values for name in variables}, _divergences(trace)
+
+
+def _sample(
+    model: Any, settings: FitSettings, look: Callable[[Any], None], seconds: float
+) -> az.InferenceData:
+    """The trace; meanwhile `look` at the sampler every so many seconds."""
+    sampler = nutpie.sample(
+        model,
+        chains=settings.chains,
+        draws=settings.draws,
+        tune=settings.tune,
+        seed=settings.seed,
+        target_accept=settings.target_accept,
+        progress_bar=False,
+        # A blocking call would take an interrupt for the end, and return the draws so far.
+        blocking=False,
+    )
+    try:
+        while True:
+            try:
+                return sampler.wait(timeout=seconds)
+            except TimeoutError:
+                look(sampler)
+    except BaseException:
+        sampler.cancel()
+        raise
+
+
+def _num_draws(trace: az.InferenceData) -> int:
+    """Draws of an unfinished trace, where those not yet made are NaN."""
+    total = 0
+    for group in ("warmup_posterior", "posterior"):
+        values = next(iter(trace[group].values())).values
+        first = (slice(None), slice(None), *(0,) * (values.ndim - 2))
+        total += int(np.isfinite(values[first]).sum())
+    return total
+
+
+def _divergences(trace: az.InferenceData) -> int:
+    return int(trace["sample_stats"]["diverging"].sum())
