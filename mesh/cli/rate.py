@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
     from rostra.arena.ratings.settings import FitSettings
 
-REPORT = "intervals.html"
+REPORT = "report.html"
 MALFORMED = 3
 """Exit code when votes were rated and malformed rows were not. Other errors: 2."""
 
@@ -230,12 +230,9 @@ PLAIN = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 def _write_report(posterior: Posterior, folder: Path) -> Path:
-    from rostra.arena.ratings.plots.intervals import intervals
-    from rostra.arena.ratings.plots.report import write_html
+    from rostra.arena.ratings.plots.report import write_report
 
-    return write_html(
-        intervals(posterior), folder / REPORT, title="Ratings", text=posterior.summary
-    )
+    return write_report(posterior, folder / REPORT)
 
 
 def _settings(
