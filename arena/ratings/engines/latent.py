@@ -158,9 +158,15 @@ class LatentModel:
         """Log likelihood, its gradient [size] and its information [size, size]."""
         values = self.basis @ coordinates
         cells = derivatives(self.ties, self.votes, self._eta @ values, self._tie @ values)
-        gradient = self.basis.T @ (self._eta.T @ cells.eta + self._tie.T @ cells.tie)
-        information = self.basis.T @ (self.basis.T @ self._information(cells)).T
+        basis, eta, tie = self._transposed
+        gradient = basis @ (eta @ cells.eta + tie @ cells.tie)
+        information = basis @ (basis @ self._information(cells)).T
         return cells.value, gradient, information
+
+    @cached_property
+    def _transposed(self) -> tuple[sparse.csr_array, ...]:
+        """The basis, the design of eta and that of the tie parameter."""
+        return tuple(sparse.csr_array(matrix.T) for matrix in (self.basis, self._eta, self._tie))
 
     def _information(self, cells: Derivatives) -> FloatArray:
         """[values, values], symmetric."""
