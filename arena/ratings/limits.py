@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.cautions import FEW_VOTES, records
-from rostra.arena.ratings.summary.graph import graph
+from rostra.arena.ratings.summary.graph import ordered_groups
 
 MAX_NAMES = 5
 DOMINANT = 0.5
@@ -53,9 +53,10 @@ def limits(counted: Board, votes: Board) -> Limits:
             "two tie, and nothing of who is better."
         )
     if counted.num_votes < FEW_VOTES * len(counted.contestants) / 2:
+        bear = "1 vote bears" if counted.num_votes == 1 else f"{counted.num_votes:,} votes bear"
         notes.append(
-            f"Only {counted.num_votes:,} votes bear on the order of {len(counted.contestants)} "
-            "contestants: the intervals are mostly the prior's."
+            f"Only {bear} on the order of {len(counted.contestants)} contestants: the intervals "
+            "are mostly the prior's."
         )
     return Limits(tuple(findings), (*notes, *_dominated(votes)))
 
@@ -78,7 +79,7 @@ def _one_sided(counted: Board) -> list[str]:
                 f"{listed(names)}{each} {verb} every vote: that {is_} {direction} is told by the "
                 "votes, how far by the prior."
             )
-    blocks = [names for names in graph(counted).ordered_groups if len(names) > 1]
+    blocks = [names for names in ordered_groups(counted) if len(names) > 1]
     for component in counted.components:
         linked = [names for names in blocks if set(names) <= set(component)]
         if len(linked) > 1:

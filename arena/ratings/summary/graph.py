@@ -99,7 +99,7 @@ def graph(board: Board) -> Graph:
             Bridge(board.contestants[i], board.contestants[j], int(met[i, j]))
             for i, j in sorted(map(sorted, nx.bridges(links)))
         ),
-        ordered_groups=_ordered_groups(board),
+        ordered_groups=ordered_groups(board),
     )
 
 
@@ -111,7 +111,8 @@ def _networkx(met: IntArray) -> nx.Graph:
     return links
 
 
-def _ordered_groups(board: Board) -> tuple[tuple[str, ...], ...]:
+def ordered_groups(board: Board) -> tuple[tuple[str, ...], ...]:
+    """`Graph.ordered_groups` of `board`, without the rest."""
     size = len(board.contestants)
     left_scored = (board.wins_left + board.ties) > 0
     right_scored = (board.wins_right + board.ties) > 0
