@@ -62,7 +62,9 @@ def read_table(path: Path, separator: str) -> Raw:
     )
     try:
         # All columns of all records, as Polars overlooks too many fields where it reads only some.
-        rows.select(pl.all().is_null().sum()).collect(engine="streaming")
+        blank = pl.all_horizontal(pl.col(names).is_null())
+        if rows.select(blank.any()).collect(engine="streaming").item():
+            rows = rows.filter(~blank)
     except PolarsError:
         return _record_by_record(path, separator, names)
     return Raw(rows.with_columns(pl.col(ROW).cast(pl.Int64)))

@@ -24,8 +24,10 @@ from rostra.arena.imports.report import ImportReport, merged
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.frame import REQUIRED
 
-IN_MEMORY_BYTES = 2**28
-"""Files up to this size are read once and kept; larger ones stay a query and are read again."""
+IN_MEMORY_BYTES = 2**27
+"""Texts up to this size are read once and kept; larger ones stay a query and are read again."""
+PACKED = 8
+"""How many times smaller Parquet is."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def read_votes(
     if not set(REQUIRED) <= set(raw.rows.collect_schema()):
         reasons = "; ".join(map(str, raw.faults)) or "it names no contestants and outcomes"
         raise ImportFileError(f"{path} holds no vote in the format {found.format}: {reasons}")
-    result = normalised(raw.rows, in_memory=path.stat().st_size < IN_MEMORY_BYTES)
+    result = normalised(raw.rows, in_memory=_fits(path))
     faults = merged((*raw.faults, *result.faults))
     left_out = sum(count for _, count in raw.left_out)
     return ImportedVotes(
@@ -95,6 +97,11 @@ def _counts(path: Path, found: Detected) -> ImportedCounts:
         faults=counts.faults,
     )
     return ImportedCounts(counts.board, counts.sided, report)
+
+
+def _fits(path: Path) -> bool:
+    size = path.stat().st_size * (PACKED if path.suffix == ".parquet" else 1)
+    return size < IN_MEMORY_BYTES
 
 
 def _csv(path: Path, texts: bool) -> Raw:

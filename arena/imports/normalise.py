@@ -16,6 +16,7 @@ ROW = "row"
 """Column with the number of the row, Int64; see `Example.row`."""
 LONGEST_NAME = 200
 """Characters, as in the vote store."""
+UNREADABLE = "a name with a line break, a control character or invalid UTF-8"
 TRIMMED = {name for name, dtype in SCHEMA.items() if dtype == pl.String()} - {
     *("text_left", "text_right")
 } | {"outcome"}
@@ -30,8 +31,7 @@ class Raw:
     """What a reader of a format found."""
 
     rows: pl.LazyFrame
-    """`ROW` and columns by the frame's names, String or what they are in the frame. Rows in which
-    all but `ROW` is null are blank lines, which count for nothing."""
+    """`ROW` and columns by the frame's names, String or what they are in the frame."""
     faults: tuple[Fault, ...] = ()
     """Rows that could not even be read as such."""
     left_out: tuple[tuple[str, int], ...] = ()
@@ -53,8 +53,7 @@ def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
     """
     has = raw.collect_schema()
     names = [name for name in SCHEMA if name in has]
-    rows = raw.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names))
-    rows = rows.with_columns(_trimmed(name) for name in names if name in TRIMMED)
+    rows = raw.with_columns(_trimmed(name) for name in names if name in TRIMMED)
     if in_memory:
         rows = rows.collect().lazy()
     rows = rows.with_columns(
@@ -65,10 +64,9 @@ def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
     )
     checks = _checks()
     if "at" in has:
-        rows = rows.with_columns(
-            said=pl.col("at").cast(pl.String), at=moment("at", has["at"], rows)
-        )
-        checks += _checks_of_times(rows)
+        time = moment(pl.col("at"), has["at"], rows)
+        rows = rows.with_columns(said=pl.col("at").cast(pl.String), at=time.instant)
+        checks += _checks_of_times(rows, time.in_words)
     rows = rows.with_columns(_first_of(checks).alias("fault"))
     if in_memory:
         rows = rows.collect().lazy()
@@ -102,8 +100,7 @@ def _checks() -> list[Check]:
     ]
     for name in (left, right):
         checks += [
-            (name.str.contains("\ufffd", literal=True), "a name that is not valid UTF-8", name),
-            (name.str.contains(r"\p{Cc}"), "a control character or line break in a name", name),
+            (name.str.contains(r"[\p{Cc}\x{FFFD}]"), UNREADABLE, name),
             (
                 name.str.len_chars() > LONGEST_NAME,
                 f"a name longer than {LONGEST_NAME} characters",
@@ -118,12 +115,12 @@ def _checks() -> list[Check]:
     ]
 
 
-def _checks_of_times(rows: pl.LazyFrame) -> list[Check]:
-    """`rows` have `at`, and `said` as the file has it."""
+def _checks_of_times(rows: pl.LazyFrame, in_words: bool) -> list[Check]:
+    """`rows` have `at`, and `said` as the file has it; `in_words`: some are in ISO 8601."""
     said = pl.col("said")
     checks = [(pl.col("at").is_null() & said.is_not_null(), "unreadable time", said)]
     zoned = rows.filter(pl.col("at").is_not_null()).select(zoned=names_zone(said).unique())
-    if rows.collect_schema()["said"] == pl.String and len(zoned.collect(engine="streaming")) > 1:
+    if in_words and len(zoned.collect(engine="streaming")) > 1:
         reason = "a time without its zone, where other rows name theirs"
         checks.append((names_zone(said).not_(), reason, said))
     return checks

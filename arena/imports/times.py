@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from rostra.arena.ratings.frame import TIME
@@ -14,17 +16,29 @@ _EPOCHS = ((1e11, 1e6), (1e14, 1e3), (1e17, 1.0))
 milliseconds, then microseconds."""
 
 
-def moment(name: str, dtype: pl.DataType, rows: pl.LazyFrame) -> pl.Expr:
-    """Column `name` of `rows` as `TIME`; one without a zone is taken as UTC, and null is what is no
-    time. Looks at a column of texts once, as numbers need far less work than ISO 8601."""
-    column = pl.col(name)
+@dataclass(frozen=True)
+class Moment:
+    """How to read a column of times."""
+
+    instant: pl.Expr
+    """As `TIME`; what has no zone is taken as UTC, and null is what is no time."""
+    in_words: bool
+    """Whether some are in ISO 8601, with a zone or without."""
+
+
+def moment(column: pl.Expr, dtype: pl.DataType, rows: pl.LazyFrame) -> Moment:
+    """Looks at a column of texts once, as numbers need far less work than ISO 8601."""
     if isinstance(dtype, pl.Datetime | pl.Date):
         zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
         known = column.cast(pl.Datetime("us", zone))
-        return known.cast(TIME) if zone else known.dt.replace_time_zone("UTC")
+        return Moment(known.cast(TIME) if zone else known.dt.replace_time_zone("UTC"), False)
+    if dtype.is_numeric():
+        return Moment(_since_1970(column.cast(pl.Float64)), False)
     text = column.cast(pl.String)
     numbers = rows.select(text.drop_nulls().str.contains(_NUMBER).all()).collect(engine="streaming")
-    return epoch(text) if numbers.item() else pl.coalesce(epoch(text), iso(text))
+    if numbers.item():
+        return Moment(epoch(text), False)
+    return Moment(pl.coalesce(epoch(text), iso(text)), True)
 
 
 def names_zone(text: pl.Expr) -> pl.Expr:
@@ -37,7 +51,13 @@ def names_zone(text: pl.Expr) -> pl.Expr:
 
 def epoch(text: pl.Expr) -> pl.Expr:
     """Seconds, milliseconds or microseconds since 1970; null for anything else."""
-    number = pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
+    return _since_1970(
+        pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
+    )
+
+
+def _since_1970(number: pl.Expr) -> pl.Expr:
+    number = pl.when((number >= 0) & number.is_finite()).then(number)
     units = pl.lit(None, pl.Float64)
     for below, unit in reversed(_EPOCHS):
         units = pl.when(number < below).then(number * unit).otherwise(units)

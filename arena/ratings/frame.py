@@ -65,12 +65,8 @@ class Selected:
     """What a selection left."""
 
     votes: pl.LazyFrame
-    num_votes: int
     left_out: tuple[tuple[str, int], ...]
     """Reason and number of votes, no reason with none."""
-    first: datetime | None
-    """Of the votes that are left, when any has a time."""
-    last: datetime | None
 
 
 def check(votes: Votes) -> None:
@@ -97,7 +93,7 @@ def columns_of(factors: Sequence[str]) -> list[str]:
 
 
 def select(votes: Votes, selection: Selection) -> Selected:
-    """Applies a selection; one pass over the votes.
+    """Applies a selection; one pass over the votes, none for an empty one.
 
     Raises RatingsError when the votes have no such column at all.
     """
@@ -123,25 +119,11 @@ def select(votes: Votes, selection: Selection) -> Selected:
     if selection.since is not None:
         before = f"cast before {selection.since.isoformat()}"
         reason = pl.when(pl.col("at") < selection.since).then(pl.lit(before)).otherwise(reason)
-    at = pl.col("at") if "at" in has else pl.lit(None, TIME)
-    groups = (
-        lazy.group_by(reason.alias("reason"))
-        .agg(pl.len().alias("votes"), at.min().alias("first"), at.max().alias("last"))
-        .collect(engine="streaming")
-        .sort("reason")
-    )
-    out = groups.filter(pl.col("reason").is_not_null())
-    kept = groups.filter(pl.col("reason").is_null())
-    number, first, last = (
-        kept.select("votes", "first", "last").row(0) if len(kept) else (0,) + 2 * (None,)
-    )
-    return Selected(
-        votes=lazy.filter(reason.is_null()) if len(out) else lazy,
-        num_votes=number,
-        left_out=tuple(out.select("reason", "votes").iter_rows()),
-        first=first,
-        last=last,
-    )
+    if not needed:
+        return Selected(lazy, ())
+    groups = lazy.group_by(reason.alias("reason")).agg(pl.len().alias("votes"))
+    found = groups.collect(engine="streaming").drop_nulls("reason").sort("reason")
+    return Selected(lazy.filter(reason.is_null()), tuple(found.iter_rows()))
 
 
 def _worded(column: str) -> str:

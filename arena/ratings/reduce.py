@@ -13,6 +13,7 @@ from rostra.arena.ratings.board import OUTCOMES, Board, Factor
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.frame import (
     OUTCOME,
+    TIME,
     WEEK,
     Selection,
     Votes,
@@ -63,11 +64,13 @@ def reduce_wanted(votes: Votes, wanted: Wanted) -> Reduced:
     if wanted.style:
         votes = with_features(votes, wanted.style)
     selected = select(votes, Selection(wanted.since, wanted.until, tuple(columns)))
-    if not selected.num_votes:
+    groups = _groups(selected.votes, wanted.factors, wanted.style, wanted.bins)
+    if not len(groups):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in selected.left_out)
         raise RatingsError(f"no votes are left to rate from: {reasons or 'there were none'}")
-    board = reduce(selected.votes, wanted.factors, wanted.style, bins=wanted.bins)
-    return Reduced(board, selected.left_out, selected.first, selected.last)
+    board = board_of_groups(groups, wanted.factors, wanted.style)
+    first, last = groups.select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return Reduced(board, selected.left_out, first, last)
 
 
 def reduce(
@@ -88,16 +91,27 @@ def reduce(
         RatingsError: a column that is missing or null where it is asked for, a contestant that
             meets itself, or a covariate that is the same in all votes.
     """
+    return board_of_groups(_groups(votes, factors, style, bins), factors, style, contestants)
+
+
+def _groups(
+    votes: Votes, factors: Sequence[str], style: Sequence[str], bins: int | None
+) -> pl.DataFrame:
+    """Votes counted, with the times of the first and the last where they are known."""
     check(votes)
     lazy = votes.lazy()
     _require(lazy, [*columns_of(factors)])
+    at = pl.col("at") if "at" in lazy.collect_schema() else pl.lit(None, TIME)
     if WEEK in factors:
         lazy = lazy.with_columns(week())
     if style:
         lazy = with_covariates(lazy, style, bins)
     keys = ["left", "right", *factors, *style]
-    groups = lazy.group_by(*keys, "outcome").agg(pl.len().alias(COUNT)).collect(engine="streaming")
-    return board_of_groups(groups, factors, style, contestants)
+    return (
+        lazy.group_by(*keys, "outcome")
+        .agg(pl.len().alias(COUNT), at.min().alias("first"), at.max().alias("last"))
+        .collect(engine="streaming")
+    )
 
 
 def board_of_groups(

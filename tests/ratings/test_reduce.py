@@ -65,6 +65,9 @@ def flipped(rows: list[tuple]) -> list[tuple]:
 @given(VOTES, st.sampled_from([None, 1, 3, BINS]))
 def test_style_is_antisymmetric_and_loses_no_vote(rows: list[tuple], bins: int | None) -> None:
     differences = {(a - b) / (a + b + 1) for *_, a, b in rows}
+    if not rows:
+        assert reduce(frame(rows), style=["length"], bins=bins).num_votes == 0
+        return
     if len(differences) < 2:
         with pytest.raises(RatingsError, match="'length' is the same in all votes"):
             reduce(frame(rows), style=["length"], bins=bins)
@@ -139,6 +142,7 @@ def test_a_missing_level_is_refused_and_can_be_left_out() -> None:
     reduced = reduce_wanted(frame(rows), Wanted(factors=("category",)))
     assert reduced.left_out == (("no category", 1),)
     assert reduced.board.num_votes == 1
+    assert reduced.first == reduced.last == MONDAY
 
 
 def test_columns_of_another_type_are_refused() -> None:
@@ -163,8 +167,8 @@ def test_a_selection_accounts_for_every_vote() -> None:
         "no category": 1,
         "no time": 1,
     }
-    assert found.num_votes == len(found.votes.collect()) == 3
-    assert (found.first, found.last) == (MONDAY + timedelta(days=2), MONDAY + timedelta(days=5))
+    kept = found.votes.collect()["at"]
+    assert kept.to_list() == [MONDAY + timedelta(days=day) for day in (2, 4, 5)]
 
 
 def test_nothing_left_says_why() -> None:

@@ -71,6 +71,8 @@ def _columns(name: str) -> tuple[str, str]:
 def _standardised(votes: pl.LazyFrame, name: str, bins: int | None) -> pl.Expr:
     x = votes.select(x=difference(name)).collect(engine="streaming")["x"].drop_nulls()
     sd = x.std(ddof=0)
+    if not len(x):
+        return difference(name)
     if not sd:
         raise RatingsError(f"the covariate {name!r} is the same in all votes; leave it out")
     if bins is None:
