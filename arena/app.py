@@ -16,10 +16,12 @@ from tornado.web import RequestHandler
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
+from rostra.arena.pages.analyst import AnalystView, analyst
 from rostra.arena.pages.battle import BattleView
 from rostra.arena.pages.document import document, fill_in
 from rostra.arena.pages.frame import page, session
-from rostra.arena.pages.leaderboard import leaderboard
+from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
+from rostra.arena.pages.results import Results
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
 
@@ -72,12 +74,13 @@ def _listen(arena: Arena) -> Server:
             {
                 "/": lambda: battle_page(arena),
                 "/leaderboard": lambda: leaderboard_page(arena),
+                "/analyst": lambda: analyst_page(arena),
                 "/how": lambda: how_page(arena),
             },
             port=port,
             address=settings.host,
             websocket_origin=sorted(local | set(settings.allowed_origins)),
-            extra_patterns=[("/health", Health)],
+            extra_patterns=[("/health", Health), (r"/results/(.+)", Results, {"arena": arena})],
             use_xheaders=settings.behind_proxy,
             unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),
             check_unused_sessions_milliseconds=1000,
@@ -110,13 +113,23 @@ def battle_page(arena: Arena) -> Viewable:
 
 
 def leaderboard_page(arena: Arena) -> Viewable:
-    view = document()
+    view = LeaderboardView(sizing_mode="stretch_width", margin=0)
 
     async def fill() -> None:
-        view.object = await leaderboard(arena)
+        view.html = await leaderboard(arena)
 
     pn.state.onload(fill)
     return page(arena.settings, "/leaderboard", "Leaderboard", view)
+
+
+def analyst_page(arena: Arena) -> Viewable:
+    view = AnalystView(sizing_mode="stretch_width", margin=0)
+
+    async def fill() -> None:
+        view.html = await analyst(arena)
+
+    pn.state.onload(fill)
+    return page(arena.settings, "/analyst", "Analyst", view)
 
 
 def how_page(arena: Arena) -> Viewable:

@@ -51,6 +51,10 @@ class Contestant(BaseModel):
     """Further words that give it away in an answer, for example its maker."""
     licence: str | None = None
     url: str | None = Field(default=None, pattern=r"^https?://")
+    organisation: str | None = None
+    """Who made it."""
+    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of a million output tokens."""
 
     def model_post_init(self, _context: Any) -> None:
         if not self.label:
@@ -95,6 +99,8 @@ class ArenaSettings(BaseModel):
         tuple[Contestant, ...], Field(min_length=2), AfterValidator(_unique_names)
     ]
     title: str = "Rostra"
+    currency: str = ""
+    """Of the contestants' prices, as in `USD`."""
     suggested_prompts: tuple[str, str, str] = SUGGESTED_PROMPTS
     max_prompt_chars: int = Field(default=8000, ge=1)
     answer_timeout: float = Field(default=300.0, gt=0)

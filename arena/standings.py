@@ -11,6 +11,8 @@ import msgspec
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings.description import FORMAT
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.ratings.summary.levels import LevelRating
 from rostra.arena.ratings.table import Row
 
@@ -37,6 +39,13 @@ class Standings(msgspec.Struct, frozen=True):
     levels: tuple[LevelRating, ...]
     """Likewise for each category or week, where the model has them."""
     predictive: Checked
+    spec: ModelSpec = ModelSpec()
+    provenance: Provenance = Provenance()
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Levels that have ratings of their own, in order."""
+        return tuple(dict.fromkeys(rating.level for rating in self.levels))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.matchmaking import Matchmaker
+from rostra.arena.results import ResultsReader
 from rostra.arena.round import Round
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.standings import StandingsReader
@@ -20,6 +21,7 @@ class Arena:
     client: GatewayClient
     matchmaker: Matchmaker
     standings: StandingsReader
+    results: ResultsReader
 
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
@@ -30,6 +32,7 @@ class Arena:
             client=client,
             matchmaker=Matchmaker(settings.contestants, random.SystemRandom()),
             standings=StandingsReader(settings.ratings_dir),
+            results=ResultsReader(settings.ratings_dir),
         )
 
     def new_round(self, address: str) -> Round:

@@ -17,7 +17,12 @@ from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.settings import ArenaSettings
 
 HERE = Path(__file__).parent
-LINKS = [("Battle", "/"), ("Leaderboard", "/leaderboard"), ("How it works", "/how")]
+LINKS = [
+    ("Battle", "/"),
+    ("Leaderboard", "/leaderboard"),
+    ("Analyst", "/analyst"),
+    ("How it works", "/how"),
+]
 THEME_COOKIE = "rostra-theme"
 
 

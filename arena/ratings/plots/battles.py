@@ -38,8 +38,9 @@ def battles(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
         name="battles",
         title="Votes by pair",
         text=(
-            f"{posterior.board.num_votes:,} votes over {len(upper):,} pairs; an empty cell is a "
-            f"pair that never met: {never:,} of them. Even coverage makes the ratings precise; a "
+            f"{posterior.board.num_votes:,} votes over {len(upper):,} pairs, "
+            + (f"{never:,} of which never met (empty cells). " if never else "all of which met. ")
+            + "Even coverage makes the ratings precise; a "
             "dark row is a contestant that was sampled more."
         ),
         figure=plot,

@@ -9,7 +9,7 @@ from bokeh.plotting import figure
 from rostra.arena.ratings.plots.levels import level_table
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, style, title
 from rostra.arena.ratings.posterior import Posterior
 
 MOST = 30
@@ -61,7 +61,7 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
     look = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "contestant", "high_94", "contestant", line_width=1.2, **look)
     plot.segment("low_50", "contestant", "high_50", "contestant", line_width=4, **look)
-    plot.scatter("rating", "contestant", size=6, line_color=theme.surface, **look)
+    plot.scatter("rating", "contestant", source=source, **dot(theme, 6))
     plot.add_tools(
         HoverTool(
             renderers=[thin],

@@ -9,12 +9,12 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, ink, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, dot, ink, style
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.summary.intervals import quantiles
 
-LEFT = "standing on the left"
+LEFT = "left side"
 
 
 def coefficients(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
@@ -82,7 +82,7 @@ def _draw(table: pl.DataFrame, theme: Theme) -> figure:
     look = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "effect", "high_94", "effect", line_width=1.5, **look)
     plot.segment("low_50", "effect", "high_50", "effect", line_width=6, **look)
-    plot.scatter("mean", "effect", source=source, size=9, color=theme.a, line_color=theme.surface)
+    plot.scatter("mean", "effect", source=source, **dot(theme))
     plot.text("high_94", "effect", "label", source=source, x_offset=8, **ink(theme))
     plot.add_tools(
         HoverTool(

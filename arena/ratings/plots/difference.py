@@ -10,7 +10,7 @@ from scipy.stats import gaussian_kde
 
 from rostra.arena.ratings.plots.names import chance, span
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, ink, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, dot, ink, style
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
@@ -107,7 +107,7 @@ def _draw(
     below = -0.08 * top
     for interval, line_width in ((eti_94, 1.5), (eti_50, 6.0)):
         plot.segment(interval[0], below, interval[1], below, color=theme.a, line_width=line_width)
-    plot.scatter([mean], [below], size=9, color=theme.a, line_color=theme.surface)
+    plot.scatter([mean], [below], **dot(theme))
     for place, name, align, offset in (
         (float(at[0]), f"{names[1]} ahead", "left", 4),
         (float(at[-1]), f"{names[0]} ahead", "right", -4),

@@ -1,39 +1,24 @@
 // Draws the payloads of `Plot`: figure, text, downloads. Page and report share it; it needs BokehJS.
 const figures = (() => {
-  // How many numbers, or what a colour is called, never changes: one theme maps to the other.
-  const swaps = (themes, to) => {
-    const from = themes[to === "dark" ? "light" : "dark"]
-    const into = themes[to]
-    const map = new Map()
-    for (const name of Object.keys(into)) {
-      if (name === "chains") from.chains.forEach((color, i) => map.set(color, into.chains[i]))
-      else if (Array.isArray(into[name])) map.set(JSON.stringify(from[name]), into[name])
-      else map.set(from[name], into[name])
+  // From each colour and palette of the light theme, which the server draws with, to the dark one's.
+  const toDark = ({ light, dark }) => {
+    const map = new Map([[`${light.surface}ff`, dark.surface]])
+    for (const name of Object.keys(light)) {
+      if (name === "chains") light.chains.forEach((color, i) => map.set(color, dark.chains[i]))
+      else if (Array.isArray(light[name])) map.set(JSON.stringify(light[name]), dark[name])
+      else map.set(light[name], dark[name])
     }
     return map
   }
 
-  const swapped = (map, value) => {
-    if (typeof value === "string") return map.get(value.toLowerCase())
-    if (Array.isArray(value)) return typeof value[0] === "string" ? map.get(JSON.stringify(value)) : undefined
-    if (value && typeof value === "object" && "value" in value && map.has(value.value)) return { ...value, value: map.get(value.value) }
-    return undefined
-  }
-
-  function paint(view, themes, to) {
-    const map = swaps(themes, to)
-    const models = view.model.references ? view.model.references() : []
-    for (const model of models) {
-      const changed = {}
-      for (const property of model) {
-        const found = property.is_unset ? undefined : swapped(map, property.get_value())
-        if (found !== undefined) changed[property.attr] = found
-      }
-      if (model.data && typeof model.data === "object" && "color" in model.data) {
-        changed.data = { ...model.data, color: [...model.data.color].map((color) => map.get(color) ?? color) }
-      }
-      if (Object.keys(changed).length) model.setv(changed)
+  const repainted = (value, map) => {
+    if (typeof value === "string") return map.get(value) ?? value
+    if (Array.isArray(value)) {
+      const palette = String(value[0]).startsWith("#") ? map.get(JSON.stringify(value)) : undefined
+      return palette ?? value.map((entry) => repainted(entry, map))
     }
+    if (value === null || typeof value !== "object") return value
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, repainted(entry, map)]))
   }
 
   const save = (name, blob) => {
@@ -77,14 +62,14 @@ const figures = (() => {
     figure.setAttribute("aria-label", `${plot.title}. ${plot.text}`)
     let view = null
     place.replaceChildren(heading, text, figure, downloads(plot, () => view))
-    const views = await Bokeh.embed.embed_item(plot.item, figure)
-    view = views.roots ? views.roots[0] : [...views][0]
-    const drawn = { theme: "light", place }
-    drawn.repaint = (to) => {
-      if (to !== drawn.theme) paint(view, themes, to)
-      drawn.theme = to
+    const drawn = {}
+    drawn.repaint = async (to) => {
+      const item = to === "dark" ? repainted(plot.item, toDark(themes)) : plot.item
+      figure.replaceChildren()
+      const views = await Bokeh.embed.embed_item(item, figure)
+      view = views.roots ? views.roots[0] : [...views][0]
     }
-    drawn.repaint(theme)
+    await drawn.repaint(theme)
     return drawn
   }
 

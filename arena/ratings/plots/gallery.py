@@ -65,6 +65,9 @@ SECTIONS: Mapping[str, Mapping[str, Callable[[Posterior, Question], Plot | None]
 }
 """By heading, by `Plot.name`; None where the posterior has nothing of the kind."""
 
+PLOTS = {name: make for drawn in SECTIONS.values() for name, make in drawn.items()}
+"""By `Plot.name`."""
+
 
 def gallery(posterior: Posterior, asked: Question) -> Iterator[tuple[str, list[Plot]]]:
     """Each heading with the figures under it; headings without any are left out."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import polars as pl
 
@@ -14,14 +14,12 @@ from rostra.arena.ratings.plots.theme import LIGHT, Theme
 from rostra.arena.ratings.table import Row
 
 
-class Result(Protocol):
-    """A posterior, or the summary that is saved beside it."""
+@dataclass(frozen=True)
+class Result:
+    """What is kept of a former run."""
 
-    @property
-    def created(self) -> datetime: ...
-
-    @property
-    def rows(self) -> Sequence[Row]: ...
+    created: datetime
+    rows: Sequence[Row]
 
 
 def history(results: Sequence[Result], theme: Theme = LIGHT) -> Plot | None:

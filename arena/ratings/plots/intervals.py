@@ -8,7 +8,7 @@ from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.names import span
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, ink, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, ink, style, title
 from rostra.arena.ratings.posterior import Posterior
 
 FAILED = "Do not rely on these ratings"
@@ -89,7 +89,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     look = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "shown", "high_94", "shown", line_width=1.5, **look)
     plot.segment("low_50", "shown", "high_50", "shown", line_width=6, **look)
-    plot.scatter("rating", "shown", source=source, size=9, color=theme.a, line_color=theme.surface)
+    plot.scatter("rating", "shown", source=source, **dot(theme))
     plot.text("high_94", "shown", "label", source=source, x_offset=8, **ink(theme))
     plot.add_tools(
         HoverTool(

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
-from rostra.arena.ratings.plots.names import by_rating
 from rostra.arena.ratings.posterior import Posterior
-from rostra.arena.ratings.summary.intervals import quantiles
+from rostra.arena.ratings.summary.levels import level_ratings
 
 
 def level_table(posterior: Posterior) -> pl.DataFrame:
-    """One row for each level and contestant, both in order, contestants by overall rating.
-
-    Empty for a posterior without levels.
-    """
-    order = by_rating(posterior)
-    names = [posterior.contestants[i] for i in order]
-    tables = []
-    for level in posterior.levels:
-        at = posterior.at(level)
-        ratings = at.ratings.reshape(-1, len(names))[:, order]
-        low_94, low_50, high_50, high_94 = quantiles(ratings)
-        tables.append(
-            pl.DataFrame(
-                {
-                    "level": [level] * len(names),
-                    "contestant": names,
-                    "rating": ratings.mean(axis=0),
-                    "low_94": low_94,
-                    "low_50": low_50,
-                    "high_50": high_50,
-                    "high_94": high_94,
-                    "votes": at.board.votes[order].astype(np.int64),
-                }
+    """One row for each level and contestant, both in order, contestants by overall rating."""
+    order = {row.contestant: place for place, row in enumerate(posterior.rows)}
+    return pl.DataFrame(
+        [
+            {
+                "level": row.level,
+                "contestant": row.contestant,
+                "rating": row.rating,
+                "low_94": row.eti_94.low,
+                "low_50": row.eti_50.low,
+                "high_50": row.eti_50.high,
+                "high_94": row.eti_94.high,
+                "votes": row.votes,
+            }
+            for row in sorted(
+                level_ratings(posterior), key=lambda row: (row.level, order[row.contestant])
             )
-        )
-    return pl.concat(tables) if tables else pl.DataFrame()
+        ]
+    )

@@ -12,7 +12,6 @@ from rostra.arena.ratings.plots.small_multiples import small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.predictive import Predictive
-from rostra.arena.ratings.summary.predictive import predictive as replicate
 
 MOST = 1000
 """Pairs in the figure, those with the most votes; the table has all."""
@@ -21,14 +20,9 @@ SIDE = 330
 PANELS = {"win": "Share of wins by pair", "tie": "Share of ties by pair"}
 
 
-def predicted(
-    posterior: Posterior, predictive: Predictive | None = None, theme: Theme = LIGHT
-) -> Plot:
-    """Shares by pair, wins of the first and ties, with 94 % of what replicated votes give.
-
-    `predictive`: of the same posterior, where it is at hand already.
-    """
-    checked = predictive or replicate(posterior)
+def predicted(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
+    """Shares by pair, wins of the first and ties, with 94 % of what replicated votes give."""
+    checked = posterior.predictive
     table = _table(posterior, checked)
     known = table.drop_nulls("observed")
     panels = {words: known.filter(pl.col("outcome") == name) for name, words in PANELS.items()}
@@ -89,18 +83,22 @@ def _draw(table: pl.DataFrame, words: str, theme: Theme) -> figure:
             "size": np.clip(3 + np.sqrt(table["votes"].to_numpy()) / 4, 4, 10).astype(np.float32),
         }
     )
+    numbers = table.select("observed", "predicted", "low_94", "high_94").to_numpy()
+    low, high = (numbers.min(), numbers.max()) if numbers.size else (0, 1)
+    room = 0.04 * max(high - low, 0.1)
+    ends = (low - room, high + room)
     plot = figure(
         width=SIDE,
         height=SIDE,
-        x_range=Range1d(-0.03, 1.03),
-        y_range=Range1d(-0.03, 1.03),
+        x_range=Range1d(*ends),
+        y_range=Range1d(*ends),
         title=title(words, theme),
         x_axis_label="predicted",
         y_axis_label="observed",
         toolbar_location=None,
         tools="",
     )
-    plot.line([0, 1], [0, 1], color=theme.text_2, line_dash="dotted")
+    plot.line(ends, ends, color=theme.text_2, line_dash="dotted")
     alpha = 0.5 if table.height < 300 else 0.12
     plot.segment(
         "predicted",

@@ -63,6 +63,19 @@ def pareto(ratings: list[float], costs: list[float]) -> list[bool]:
     ]
 
 
+def labelled(costs: list[float], ratings: list[float]) -> list[int]:
+    """Places of those whose names can stand beside their dots without covering each other."""
+    width, height = max(costs) - min(costs) or 1, max(ratings) - min(ratings) or 1
+    kept: list[int] = []
+    for i in sorted(range(len(costs)), key=lambda i: -ratings[i]):
+        if all(
+            abs(costs[i] - costs[k]) > 0.2 * width or abs(ratings[i] - ratings[k]) > 0.06 * height
+            for k in kept
+        ):
+            kept.append(i)
+    return kept
+
+
 def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
     source = ColumnDataSource(table.to_dict(as_series=False))
     front = table.filter("pareto").sort("price")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 from bokeh.models import LinearColorMapper
 
@@ -11,24 +12,28 @@ from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.theme import LIGHT, Theme
 from rostra.arena.ratings.posterior import Posterior
 
+LEAST = 0.005
+"""A lower probability leaves its cell empty."""
+
 
 def ranks(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
     """Heat map: contestants by rating, probability of each rank."""
     order = by_rating(posterior)
     names = [posterior.contestants[i] for i in order]
     probability = posterior.ranks.distribution[order]
+    shown = np.where(probability >= LEAST, probability, np.nan)
     places = [str(rank) for rank in range(1, len(names) + 1)]
     leaders = [row for row in posterior.rows if row.rank_best == 1]
+    mapper = LinearColorMapper(list(theme.sequential), low=0, nan_color=theme.surface)
+    mapper.high = max(0.5, float(probability.max()))
     plot = heat_map(
-        probability,
+        shown,
         rows=names,
         columns=places,
-        mapper=LinearColorMapper(
-            list(theme.sequential), low=0, high=max(0.5, float(probability.max()))
-        ),
+        mapper=mapper,
         inks=theme.sequential_ink,
         theme=theme,
-        write=lambda p: "" if p < 0.005 else f"{100 * p:.0f}",
+        write=lambda p: f"{max(1.0, 100 * p):.0f}",
         tooltip="{row} holds rank {column} with probability {value}.",
         label="Rank",
     )

@@ -53,9 +53,7 @@ def superiority(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
 
 
 def _written(p: float) -> str:
-    """Never "0" or "100" for what is not certain."""
-    if 0 < p < 0.005:
+    """Never certainty, also where all draws agree."""
+    if p < 0.005:
         return "<1"
-    if 0.995 < p < 1:
-        return ">99"
-    return f"{100 * p:.0f}"
+    return ">99" if p > 0.995 else f"{100 * p:.0f}"

@@ -16,7 +16,7 @@ LABEL_SIZE = "13px"
 @dataclass(frozen=True)
 class Theme:
     """Colours by what they are for. Those of `LIGHT` are distinct, so that a figure drawn with
-    them can be turned into one of `DARK` colour by colour; `figures.js` does that."""
+    them can be turned into one of `DARK` colour by colour, as `figures.js` does."""
 
     a: str
     """Of the answer on the left, and of whoever is asked about; the one accent."""
@@ -65,7 +65,7 @@ DARK = Theme(
     text_2="#a9b2bc",
     chains=("#2e9bd7", "#e8772b", "#20b58a", "#d98db8"),
     diverging=tuple(reversed(colorcet.bky)),
-    sequential=tuple(colorcet.kbc[12:150]),
+    sequential=tuple(colorcet.CET_CBL2[16:120]),
     diverging_ink=(_DARK_TEXT, *(_LIGHT_TEXT,) * 6, _DARK_TEXT),
     sequential_ink=(_LIGHT_TEXT,) * 10,
 )
@@ -75,8 +75,9 @@ def style(plot: figure, theme: Theme) -> figure:
     """`plot` with everything that figures have in common."""
     plot.toolbar.logo = None
     plot.outline_line_color = None
-    plot.background_fill_color = theme.surface
-    plot.border_fill_color = theme.surface
+    # With its alpha, since Bokeh leaves out what equals a default, and white could not be repainted.
+    plot.background_fill_color = theme.surface + "ff"
+    plot.border_fill_color = theme.surface + "ff"
     plot.grid.grid_line_color = theme.line
     plot.axis.axis_line_color = None
     plot.axis.major_tick_line_color = None
@@ -115,6 +116,16 @@ def ink(theme: Theme, size: str = "12px") -> dict[str, object]:
         "text_font_size": size,
         "text_color": theme.text,
         "text_baseline": "middle",
+    }
+
+
+def dot(theme: Theme, size: int = 8) -> dict[str, object]:
+    """Of a mean on its interval; arguments of a glyph."""
+    return {
+        "size": size,
+        "fill_color": theme.surface,
+        "line_color": theme.text,
+        "line_width": 1.5,
     }
 
 

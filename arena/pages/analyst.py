@@ -1,0 +1,77 @@
+"""The analyst page: every figure of the newest posterior, with what can be asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.pages.document import fill_in
+from rostra.arena.pages.frame import HERE
+from rostra.arena.ratings.classical.comparison import beside as compare
+from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS, themes
+from rostra.arena.ratings.plots.gallery import SECTIONS
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.summary.pairs import ROPE_ELO
+from rostra.arena.results import Saved
+from rostra.arena.state import Arena
+
+BY_LEVEL = ("ratings", "difference", "superiority", "ranks", "battles")
+"""Figures that have a level of their own; the others are of the whole posterior."""
+
+
+class AnalystView(JSComponent):
+    """A document whose figures are fetched when they come into view."""
+
+    html = param.String()
+    themes = param.Dict(default=themes())
+
+    _esm = FIGURES_JS + (HERE / "analyst.js").read_text(encoding="utf-8")
+    _stylesheets: ClassVar[list[Any]] = [
+        DOCUMENT_CSS,
+        FIGURES_CSS,
+        HERE / "leaderboard.css",
+        HERE / "analyst.css",
+    ]
+
+
+async def analyst(arena: Arena) -> str:
+    """HTML of the page, or of how to get ratings, or of what is wrong with them."""
+    try:
+        styles = await arena.results.styles()
+        labels = {entry.name: entry.label for entry in arena.settings.contestants}
+        drawn = await arena.results.answer(
+            ("analyst", styles), lambda saved: draw(saved, styles, labels)
+        )
+        num_votes = await asyncio.to_thread(arena.store.number_of_comparisons)
+    except ArenaError as error:
+        return fill_in("error.html", message=str(error))
+    return drawn or fill_in("no_ratings.html", heading="Analyst", num_votes=num_votes)
+
+
+def draw(saved: Saved, styles: frozenset[bool], labels: Mapping[str, str]) -> str:
+    posterior = saved.posterior
+    return fill_in(
+        "analyst.html",
+        posterior=posterior,
+        created=posterior.created.astimezone(UTC),
+        contestants=[
+            (row.contestant, labels.get(row.contestant, row.contestant)) for row in posterior.rows
+        ],
+        findings=saved.findings or (),
+        styles=styles,
+        style=bool(posterior.spec.style),
+        sections={heading: tuple(plots) for heading, plots in SECTIONS.items()},
+        by_level=BY_LEVEL,
+        rope=ROPE_ELO,
+    )
+
+
+def beside(posterior: Posterior, labels: Mapping[str, str]) -> str:
+    """HTML of the classical estimates beside the Bayesian ones."""
+    return fill_in("beside.html", compared=compare(posterior), labels=labels)

@@ -1,0 +1,146 @@
+"""Saved results, as the pages read them: the newest whole, those before in outline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.ratings import audit
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.plots.history import Result
+from rostra.arena.ratings.posterior import Posterior
+from rostra.arena.ratings.storage import latest
+from rostra.arena.standings import Standings
+
+MOST_EARLIER = 60
+"""Former results that a course of ratings goes back to."""
+MOST_KEPT = 96
+"""Answers to questions about the results."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """One posterior and what lies beside it."""
+
+    folder: Path
+    posterior: Posterior
+    findings: tuple[audit.Finding, ...] | None
+    """None where there was no audit."""
+    earlier: tuple[Result, ...]
+    """This one and those before it, with the same kind of style control."""
+
+
+class ResultsReader:
+    """Reads posteriors off the event loop, each once, and remembers what was derived from them.
+
+    One derivation runs at a time, so that many readers do not take the server from the voters.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = asyncio.Lock()
+        self._outlines: dict[Path, Standings] = {}
+        self._loaded: dict[bool, Saved] = {}
+        self._answers: OrderedDict[tuple[object, ...], object] = OrderedDict()
+
+    async def styles(self) -> frozenset[bool]:
+        """Whether there are results as voted (False) and at equal style (True)."""
+        outlines = await asyncio.to_thread(self._read_outlines)
+        return frozenset(bool(outline.spec.style) for _, outline in outlines)
+
+    async def findings(self) -> tuple[audit.Finding, ...]:
+        """Of the audit of the newest result; empty where there was none."""
+
+        def read() -> tuple[audit.Finding, ...]:
+            outlines = self._read_outlines()
+            return (audit.load(outlines[-1][0]) or ()) if outlines else ()
+
+        return await asyncio.to_thread(read)
+
+    async def answer(
+        self, key: tuple[object, ...], derive: Callable[[Saved], Answer], style: bool | None = None
+    ) -> Answer | None:
+        """`derive` of the newest result, in a thread; what `key` names is derived once.
+
+        `style`: the newest at equal style, or as voted; None takes the newest of all. The answer is
+        None when there is no such result. Raises `ArenaError` when it cannot be read.
+        """
+        async with self._lock:
+            saved = await asyncio.to_thread(self._newest, style)
+            if saved is None:
+                return None
+            whole = (saved.folder, *key)
+            if whole not in self._answers:
+                self._answers[whole] = await asyncio.to_thread(derive, saved)
+                while len(self._answers) > MOST_KEPT:
+                    self._answers.popitem(last=False)
+            self._answers.move_to_end(whole)
+            return self._answers[whole]  # type: ignore[return-value]
+
+    def _newest(self, style: bool | None) -> Saved | None:
+        outlines = self._read_outlines()
+        if style is None and outlines:
+            style = bool(outlines[-1][1].spec.style)
+        same = [found for found in outlines if bool(found[1].spec.style) == style]
+        if not same or style is None:
+            return None
+        folder = same[-1][0]
+        if style not in self._loaded or self._loaded[style].folder != folder:
+            earlier = tuple(Result(outline.created, outline.ratings) for _, outline in same)
+            try:
+                posterior = Posterior.load(folder)
+            except RatingsError as error:
+                # Not a mistake of whoever asks.
+                raise ArenaError(str(error)) from error
+            self._loaded[style] = Saved(folder, posterior, None, earlier)
+        saved = self._loaded[style]
+        # The audit comes after the ratings, or again.
+        findings = audit.load(folder)
+        if findings != saved.findings:
+            saved = replace(saved, findings=findings)
+            self._loaded[style] = saved
+        return saved
+
+    def _read_outlines(self) -> list[tuple[Path, Standings]]:
+        """The last ones, in the order they were made; the folders' names begin with the time.
+
+        The one that is marked as the latest is the last, also among those of one second.
+        """
+        try:
+            newest = latest(self._directory)
+            folders = sorted(
+                (
+                    path
+                    for path in self._directory.iterdir()
+                    if path.is_dir() and not path.name.startswith(".")
+                ),
+                key=lambda path: (path == newest, path.name),
+            )
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ArenaError(f"cannot read the ratings in {self._directory}: {error}") from None
+        kept = {}
+        for folder in folders[-MOST_EARLIER:]:
+            outline = self._outlines.get(folder) or _outline(folder / "summary.json")
+            if outline is not None:
+                kept[folder] = outline
+        self._outlines = kept
+        return list(kept.items())
+
+
+def _outline(path: Path) -> Standings | None:
+    """None for a folder that is no result, or one of another format."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Standings)
+    except (OSError, msgspec.DecodeError):
+        return None
