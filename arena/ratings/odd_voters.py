@@ -17,6 +17,12 @@ p-value is the probability of agreement as low as this or lower, by sequential M
 and Clifford 1991, Biometrika 78), valid at any number of simulations. Benjamini and Hochberg (1995,
 JRSS B 57) choose who is named: of those named, at most `rate` are expected to be honest.
 
+Measured by `benchmarks/odd_voters.py` on 13 simulated boards of 120 honest voters each, with 5 to
+200 votes, where 40 % or 67 % of all votes are ties: 4.9 % of voters have a p-value below 5 %, and 2
+of 1,560 are named. FastChat's sequential test calls 10 % and 64 % of the same voters odd. Where a
+quarter of the voters are odd, 6 % to 15 % of the random and 28 % to 42 % of the contrary ones are
+named: with a few dozen votes a random voter can rarely be told from an honest one.
+
 It assumes that honest voters share one order of the contestants. Voters with another taste, or
 whose questions were of another kind, vote unlike the rest without a fault: a named voter is one to
 look at, never one to throw out unseen.

@@ -10,16 +10,19 @@ Deviations sum to zero over contestants, since strengths are relative at each le
 levels, so that `strength` is what every level has in common: the mean over the levels, each
 counting alike, however many votes it has. For another mix see `poststratify`.
 
-Side, tie and style are shared by all levels.
+Side, tie and style are shared by all levels. Where the propensity to tie differs by level, as it
+does between single prompts, that is averaged over.
 
 Priors, weakly informative:
 
     level_scale ~ half-normal(0.3): 95 % below 0.59, that is levels at which ratings differ from the
                   overall ones with a standard deviation of up to 102 Elo points. Its density is
                   highest at zero: without evidence the levels are alike
-    deviation   ~ zero-sum normal with scale 1: the non-centred form, which samples as well as the
-                  centred one where levels have many votes, and without divergences where they
-                  have few
+    deviation   ~ zero-sum normal with scale 1, the non-centred form. Measured: with 45 votes for
+                  each contestant and level, and levels that hardly differ, it has 190 effective
+                  draws of `level_scale` in 2,000 where the centred form has 15; on real votes on 13
+                  prompts by 59 models the two are equal; with over 1,000 votes for each, levels
+                  that differ, it takes several times as long, and is right
 """
 
 from __future__ import annotations
