@@ -66,7 +66,7 @@ class League:
     votes: int = 6000
     side: float = 0.0
     tie: float = -1.5
-    voters: int = 300
+    voters: int = 150
     taste: float = 0.0
     """Standard deviation of a voter's own opinion of each contestant."""
     change: tuple[int, float] | None = None

@@ -6,7 +6,7 @@ import numpy as np
 from audit_boards import League
 
 CLEAN = League(side=0.0, votes=6000)
-"""Six contestants far apart, 300 voters, nothing wrong."""
+"""Six contestants far apart, 150 voters, nothing wrong."""
 
 PLANTED: dict[str, tuple[League, str, set[str]]] = {
     # probe: league, what is planted, verdicts that name it
@@ -39,10 +39,10 @@ PLANTED: dict[str, tuple[League, str, set[str]]] = {
     "voter_influence": (
         League(strengths=np.array([0.6, 0.55, 0.2, 0.0, -0.3, -1.0]), heavy=(0.3, 3, 3.0)),
         "one voter casts 30 % of the votes, for one contestant",
-        {"fail"},
+        {"warning", "fail"},
     ),
     "drop_votes": (
-        League(strengths=np.array([0.7, 0.7, 0.0, -0.2, -0.4, -0.8])),
+        League(strengths=np.array([0.7, 0.7, 0.0, -0.2, -0.4, -0.8]), voters=300),
         "two share the lead",
         {"warning", "fail"},
     ),

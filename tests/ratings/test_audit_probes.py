@@ -107,7 +107,26 @@ def test_a_contestant_without_votes_fails_and_one_with_few_is_warned_of() -> Non
 def test_one_voter_with_half_the_votes_is_named_whatever_they_say() -> None:
     finding = found("voter_influence", League(heavy=(0.5, 0, 0.0)).draw(1).evidence())
     assert finding.verdict == "warning"
-    assert finding.sentence.startswith("One voter cast 50% of the votes.")
+    assert finding.sentence.startswith("One voter cast 51% of the votes.")
+
+
+def test_a_claim_that_one_voter_undoes_fails_where_too_few_voters_widen_the_intervals() -> None:
+    league = League(
+        strengths=np.array([0.6, 0.55, 0.2, 0.0, -0.3, -1.0]), voters=10, heavy=(0.3, 3, 3.0)
+    )
+    evidence = league.draw(1).evidence()
+    assert evidence.widened == 1
+    finding = found("voter_influence", evidence)
+    assert finding.verdict == "fail"
+    assert finding.numbers["voters_who_swap_separated_pairs"] > 0
+
+
+def test_intervals_are_widened_before_anything_is_separated() -> None:
+    evidence = PLANTED["clustering"][0].draw(1).evidence()
+    assert evidence.widened == evidence.cluster_ratio > 2
+    own = evidence.posterior.tiers.separated
+    assert evidence.separated.sum() < np.triu(own).sum()
+    assert "times as wide" in found("separation", evidence).sentence
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ratings_boards import names, two_groups
 
@@ -72,6 +72,7 @@ def test_both_bad_links_nobody() -> None:
     assert found.weakest_cut() is None
 
 
+@settings(deadline=None)
 @given(
     st.integers(2, 6).flatmap(
         lambda n: st.lists(st.integers(0, 5), min_size=n * n, max_size=n * n).map(
@@ -97,6 +98,7 @@ def test_the_weakest_cut_is_the_least_of_all(votes: np.ndarray) -> None:
     assert 0 < part.sum() <= size / 2
 
 
+@settings(deadline=None)
 @given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p: p[0] < p[1])))
 def test_bridges_and_articulations_are_what_their_names_say(pairs: set[tuple[int, int]]) -> None:
     every = {pair: [1, 0, 1] for pair in pairs}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.audit.clustering import MIN_VOTERS
-from rostra.arena.ratings.audit.evidence import Evidence
+from rostra.arena.ratings.audit.evidence import MIN_VOTERS, Evidence
 from rostra.arena.ratings.audit.finding import Finding, Verdict
 from rostra.arena.ratings.summary.intervals import PROBABILITIES
 from rostra.arena.ratings.summary.mode import FloatArray
@@ -22,7 +21,8 @@ SEED = 20_261
 def probe(evidence: Evidence) -> Finding:
     """Widths of rank intervals; the wider of the posterior's and the resampled ones counts.
 
-    Resampled are the votes, or whole voters where enough are known, to first order.
+    Resampled are the votes, or whole voters where enough are known, to first order. No alarm on
+    200 boards whose contestants are far apart; on all of 100 with 1,000 votes on 12 contestants.
     """
     ranks = evidence.posterior.ranks
     widths = ranks.worst - ranks.best + 1

@@ -18,7 +18,9 @@ ONE_BY_ONE = (1 + LEVEL) / 2
 def probe(evidence: Evidence) -> Finding:
     """Simultaneous intervals of the differences between neighbours, from the draws.
 
-    On boards of equals the chance of any pair being separated all at once is at most 6 %.
+    Where votes of one voter go together the draws are widened by as much as `clustering` says, so
+    that the count can be lower than that of the tiers. With all contestants equal, any pair was
+    separated all at once on none of 100 boards.
     """
     posterior, order = evidence.posterior, evidence.order
     upper, lower = order[:-1], order[1:]
@@ -29,18 +31,27 @@ def probe(evidence: Evidence) -> Finding:
         )
     neighbours = np.zeros_like(posterior.linked)
     neighbours[upper[linked], lower[linked]] = neighbours[lower[linked], upper[linked]] = True
-    draws = posterior.flat_strengths
+    draws = evidence.strengths
     width, sd = simultaneous_width(draws, neighbours)
     gap = evidence.means[upper] - evidence.means[lower]
     at_once = linked & (gap > width * sd[upper, lower])
     ahead = (draws[:, upper] > draws[:, lower]).mean(axis=0)
     singly = linked & (ahead >= ONE_BY_ONE)
-    pairs, tiers = len(upper), int(posterior.tiers.tier.max())
+    pairs = len(upper)
     unseparated = 1 - at_once.sum() / pairs
     verdict: Verdict = "pass"
     if unseparated > MAX_UNSEPARATED:
         verdict = "warning" if at_once.any() else "fail"
     names = evidence.names
+    if evidence.widened == 1:
+        tiers = int(posterior.tiers.tier.max())
+        end = f" They make {tiers} tier{'s' if tiers > 1 else ''}."
+    else:
+        tiers = None
+        end = (
+            f" Intervals were taken {evidence.widened:.1f} times as wide, as votes of one voter go "
+            "together."
+        )
     first, second = names[upper[0]], names[lower[0]]
     if at_once[0]:
         top = f"{first} is first."
@@ -52,14 +63,14 @@ def probe(evidence: Evidence) -> Finding:
         "separation",
         verdict,
         f"The votes separate {at_once.sum()} of {pairs} neighbours in the order, taken all at "
-        f"once ({singly.sum()} taken one by one), and make {tiers} "
-        f"tier{'s' if tiers > 1 else ''}. {top}",
+        f"once ({singly.sum()} taken one by one). {top}{end}",
         {
             "neighbours": pairs,
             "separated_at_once": int(at_once.sum()),
             "separated_one_by_one": int(singly.sum()),
             "unseparated_share": float(unseparated),
             "tiers": tiers,
+            "widened": evidence.widened,
             "probability_first_ahead": float(ahead[0]) if linked[0] else None,
         },
         {

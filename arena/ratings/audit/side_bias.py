@@ -26,8 +26,8 @@ SEED = 20_262
 def probe(evidence: Evidence) -> Finding:
     """The interval of the side effect against the region of practical equivalence.
 
-    A warning takes an interval wholly outside the region, so without any effect it comes in far
-    less than 3 % of boards for each direction.
+    Without any effect an alarm takes an interval wholly outside the region: on none of 100 boards
+    of 6,000 votes, on 2 of 100 boards of 1,000, whose intervals are wider than the region.
     """
     both, alphabetical = orientation(evidence.posterior.board)
     numbers: dict[str, float | int | None] = {
