@@ -162,7 +162,7 @@ def _infinite(place: NDArray[np.int64]) -> FloatArray:
 
 def _anchored(strengths: FloatArray, board: Board, anchor: Anchor) -> FloatArray:
     """[rounds, contestants], Elo."""
-    finite = np.isfinite(strengths).all(axis=0)
+    finite = np.asarray(np.isfinite(strengths).all(axis=0))
     if anchor.name is not None:
         at = board.contestants.index(anchor.name)
         if not finite[at]:

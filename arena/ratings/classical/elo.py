@@ -94,8 +94,8 @@ def elo(
                 f"row {number}: {left!r} against {right!r} is no battle of the field"
             )
     used = [row for row in rows if row[2] != "both_bad" or settings.both_bad == "tie"]
-    left = np.array([index[row[0]] for row in used], dtype=np.int64)
-    right = np.array([index[row[1]] for row in used], dtype=np.int64)
+    places = np.array([[index[name] for name in row[:2]] for row in used], dtype=np.int64)
+    places = places.reshape(-1, 2)
     score = np.array([_SCORE[row[2]] for row in used])
     rng = np.random.default_rng(settings.seed)
     orders = (
@@ -104,7 +104,10 @@ def elo(
         else np.arange(len(used))[None, :]
     )
     return Elo(
-        settings, tuple(field), _played(settings, len(field), left, right, score, orders), len(used)
+        settings,
+        tuple(field),
+        _played(settings, len(field), places[:, 0], places[:, 1], score, orders),
+        len(used),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from rostra.arena.ratings.classical.rows import Rows
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Information = FloatArray | csc_array
+Information: TypeAlias = FloatArray | csc_array
 
 TOLERANCE = 1e-10
 """Largest element of the gradient at the optimum, for one vote."""
@@ -105,7 +105,7 @@ class Problem:
 
     def _by_strength(self, per_row: FloatArray) -> FloatArray:
         """[contestants], the sum over rows on the left less that over rows on the right."""
-        left = np.bincount(self.rows.left, per_row, self.size)
+        left = np.bincount(self.rows.left, per_row, self.size).astype(float)
         return left - np.bincount(self.rows.right, per_row, self.size)
 
     @property

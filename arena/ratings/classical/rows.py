@@ -99,7 +99,8 @@ def three_outcomes(board: Board, both_bad: BothBad) -> FloatArray:
 
 def pair_votes(size: int, left: IntArray, right: IntArray, votes: FloatArray) -> FloatArray:
     """[contestants, contestants], symmetric, of `votes` [rows]."""
-    ordered = np.bincount(left * size + right, votes, size * size).reshape(size, size)
+    ordered = np.bincount(left * size + right, votes, size * size).astype(float)
+    ordered = ordered.reshape(size, size)
     return ordered + ordered.T
 
 
