@@ -39,7 +39,7 @@ def counted(board: Board, spec: ModelSpec) -> Board:
 def told_apart(posterior: Posterior) -> Board:
     """Its votes, `counted`, by what its model tells apart and nothing else."""
     spec, board = posterior.spec, posterior.board
-    factors = [spec.factor] if spec.factor in board.factors else []
+    factors = [name for name in board.factors if name == spec.factor]
     covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
     return counted(board.by(*factors, covariates=covariates), spec)
 

@@ -8,8 +8,9 @@ votes that are none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
 
 IntArray = NDArray[np.int64]
+Counts = NDArray[np.floating[Any]]
+Three = Sequence[Counts]
+"""Counts of the real votes, of replicated ones, and expected ones."""
 REPLICATIONS = 200
 MOST_DRAWN = 8_000_000
 """Replicated cells; on a board with more, there are fewer replications, but at least a quarter."""
@@ -126,10 +130,10 @@ def predictive(posterior: Posterior, replications: int = REPLICATIONS) -> Predic
     met, pair = np.unique(first * size + second, return_inverse=True)
     flipped = (board.left > board.right)[:, None, None]
 
-    def by_pair(counts: FloatArray) -> FloatArray:
+    def by_pair(counts: Counts) -> Counts:
         return _sums(np.where(flipped, counts[:, ::-1], counts), pair, len(met))
 
-    def by_side(counts: FloatArray) -> FloatArray:
+    def by_side(counts: Counts) -> Counts:
         """[contestants, sides, draws], scores."""
         scores = [counts[:, [win]] + counts[:, [1]] / 2 for win in (0, 2)]
         sides = (board.left, board.right)
@@ -154,18 +158,19 @@ def predictive(posterior: Posterior, replications: int = REPLICATIONS) -> Predic
         ),
         first=met // size,
         second=met % size,
-        pairs=_shares(*pairs, pairs[0].sum(axis=1)),
-        sides=_shares(*sides, np.stack(on_sides, axis=1)),
+        pairs=_shares(pairs, pairs[0].sum(axis=1)),
+        sides=_shares(sides, np.stack(on_sides, axis=1)),
         calibration=_calibration(*three),
         strain=_strain(*pairs),
     )
 
 
-def _replicate(posterior: Posterior, replications: int) -> tuple[FloatArray, FloatArray, Board]:
+def _replicate(posterior: Posterior, replications: int) -> tuple[Counts, Counts, Board]:
     """Replicated and expected votes [pairs, 3, draws] by ordered pair, and the board of these."""
     cells = told_apart(posterior)
     if posterior.spec.ties == "bradley-terry":
-        cells = counted(replace(cells, table=cells.table * [1, 0, 1, 0]), posterior.spec)
+        without_ties = cells.table * np.array([1, 0, 1, 0])
+        cells = counted(replace(cells, table=without_ties), posterior.spec)
     board = cells.pooled
     most = MOST_DRAWN // max(len(cells.left), 1)
     under = Cells.of(posterior, cells, max(-(-replications // 4), min(replications, most)))
@@ -190,7 +195,7 @@ def _replicate(posterior: Posterior, replications: int) -> tuple[FloatArray, Flo
     return made, meant, board
 
 
-def _sums(values: FloatArray, index: IntArray, size: int) -> FloatArray:
+def _sums(values: Counts, index: IntArray, size: int) -> Counts:
     """[size, k, draws], `values` [n, k, draws] added up over equal `index` [n]."""
     number, k, draws = values.shape
     ones = np.ones(number, dtype=values.dtype)
@@ -198,16 +203,17 @@ def _sums(values: FloatArray, index: IntArray, size: int) -> FloatArray:
     return np.asarray(gather @ values.reshape(number, k * draws)).reshape(size, k, draws)
 
 
-def _shares(real: FloatArray, made: FloatArray, meant: FloatArray, votes: FloatArray) -> Shares:
-    """`real` [n, k, 1], `made` and `meant` [n, k, draws] counts; `votes` [n, k] or [n, 1], what
-    they are of."""
+def _shares(three: Three, votes: Counts) -> Shares:
+    """`three`: [n, k, 1], [n, k, draws], [n, k, draws]; `votes`: [n, k] or [n, 1], what they are
+    shares of."""
+    real, made, meant = three
     votes = np.broadcast_to(votes, real.shape[:-1])
     of = np.where(votes > 0, votes, np.nan)
     low, high = np.quantile(made, [PROBABILITIES[0], PROBABILITIES[-1]], axis=-1) / of
     return Shares(votes.astype(np.int64), real[..., 0] / of, meant.mean(axis=-1) / of, low, high)
 
 
-def _calibration(real: FloatArray, made: FloatArray, meant: FloatArray) -> Shares:
+def _calibration(real: Counts, made: Counts, meant: Counts) -> Shares:
     """By the predicted chance in tenths, that the left wins and of a tie."""
     votes = real.sum(axis=1)
     predicted = meant.mean(axis=-1) / votes
@@ -216,7 +222,7 @@ def _calibration(real: FloatArray, made: FloatArray, meant: FloatArray) -> Share
         tenth = np.minimum((predicted[:, outcome] * BINS).astype(np.int64), BINS - 1)
         counts = [_sums(x[:, [outcome]], tenth, BINS) for x in (real, made, meant)]
         total = np.bincount(tenth, votes[:, 0], BINS)[:, None]
-        columns.append(_shares(*counts, total))
+        columns.append(_shares(counts, total))
     return Shares(
         *(
             np.concatenate([getattr(column, name) for column in columns], axis=1)
@@ -225,7 +231,7 @@ def _calibration(real: FloatArray, made: FloatArray, meant: FloatArray) -> Share
     )
 
 
-def _check(name: str, observed: FloatArray, replicated: FloatArray) -> Check:
+def _check(name: str, observed: Counts, replicated: Counts) -> Check:
     """Both [draws], or `observed` [1]."""
     above = (replicated > observed).mean() + (replicated == observed).mean() / 2
     low, high = np.quantile(replicated, [PROBABILITIES[0], PROBABILITIES[-1]])
@@ -238,18 +244,18 @@ def _check(name: str, observed: FloatArray, replicated: FloatArray) -> Check:
     )
 
 
-def _misfit(name: str, real: FloatArray, made: FloatArray, meant: FloatArray) -> Check:
+def _misfit(name: str, real: Counts, made: Counts, meant: Counts) -> Check:
     """Freeman and Tukey 1950, Annals of Mathematical Statistics 21: steady where counts are few."""
 
-    def distance(counts: FloatArray) -> FloatArray:
+    def distance(counts: Counts) -> FloatArray:
         apart = (np.sqrt(counts) - np.sqrt(meant)) ** 2
         return np.asarray(apart.sum(axis=(0, 1), dtype=np.float64))
 
     return _check(name, distance(real), distance(made))
 
 
-def _strain(real: FloatArray, made: FloatArray, meant: FloatArray) -> float:
-    def score(counts: FloatArray) -> FloatArray:
+def _strain(real: Counts, made: Counts, meant: Counts) -> float:
+    def score(counts: Counts) -> Counts:
         return counts[:, 0] + counts[:, 1] / 2
 
     votes = real.sum(axis=(1, 2))
