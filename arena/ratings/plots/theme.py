@@ -75,7 +75,7 @@ def style(plot: figure, theme: Theme) -> figure:
     """`plot` with everything that figures have in common."""
     plot.toolbar.logo = None
     plot.outline_line_color = None
-    # With its alpha, since Bokeh leaves out what equals a default, and white could not be repainted.
+    # With alpha: Bokeh leaves out what equals a default, so plain white could not be repainted.
     plot.background_fill_color = theme.surface + "ff"
     plot.border_fill_color = theme.surface + "ff"
     plot.grid.grid_line_color = theme.line
