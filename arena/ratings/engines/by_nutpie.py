@@ -93,8 +93,9 @@ def _num_draws(trace: az.InferenceData) -> int:
     total = 0
     for group in ("warmup_posterior", "posterior"):
         values = next(iter(trace[group].values())).values
-        first = (slice(None), slice(None), *(0,) * (values.ndim - 2))
-        total += int(np.isfinite(values[first]).sum())
+        while values.ndim > 2:
+            values = values[..., 0]
+        total += int(np.isfinite(values).sum())
     return total
 
 

@@ -27,6 +27,7 @@ Priors, weakly informative; the figures are `rostra.arena.ratings.spec.Priors`:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -38,7 +39,7 @@ from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.models.likelihoods import observe
 from rostra.arena.ratings.spec import ModelSpec
 
-Array = NDArray[np.int64] | NDArray[np.float64]
+Array = NDArray[Any]
 
 
 def reduced(board: Board, spec: ModelSpec) -> Board:
