@@ -44,7 +44,7 @@ async def test_a_generic_client_finds_services_and_calls_one(service: Service):
         found.file_descriptor_response.file_descriptor_proto[0]
     )
     methods = {method.name for each in file.service for method in each.method}
-    assert methods == {"Chat", "Generate", "Embed", "Tokenize", "Detokenize"}
+    assert methods == {"Chat", "Generate", "Bundle", "Embed", "Tokenize", "Detokenize"}
     call = service.channel.unary_unary("/rostra.v1.Control/GetLoad")
     assert control_pb2.GetLoadResponse.FromString(await call(b"")).kv_blocks_total == 1024
 
