@@ -34,6 +34,7 @@ TITLES = {
     "startup": "From start to first token",
     "accuracy": "What lower precision does to answers",
     "kernels": "Kernels of a GPU",
+    "ratings_peers": "Classical ratings beside arena-rank, evalica and choix",
     "ratings_calibration": "Whether intervals of ratings are right",
 }
 """Of the known benchmarks, in the order of the page; others follow under their own names."""
