@@ -3,7 +3,7 @@ maximum likelihood, with standard errors from the observed information and from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -15,11 +15,11 @@ from scipy.stats import norm
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.fitting import Fitted, fit_rows
-from rostra.arena.ratings.classical.newton import Optimum, Problem
+from rostra.arena.ratings.classical.newton import Optimum
+from rostra.arena.ratings.classical.notes import sentences, why_none
 from rostra.arena.ratings.classical.outcomes import TieRule
 from rostra.arena.ratings.classical.rows import BothBad, LikelihoodSettings, Rows
 from rostra.arena.ratings.classical.sandwich import meat_of_clusters, meat_of_votes
-from rostra.arena.ratings.classical.separation import named, separating, unidentified
 from rostra.arena.ratings.classical.weighting import Weighting
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.settings import ELO_PER_NAT, Anchor
@@ -199,7 +199,7 @@ def _result(board: Board, settings: LikelihoodSettings, fitted: Fitted) -> Maxim
         members[label].append(name)
     no_maximum = None
     if optimum is None and groups.size.max(initial=1) > 1:
-        no_maximum = _why_none(problem, names)
+        no_maximum = why_none(problem, names)
     filled = int((votes.sum(axis=1) > 0).sum())
     return MaximumLikelihood(
         board=board,
@@ -220,7 +220,7 @@ def _result(board: Board, settings: LikelihoodSettings, fitted: Fitted) -> Maxim
         place=groups.place,
         why={name: no_maximum for name in members[0] if no_maximum}
         | groups.why_not(board.contestants),
-        notes=tuple(_notes(board, fitted, sandwich, no_maximum)),
+        notes=tuple(sentences(board, fitted, sandwich, no_maximum)),
     )
 
 
@@ -270,43 +270,3 @@ def _saturated(votes: FloatArray, ties: TieRule) -> float:
     total = votes.sum(axis=1, keepdims=True)
     shares = np.divide(votes, total, out=np.zeros_like(votes), where=total > 0)
     return float(xlogy(votes, shares).sum())
-
-
-def _notes(
-    board: Board, fitted: Fitted, sandwich: FloatArray, no_maximum: str | None
-) -> Iterator[str]:
-    groups, problem = fitted.groups, fitted.problem
-    unplaced = int((groups.place != 0).sum())
-    if groups.size.max(initial=1) == 1:
-        yield "No two contestants can be compared: no finite estimate exists for anybody."
-        return
-    if unplaced:
-        yield (
-            f"{unplaced} of {len(board.contestants)} contestants have no finite estimate on the "
-            "scale of the others."
-        )
-    if no_maximum is not None:
-        yield no_maximum
-        return
-    unsure = (groups.place == 0) & np.isnan(np.diag(sandwich)[: problem.size])
-    if unsure.any():
-        who = ", ".join(np.array(board.contestants)[unsure][:5])
-        yield f"The votes of {who} fit without any error, which the sandwich cannot measure from."
-    if problem.ties != "half" and not problem.has_tie:
-        yield "No vote is a tie: the tie parameter is minus infinity, the model Bradley-Terry's."
-
-
-def _why_none(problem: Problem, names: tuple[str, ...]) -> str:
-    direction = unidentified(problem)
-    if direction is not None:
-        return (
-            "Nothing is estimated: the votes cannot tell the strengths from "
-            f"{named(problem, direction, names)}."
-        )
-    direction = separating(problem)
-    if direction is not None:
-        return (
-            "Nothing is estimated: the likelihood grows without end in "
-            f"{named(problem, direction, names)}."
-        )
-    return "Nothing is estimated: Newton's method found no maximum of the likelihood."
