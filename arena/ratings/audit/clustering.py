@@ -15,7 +15,7 @@ def probe(evidence: Evidence) -> Finding:
     """Cluster-robust standard errors of the strengths against those of independent votes.
 
     The ratio is the mean over contestants; its square is the design effect. Of 100 boards of
-    independent votes by 20 voters 3 raised an alarm, by 150 or more voters none.
+    independent votes by 20 voters 3 raised an alarm, by 300 voters none.
     """
     board = evidence.by_voter
     if board is None:
