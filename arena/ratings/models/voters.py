@@ -16,8 +16,9 @@ Outcome shares of careless voters are the board's own, taken as known: on the bo
 can be told apart on they are counted from hundreds of votes or more.
 
 Prior: kind_share ~ Dirichlet(8, 1, 1) in the order of `KINDS`: 95 % between 52 % and 97 % attentive
-voters. The mirror image, with all strengths reversed and nearly all voters contrary, fits the votes
-as well but for sides; this prior rules it out.
+voters. The mirror image, with all strengths reversed and nearly all voters contrary, has hardly any
+probability under this prior, but is a peak of its own: a chain that starts there may stay there.
+R-hat then tells, and another seed is to be taken.
 """
 
 from __future__ import annotations
