@@ -155,7 +155,7 @@ def rows(done: Done) -> list[Row]:
         series.setdefault(task.series, []).append(result)
     make = {"sbc": sbc_row, "coverage": coverage_row}
     found = [make[kind](what, by, leagues) for (kind, what, by), leagues in series.items()]
-    return sorted(found, key=lambda row: "coverage" in row)
+    return sorted(found, key=lambda row: ("coverage" in row, row["what"]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,6 +13,7 @@ from ratings_boards import CONTESTANTS, Truth, names, simulate
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board, Factor
+from rostra.arena.ratings.engines import nuts
 from rostra.arena.ratings.engines.laplace import NotApproximated, approximate
 from rostra.arena.ratings.engines.latent_models import AT_LEVEL, latent_models
 from rostra.arena.ratings.settings import FitSettings
@@ -202,3 +206,31 @@ def test_a_perfect_order_is_left_to_nuts() -> None:
     ] * 80
     with pytest.raises(NotApproximated, match="k-hat"):
         approximate(Board.from_comparisons(rows), ModelSpec(ties="rao-kupper"), SETTINGS)
+
+
+def disagreement(board: Board, spec: ModelSpec, sampled: FitSettings) -> float:
+    """The largest distance of a mean from NUTS's, in standard deviations, of any parameter."""
+    theirs = nuts.sample(board, spec, sampled, None).values
+    ours = approximate(board, spec, FitSettings(draws=2500)).values
+    return max(
+        float(np.max(np.abs(ours[name].mean((0, 1)) - values.mean((0, 1))) / values.std((0, 1))))
+        for name, values in theirs.items()
+    )
+
+
+@pytest.mark.parametrize("ties", ["davidson", "rao-kupper", "bradley-terry"])
+@pytest.mark.parametrize("votes", [60, 3000])
+def test_means_are_those_of_nuts(ties: str, votes: int) -> None:
+    board = simulate(np.random.default_rng(votes), TRUTH, votes, both_bad=0.15)
+    sampled = FitSettings(chains=4, draws=1500, tune=500)
+    assert disagreement(board, ModelSpec(ties=ties), sampled) < 0.1
+
+
+@pytest.mark.slow
+def test_means_on_real_votes_are_those_of_nuts(shared_data: Path) -> None:
+    with (shared_data / "llmfao" / "votes.csv").open(encoding="utf-8") as file:
+        sides = {"left": "a", "right": "b", "tie": "tie"}
+        rows = [(row["left"], row["right"], sides[row["winner"]]) for row in csv.DictReader(file)]
+    board = Board.from_comparisons(rows)
+    spec = ModelSpec(both_bad="out")
+    assert disagreement(board, spec, FitSettings(chains=4, draws=1500, tune=700)) < 0.1
