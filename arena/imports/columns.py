@@ -68,8 +68,8 @@ def match(headings: Iterable[str], path: str) -> dict[str, str]:
     for heading in headings:
         by_name.setdefault(plain(heading), []).append(heading)
     found: dict[str, str] = {}
-    for column, names in ALIASES.items():
-        fitting = [heading for name in names for heading in by_name.get(name, [])]
+    for column, aliases in ALIASES.items():
+        fitting = [heading for name in aliases for heading in by_name.get(name, [])]
         if len(fitting) > 1 and column in REQUIRED:
             raise ImportFileError(
                 f"{path}: {column} could be any of the columns {', '.join(fitting)}; keep one"
@@ -81,9 +81,9 @@ def match(headings: Iterable[str], path: str) -> dict[str, str]:
         name for name in REQUIRED if name not in found and not (name == "outcome" and one_hot)
     ]
     if missing:
-        names = ", ".join(ALIASES[missing[0]][:4])
+        called = ", ".join(ALIASES[missing[0]][:4])
         raise ImportFileError(
             f"{path}: no column for {', '.join(missing)} among {', '.join(headings) or 'none'}; "
-            f"{missing[0]} is called one of {names}"
+            f"{missing[0]} is called one of {called}"
         )
     return found

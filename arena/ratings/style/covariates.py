@@ -70,7 +70,7 @@ def _columns(name: str) -> tuple[str, str]:
 
 def _standardised(votes: pl.LazyFrame, name: str, bins: int | None) -> pl.Expr:
     x = votes.select(x=difference(name)).collect(engine="streaming")["x"].drop_nulls()
-    sd = x.std(ddof=0)
+    sd = float(x.to_numpy().std()) if len(x) else 0.0
     if not len(x):
         return difference(name)
     if not sd:
