@@ -18,6 +18,8 @@ def sample_model(
     variables: Sequence[str],
     settings: FitSettings,
     report: Callable[[int], None],
+    *,
+    jitter: bool,
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Draws by name, [chains, draws, ...], and the number of divergent transitions."""
     done = 0
@@ -35,6 +37,7 @@ def sample_model(
             tune=settings.tune,
             random_seed=settings.seed,
             target_accept=settings.target_accept,
+            init="jitter+adapt_diag" if jitter else "adapt_diag",
             nuts_sampler="pymc",
             progressbar=False,
             callback=count,

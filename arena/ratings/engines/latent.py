@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +257,7 @@ def zero_sum_basis(size: int) -> FloatArray:
 
 
 def incidence(
-    cells: int, size: int, columns: Sequence[tuple[NDArray[np.int64], float]]
+    cells: int, size: int, columns: Sequence[tuple[NDArray[Any], float]]
 ) -> sparse.csr_array:
     """[cells, size] with, in each row, the coefficient of each of `columns` in its column."""
     rows = np.arange(cells)

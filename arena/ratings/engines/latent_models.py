@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,10 @@ def _both_bad(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> Laten
 
 
 def _eta_block(
-    name: str, basis: FloatArray, design: Array | sparse.csr_array, scale: float | str
+    name: str,
+    basis: NDArray[np.floating[Any]],
+    design: Array | sparse.csr_array,
+    scale: float | str,
 ) -> Block:
     """`basis` [values, coordinates]; `design` [cells, values] of eta."""
     none = sparse.csr_array(design.shape)

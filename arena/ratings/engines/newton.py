@@ -66,7 +66,8 @@ def _posterior(
     """Log density up to a constant, its gradient, and the Hessian with its sign turned."""
     value, gradient, information = model.derivatives(at)
     information[np.diag_indices_from(information)] += precision
-    return value - precision @ (at * at) / 2, gradient - precision * at, information
+    height = value - float(precision @ (at * at)) / 2
+    return height, gradient - precision * at, information
 
 
 def _newton_step(gradient: FloatArray, hessian: FloatArray) -> FloatArray:

@@ -49,6 +49,10 @@ class Part:
     data: dict[str, NDArray[Any]]
     variables: tuple[str, ...]
     density: Density | None
+    jitter: bool = True
+    """Whether chains start at random places, so that R-hat sees a chain that stays in its own.
+    Not where the posterior has a mirror image of hardly any probability that a chain would stay in:
+    then all start at the centre."""
 
 
 def sample(
@@ -96,6 +100,7 @@ def _parts(board: Board, spec: ModelSpec) -> list[Part]:
             data=data,
             variables=models.variables(order),
             density=densities.order(size, order, data) if spec.structure == "overall" else None,
+            jitter=spec.structure != "voters",
         )
     ]
     if spec.both_bad == "own":
@@ -123,7 +128,11 @@ def _by_nutpie(
         return by_nutpie.sample_density(part.density, settings, report)
     compiled = _keep(
         ("nutpie", *part.key),
-        lambda: nutpie.compile_pymc_model(part.build(), var_names=part.variables),
+        lambda: nutpie.compile_pymc_model(
+            part.build(),
+            var_names=part.variables,
+            jitter_rvs=None if part.jitter else set(),
+        ),
     )
     model = compiled.with_data(**part.data)
     return by_nutpie.sample_compiled(model, part.variables, settings, report)
@@ -135,7 +144,9 @@ def _by_pymc(
     from rostra.arena.ratings.engines import by_pymc
 
     model = _keep(("pymc", *part.key), part.build)
-    return by_pymc.sample_model(model, part.data, part.variables, settings, report)
+    return by_pymc.sample_model(
+        model, part.data, part.variables, settings, report, jitter=part.jitter
+    )
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
