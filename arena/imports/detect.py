@@ -20,6 +20,7 @@ from rostra.arena.imports import (
 )
 from rostra.arena.imports.columns import ALIASES, ONE_HOT, plain
 from rostra.arena.imports.errors import ImportFileError
+from rostra.arena.imports.normalise import ROW
 from rostra.arena.imports.report import FaultCounter
 
 Format = Literal[
@@ -39,7 +40,7 @@ class Detected:
 def detect(path: Path) -> Detected:
     """Raises ImportFileError when no format fits, or more than one."""
     if path.suffix == ".parquet":
-        names = [name for name in parquet.scan(path).collect_schema() if name != parquet.ROW]
+        names = [name for name in parquet.scan(path).collect_schema() if name != ROW]
         if marks := sorted(lmsys_battles.MARKS & set(names)):
             return Detected("lmsys-battles", f"Parquet with {marks[0]}")
         return Detected("parquet", "by its name")

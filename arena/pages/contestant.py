@@ -75,10 +75,14 @@ def opponents(posterior: Posterior, name: str, labels: Mapping[str, str]) -> lis
         i = posterior.index(row.contestant)
         if i != at:
             p = float(posterior.pairs.superiority[at, i])
+            won, tied, lost, both_bad = record[i].tolist()
             found.append(
                 Opponent(
                     labels.get(row.contestant, row.contestant),
-                    *record[i].tolist(),
+                    won,
+                    tied,
+                    lost,
+                    both_bad,
                     stronger="not linked by votes" if np.isnan(p) else chance(p),
                 )
             )

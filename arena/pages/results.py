@@ -64,8 +64,10 @@ class Results(RequestHandler):
         self.set_header("Vary", "Accept-Encoding")
         if "gzip" in self.request.headers.get("Accept-Encoding", ""):
             self.set_header("Content-Encoding", "gzip")
-            return self.finish(body)
-        return self.finish(gzip.decompress(body))
+            self.finish(body)
+        else:
+            self.finish(gzip.decompress(body))
+        return None
 
     def _question(self, what: str) -> tuple[str, Callable[[Saved], str]]:
         """Content type, and what to derive. Raises RatingsError for a bad question."""

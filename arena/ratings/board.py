@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,7 @@ from rostra.arena.ratings.errors import RatingsError
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 OUTCOMES = ("a", "tie", "b", "both_bad")
 """`a`: the answer on the left is better; `b`: the one on the right."""
@@ -104,7 +106,7 @@ class Board:
             raise RatingsError("cells must be unique and in ascending order; use Board.of")
 
     @property
-    def _keys(self) -> list[NDArray[np.generic]]:
+    def _keys(self) -> list[NDArray[Any]]:
         """What orders the cells, the first key first."""
         codes = (factor.codes for factor in self.factors.values())
         return [self.left, self.right, *codes, *self.covariates.values()]
@@ -125,10 +127,10 @@ class Board:
         """
         table = np.asarray(table, dtype=np.int64).reshape(-1, len(OUTCOMES))
         factors = dict(factors or {})
-        covariates = {name: np.asarray(x, dtype=float) for name, x in (covariates or {}).items()}
+        numbers = {name: np.asarray(x, dtype=float) for name, x in (covariates or {}).items()}
         codes = [np.asarray(factor.codes, dtype=np.int64) for factor in factors.values()]
-        keys = [np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64), *codes]
-        keys += list(covariates.values())
+        sides = [np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64)]
+        keys: list[NDArray[Any]] = [*sides, *codes, *numbers.values()]
         order = np.lexsort(keys[::-1])
         order = order[table[order].any(axis=1)]
         keys = [key[order] for key in keys]
@@ -148,7 +150,7 @@ class Board:
                 name: Factor(factor.levels, codes)
                 for (name, factor), codes in zip(factors.items(), keys[2:places], strict=True)
             },
-            covariates=dict(zip(covariates, keys[places:], strict=True)),
+            covariates=dict(zip(numbers, keys[places:], strict=True)),
         )
 
     @classmethod
@@ -326,13 +328,13 @@ class Board:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _frozen(values: ArrayLike, dtype: type[np.generic]) -> NDArray[np.generic]:
+def _frozen(values: ArrayLike, dtype: type[_Scalar]) -> NDArray[_Scalar]:
     array = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
 
 
-def _strictly_ascending(keys: Sequence[NDArray[np.generic]]) -> bool:
+def _strictly_ascending(keys: Sequence[NDArray[Any]]) -> bool:
     """Whether rows are in strictly ascending lexicographic order of `keys`, each [rows]."""
     equal = np.ones(len(keys[0]) - 1, dtype=bool)
     for key in keys:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Engine, Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Select, case, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -203,11 +203,11 @@ class VoteReader:
             wide = wide.join(of_side, on="id", how="left")
         return wide
 
-    def _parts(self, rows: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+    def _parts(self, rows: Executable) -> Iterator[Sequence[Sequence[Any]]]:
         with self._engine.connect() as connection:
             yield from connection.execution_options(yield_per=CHUNK).execute(rows).partitions()
 
-    def _count(self, rows: Select[tuple[int]]) -> int:
+    def _count(self, rows: Select[Any]) -> int:
         with self._engine.connect() as connection:
             return connection.scalar(rows) or 0
 

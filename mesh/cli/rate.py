@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,12 +28,15 @@ from rostra.mesh.cli.rating_source import Found, Source, chosen_source, one_line
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
+    from rostra.arena.ratings.audit import Finding
     from rostra.arena.ratings.board import Board
     from rostra.arena.ratings.engines.draws import Progress
     from rostra.arena.ratings.posterior import Posterior
     from rostra.arena.ratings.settings import FitSettings
 
 REPORT = "report.html"
+AUDITED_BY_VOTER = 1_000_000
+"""Votes up to which they are read again, by voter and by week, for the audit after each rating."""
 MALFORMED = 3
 """Exit code when votes were rated and malformed rows were not. Other errors: 2."""
 
@@ -183,6 +186,7 @@ class Rating:
 
     def once(self) -> int:
         """Reads, fits, saves and shows. Returns how many rows were malformed."""
+        from rostra.arena.ratings import audit
         from rostra.mesh.cli.rating_table import level_tables, provenance_lines, rating_table
 
         console = self._console
@@ -191,15 +195,28 @@ class Rating:
             console.print(note, style="yellow" if found.malformed else None, **PLAIN)
         posterior = self._fit(found)
         folder = posterior.save(self._directory)
-        report = _write_report(posterior, folder)
+        findings = self._audit(posterior)
+        audit_file = audit.save(findings, folder)
+        report = _write_report(posterior, folder, findings)
         console.print(rating_table(posterior))
         for table in level_tables(posterior, console.width):
             console.print(table)
         for line in provenance_lines(posterior.provenance):
             console.print(line, **PLAIN)
         console.print(posterior.summary, style=None if posterior.diagnostics.ok else "bold red")
-        console.print(f"Wrote {folder} and {report.name} in it.", **PLAIN)
+        for sentence in audit.sentences(findings):
+            console.print(sentence, **PLAIN)
+        console.print(f"Wrote {folder}, with {report.name} and {audit_file.name} in it.", **PLAIN)
         return found.malformed
+
+    def _audit(self, posterior: Posterior) -> tuple[Finding, ...]:
+        """Of the cheap kind; `rostra audit` looks longer."""
+        from rostra.arena.ratings import audit
+        from rostra.mesh.cli.audit_subject import evidence
+
+        if posterior.provenance.rows_used > AUDITED_BY_VOTER:
+            return audit.run(audit.Evidence.of(posterior), quick=True)
+        return audit.run(evidence(posterior, self._source, self._wanted), quick=True)
 
     def watch(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> int:
         """`once` now and whenever the votes have changed, in one process, so that what is compiled
@@ -226,13 +243,13 @@ class Rating:
             return fit(found.board, self._settings, progress, spec, found.provenance)
 
 
-PLAIN = {"soft_wrap": True, "highlight": False, "markup": False}
+PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
-def _write_report(posterior: Posterior, folder: Path) -> Path:
+def _write_report(posterior: Posterior, folder: Path, findings: tuple[Finding, ...]) -> Path:
     from rostra.arena.ratings.plots.report import write_report
 
-    return write_report(posterior, folder / REPORT)
+    return write_report(posterior, folder / REPORT, findings)
 
 
 def _settings(

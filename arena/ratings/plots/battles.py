@@ -27,7 +27,10 @@ def battles(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
         rows=names,
         columns=names,
         mapper=LogColorMapper(
-            list(theme.sequential), low=1, high=max(2, float(met.max())), nan_color=theme.surface
+            palette=list(theme.sequential),
+            low=1,
+            high=max(2, float(met.max())),
+            nan_color=theme.surface,
         ),
         inks=theme.sequential_ink,
         theme=theme,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
@@ -9,7 +11,7 @@ from bokeh.plotting import figure
 from rostra.arena.ratings.plots.levels import level_table
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 MOST = 30
@@ -52,13 +54,13 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
     plot = figure(
         width=WIDTH,
         height=18 * len(names) + 70,
-        x_range=Range1d(*ends),
+        x_range=Range1d(start=ends[0], end=ends[1]),
         y_range=FactorRange(factors=names[::-1]),
         title=title(f"{level} ({_votes(part)} votes)", theme),
         toolbar_location=None,
         tools="",
     )
-    look = {"source": source, "color": theme.a}
+    look: dict[str, Any] = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "contestant", "high_94", "contestant", line_width=1.2, **look)
     plot.segment("low_50", "contestant", "high_50", "contestant", line_width=4, **look)
     plot.scatter("rating", "contestant", source=source, **dot(theme, 6))
@@ -76,7 +78,7 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
     )
     style(plot, theme)
     plot.ygrid.grid_line_color = None
-    plot.xaxis.ticker.desired_num_ticks = 3
+    ticks(plot.xaxis, 3)
     plot.yaxis.major_label_text_font_size = "11px"
     return plot
 

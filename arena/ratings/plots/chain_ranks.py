@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from rostra.arena.ratings.plots.parameters import watched
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 BINS = 20
@@ -37,8 +37,8 @@ def chain_ranks(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
             width=WIDTH,
             height=150,
             title=title(name, theme),
-            x_range=Range1d(0, chains * draws),
-            y_range=Range1d(0, 1.05 * max(most, expected + band)),
+            x_range=Range1d(start=0, end=chains * draws),
+            y_range=Range1d(start=0, end=1.05 * max(most, expected + band)),
             toolbar_location=None,
             tools="",
         )
@@ -59,7 +59,7 @@ def chain_ranks(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
             )
         plots.append(style(plot, theme))
         plot.grid.grid_line_color = None
-        plot.axis.ticker.desired_num_ticks = 3
+        ticks(plot.axis, 3)
     outside = sum(int((np.abs(counts - expected) > band).sum()) for counts in found.values())
     bars = chains * BINS * len(found)
     return Plot(

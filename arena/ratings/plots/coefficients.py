@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -70,7 +72,7 @@ def _draw(table: pl.DataFrame, theme: Theme) -> figure:
     room = 0.18 * (high - low or 1)
     plot = figure(
         y_range=FactorRange(factors=data["effect"][::-1]),
-        x_range=(low - room, high + room),
+        x_range=Range1d(start=low - room, end=high + room),
         height=26 * len(data["effect"]) + 80,
         sizing_mode="stretch_width",
         max_width=1000,
@@ -79,7 +81,7 @@ def _draw(table: pl.DataFrame, theme: Theme) -> figure:
         tools="",
     )
     plot.add_layout(at_zero(theme))
-    look = {"source": source, "color": theme.a}
+    look: dict[str, Any] = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "effect", "high_94", "effect", line_width=1.5, **look)
     plot.segment("low_50", "effect", "high_50", "effect", line_width=6, **look)
     plot.scatter("mean", "effect", source=source, **dot(theme))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from bokeh.models import BoxAnnotation, Range1d
+from bokeh.models import Range1d
+from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 from scipy.stats import gaussian_kde
 
@@ -77,8 +78,8 @@ def _draw(
         height=280,
         sizing_mode="stretch_width",
         max_width=1000,
-        x_range=Range1d(float(at[0]), float(at[-1])),
-        y_range=Range1d(-0.16 * top, 1.2 * top),
+        x_range=Range1d(start=float(at[0]), end=float(at[-1])),
+        y_range=Range1d(start=-0.16 * top, end=1.2 * top),
         toolbar_location=None,
         tools="",
         x_axis_label="Elo points ahead",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from bokeh.models import (
     BoxZoomTool,
-    ColorMapper,
+    ContinuousColorMapper,
     CustomJSHover,
     FixedTicker,
     HoverTool,
     LinearColorMapper,
     PanTool,
+    Range1d,
     ResetTool,
 )
 from bokeh.plotting import figure
@@ -31,7 +32,7 @@ def heat_map(
     values: NDArray[np.float64],
     rows: Sequence[str],
     columns: Sequence[str],
-    mapper: ColorMapper,
+    mapper: ContinuousColorMapper,
     inks: Sequence[str],
     theme: Theme,
     write: Callable[[float], str],
@@ -49,8 +50,8 @@ def heat_map(
     # 16 pixels below the size of a cell would make names overlap.
     longest = min(max(len(name) for name in rows), WIDEST_NAME) if named else 4
     plot = figure(
-        x_range=(0, width),
-        y_range=(height, 0),
+        x_range=Range1d(start=0, end=width),
+        y_range=Range1d(start=height, end=0),
         frame_width=cell * width,
         frame_height=cell * height,
         x_axis_location="above",
@@ -60,7 +61,7 @@ def heat_map(
         min_border_left=8 * longest,
         min_border_top=8 * longest if named else 20,
     )
-    image = plot.image(
+    image = plot.image(  # type: ignore[call-arg]  # the stub lacks `color_mapper`
         image=[values.astype(np.float32)],
         x=0,
         y=0,
@@ -106,7 +107,7 @@ def _label(plot: figure, rows: Sequence[str], columns: Sequence[str], named: boo
 def _numbers(
     plot: figure,
     values: NDArray[np.float64],
-    mapper: ColorMapper,
+    mapper: ContinuousColorMapper,
     inks: Sequence[str],
     theme: Theme,
     write: Callable[[float], str],
@@ -116,7 +117,7 @@ def _numbers(
     look = ink(theme, "11px")
     look["text_color"] = {
         "field": "value",
-        "transform": LinearColorMapper(list(inks), low=mapper.low, high=mapper.high),
+        "transform": LinearColorMapper(palette=list(inks), low=mapper.low, high=mapper.high),
     }
     plot.text(
         "x",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.names import span
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, ink, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, ink, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 FAILED = "Do not rely on these ratings"
@@ -86,7 +88,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
         toolbar_location=None,
         tools="",
     )
-    look = {"source": source, "color": theme.a}
+    look: dict[str, Any] = {"source": source, "color": theme.a}
     thin = plot.segment("low_94", "shown", "high_94", "shown", line_width=1.5, **look)
     plot.segment("low_50", "shown", "high_50", "shown", line_width=6, **look)
     plot.scatter("rating", "shown", source=source, **dot(theme))
@@ -107,7 +109,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     )
     style(plot, theme)
     plot.ygrid.grid_line_color = None
-    plot.xaxis.ticker.desired_num_ticks = 5
+    ticks(plot.xaxis, 5)
     return plot
 
 

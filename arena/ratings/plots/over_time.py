@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import cast
 
 import polars as pl
 from bokeh.models import ColumnDataSource, DatetimeTickFormatter, HoverTool, Range1d, Row
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 
 MOST = 24
 """Contestants in a figure; its table has all."""
@@ -22,16 +23,16 @@ def over_time(table: pl.DataFrame, theme: Theme = LIGHT) -> Row:
     shown = table.filter(pl.col("contestant").is_in(names))
     low, high = float(shown["low_94"].min()), float(shown["high_94"].max())  # type: ignore[arg-type]
     room = 0.05 * (high - low)
-    first, last = shown["at"].min(), shown["at"].max()
+    first, last = cast("datetime", shown["at"].min()), cast("datetime", shown["at"].max())
     # One moment alone has no width of its own.
-    edge = max((last - first) * 0.03, timedelta(hours=12))  # type: ignore[operator]
+    edge = max((last - first) * 0.03, timedelta(hours=12))
     return small_multiples(
         [
             _draw(
                 shown.filter(pl.col("contestant") == name),
                 name,
-                Range1d(first - edge, last + edge),  # type: ignore[operator]
-                Range1d(low - room, high + room),
+                Range1d(start=first - edge, end=last + edge),
+                Range1d(start=low - room, end=high + room),
                 theme,
             )
             for name in names
@@ -73,7 +74,7 @@ def _draw(
     )
     style(plot, theme)
     plot.xgrid.grid_line_color = None
-    plot.axis.ticker.desired_num_ticks = 3
+    ticks(plot.axis, 3)
     plot.xaxis.formatter = DatetimeTickFormatter(
         hours="%H:%M", days="%-d %b", months="%b %Y", years="%Y"
     )

@@ -90,8 +90,8 @@ def _draw(table: pl.DataFrame, words: str, theme: Theme) -> figure:
     plot = figure(
         width=SIDE,
         height=SIDE,
-        x_range=Range1d(*ends),
-        y_range=Range1d(*ends),
+        x_range=Range1d(start=ends[0], end=ends[1]),
+        y_range=Range1d(start=ends[0], end=ends[1]),
         title=title(words, theme),
         x_axis_label="predicted",
         y_axis_label="observed",

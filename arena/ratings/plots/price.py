@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import polars as pl
-from bokeh.models import ColumnDataSource, HoverTool
+from bokeh.models import ColumnDataSource, DataRange1d, HoverTool
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.names import listed
@@ -86,12 +86,15 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
         max_width=1000,
         # Prices span orders of magnitude; nothing that is free fits a logarithm.
         x_axis_type="log" if least > 0 and most / least >= 20 else "linear",
+        # Names at the right edge need room that the data do not.
+        x_range=DataRange1d(range_padding=0.25),
         x_axis_label=f"Price, {unit}",
         y_axis_label="Rating",
         toolbar_location=None,
         tools="",
     )
-    plot.step(front["price"], front["rating"], mode="after", color=theme.b, line_width=1.5)
+    costs, ratings = front["price"].to_numpy(), front["rating"].to_numpy()
+    plot.step(costs, ratings, mode="after", color=theme.b, line_width=1.5)
     bars = plot.segment(
         "price", "low_94", "price", "high_94", source=source, color=theme.a, line_alpha=0.6
     )
@@ -99,7 +102,8 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
         "price", "rating", source=source, size=9, color=theme.a, line_color=theme.surface
     )
     look = ink(theme) | {"text_baseline": "bottom"}
-    plot.text(front["price"], front["rating"], front["contestant"], x_offset=6, y_offset=-5, **look)
+    names = front["contestant"].to_numpy()
+    plot.text(costs, ratings, names, x_offset=6, y_offset=-5, **look)
     plot.add_tools(
         HoverTool(
             renderers=[dots, bars],
@@ -111,6 +115,4 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
             ],
         )
     )
-    # Names at the right edge need room that the data do not.
-    plot.x_range.range_padding = 0.25
     return style(plot, theme)

@@ -24,7 +24,7 @@ def ranks(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
     shown = np.where(probability >= LEAST, probability, np.nan)
     places = [str(rank) for rank in range(1, len(names) + 1)]
     leaders = [row for row in posterior.rows if row.rank_best == 1]
-    mapper = LinearColorMapper(list(theme.sequential), low=0, nan_color=theme.surface)
+    mapper = LinearColorMapper(palette=list(theme.sequential), low=0, nan_color=theme.surface)
     mapper.high = max(0.5, float(probability.max()))
     plot = heat_map(
         shown,

@@ -30,7 +30,9 @@ def superiority(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
         plot_values,
         rows=names,
         columns=names,
-        mapper=LinearColorMapper(list(theme.diverging), low=0, high=1, nan_color=theme.surface),
+        mapper=LinearColorMapper(
+            palette=list(theme.diverging), low=0, high=1, nan_color=theme.surface
+        ),
         inks=theme.diverging_ink,
         theme=theme,
         write=_written,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import colorcet
 from bokeh.core.properties import value
+from bokeh.models import Axis, ContinuousTicker
 from bokeh.models.annotations import Legend, Span, Title
 from bokeh.plotting import figure
 
@@ -89,13 +92,19 @@ def style(plot: figure, theme: Theme) -> figure:
     plot.axis.axis_label_text_font_size = LABEL_SIZE
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.axis_label_text_color = theme.text_2
-    for legend in plot.select(Legend):
+    for legend in cast("Iterable[Legend]", plot.select(Legend)):
         legend.background_fill_color = theme.surface
         legend.border_line_color = None
         legend.label_text_font = FONT
         legend.label_text_font_size = LABEL_SIZE
         legend.label_text_color = theme.text
     return plot
+
+
+def ticks(axes: Iterable[Axis], number: int) -> None:
+    """About `number` of them on each of `axes`, which are of numbers or of moments."""
+    for axis in axes:
+        cast("ContinuousTicker", axis.ticker).desired_num_ticks = number
 
 
 def title(text: str, theme: Theme) -> Title:
@@ -109,7 +118,7 @@ def title(text: str, theme: Theme) -> Title:
     )
 
 
-def ink(theme: Theme, size: str = "12px") -> dict[str, object]:
+def ink(theme: Theme, size: str = "12px") -> dict[str, Any]:
     """Of text among marks; arguments of a glyph."""
     return {
         "text_font": value(FONT),
@@ -119,7 +128,7 @@ def ink(theme: Theme, size: str = "12px") -> dict[str, object]:
     }
 
 
-def dot(theme: Theme, size: int = 8) -> dict[str, object]:
+def dot(theme: Theme, size: int = 8) -> dict[str, Any]:
     """Of a mean on its interval; arguments of a glyph."""
     return {
         "size": size,

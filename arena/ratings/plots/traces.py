@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 from rostra.arena.ratings.plots.parameters import watched
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 POINTS = 250
@@ -28,7 +28,7 @@ def traces(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
             width=WIDTH,
             height=150,
             title=title(name, theme),
-            x_range=Range1d(0, draws),
+            x_range=Range1d(start=0, end=draws),
             toolbar_location=None,
             tools="",
         )
@@ -47,8 +47,7 @@ def traces(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
             )
         plots.append(style(plot, theme))
         plot.grid.grid_line_color = None
-        plot.yaxis.ticker.desired_num_ticks = 3
-        plot.xaxis.ticker.desired_num_ticks = 3
+        ticks(plot.axis, 3)
     return Plot(
         name="traces",
         title="Traces of the chains",

@@ -62,13 +62,13 @@ class Problem:
         spec = replace(posterior.spec, **{"style": style, **changes})  # type: ignore[arg-type]
         board = board.by(*board.factors, covariates=spec.style)
         side = np.ones((len(board.left), int(spec.side)))
-        style = [board.covariates[name][:, None] for name in spec.style]
+        traits = [board.covariates[name][:, None] for name in spec.style]
         return cls(
             size=len(board.contestants),
             left=board.left,
             right=board.right,
             votes=counted(board, spec),
-            columns=np.hstack([side, *style]),
+            columns=np.hstack([side, *traits]),
             spec=spec,
             scale=float(posterior.draws["scale"].mean())
             if "scale" in posterior.draws
@@ -158,7 +158,7 @@ class Mode:
             shape=(number, len(self.parameters)),
         ).tocsr()
 
-    def resampled(self, counts: FloatArray) -> FloatArray:
+    def resampled(self, counts: FloatArray | IntArray) -> FloatArray:
         """[samples, parameters], to first order, under other votes `counts` [samples, cells, 3].
 
         The infinitesimal jackknife (Giordano, Stephenson, Liu, Jordan and Broderick 2019, A Swiss
@@ -209,7 +209,7 @@ def mode(problem: Problem, start: FloatArray | None = None) -> Mode:
         at, value, gradient, curvature = trial, new_value, new_gradient, new_curvature
         if size * np.abs(step).max() < TOLERANCE:
             break
-    return Mode(problem, at, np.linalg.inv(curvature))
+    return Mode(problem, at, np.asarray(np.linalg.inv(curvature), dtype=float))
 
 
 def _expand(problem: Problem, at: FloatArray) -> tuple[float, FloatArray, FloatArray]:

@@ -203,7 +203,7 @@ def _sums(values: Counts, index: IntArray, size: int) -> Counts:
     return np.asarray(gather @ values.reshape(number, k * draws)).reshape(size, k, draws)
 
 
-def _shares(three: Three, votes: Counts) -> Shares:
+def _shares(three: Three, votes: NDArray[Any]) -> Shares:
     """`three`: [n, k, 1], [n, k, draws], [n, k, draws]; `votes`: [n, k] or [n, 1], what they are
     shares of."""
     real, made, meant = three
