@@ -60,6 +60,7 @@ def test_votes_become_a_table_and_files(home: Path) -> None:
     ratings = home / "data" / "ratings"
     folder = ratings / (ratings / "latest").read_text().strip()
     assert {path.name for path in folder.iterdir()} == {
+        "audit.json",
         "report.html",
         "posterior.nc",
         "ratings.csv",

@@ -63,8 +63,9 @@ class Asked:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     asked = Asked()
     monkeypatch.setattr(fit_module, "fit", asked.fit)
-    # Reports take a second each and have tests of their own.
-    monkeypatch.setattr("rostra.mesh.cli.rate._write_report", lambda _posterior, folder: folder)
+    # Audits and reports take a second each, are of real posteriors, and have tests of their own.
+    monkeypatch.setattr("rostra.mesh.cli.rate.Rating._audit", lambda _self, _posterior: ())
+    monkeypatch.setattr("rostra.mesh.cli.rate._write_report", lambda _posterior, folder, _: folder)
     return asked
 
 
