@@ -71,6 +71,10 @@ class Diagnostics:
         )
 
 
+BOTH_BAD = ("bad", "bad_mean", "bad_scale")
+"""Parameters of the outcome "both bad", which has a likelihood of its own."""
+
+
 def diagnose(draws: Draws, board: Board, spec: ModelSpec) -> Diagnostics:
     """Diagnostics of `draws` from the model `spec` of `board`."""
     found = limits(counted(board, spec), board)
@@ -83,7 +87,7 @@ def diagnose(draws: Draws, board: Board, spec: ModelSpec) -> Diagnostics:
         findings=(*made.findings, *found.findings),
         pareto_k=_known(draws.pareto_k),
         importance_ess=_known(draws.importance_ess),
-        notes=(*draws.notes, *found.notes),
+        notes=(*draws.notes, *made.notes, *found.notes),
     )
 
 
@@ -95,10 +99,12 @@ class _Made:
     min_ess_bulk: float | None
     min_ess_tail: float | None
     findings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def _sampled(draws: Draws) -> _Made:
     values = {name: x for name, x in draws.values.items() if name not in DERIVED}
+    both_bad = {name: values.pop(name) for name in BOTH_BAD if name in values}
     max_rhat, min_bulk, min_tail = _convergence(values)
     chains = next(iter(values.values())).shape[0]
     required = MIN_ESS_PER_CHAIN * chains
@@ -123,7 +129,22 @@ def _sampled(draws: Draws) -> _Made:
             f"{draws.divergences:,} divergent {transitions}: part of the posterior was not "
             "reached; tune more."
         )
-    return _Made(max_rhat, min_bulk, min_tail, tuple(findings))
+    return _Made(max_rhat, min_bulk, min_tail, tuple(findings), _both_bad_notes(both_bad, required))
+
+
+def _both_bad_notes(values: Mapping[str, NDArray[np.float64]], required: int) -> tuple[str, ...]:
+    """What is wrong with this part of the model, which shares nothing with the order."""
+    if not values:
+        return ()
+    rhat, bulk, tail = _convergence(values)
+    # Written so that a NaN is told, too.
+    if rhat <= MAX_RHAT and min(bulk, tail) >= required:
+        return ()
+    return (
+        'The shares of votes that neither answer is good did not sample well: do not rely on "bad" '
+        f"(R-hat {rhat:.3f}, {min(bulk, tail):,.0f} effective draws). The ratings do not depend on "
+        "them.",
+    )
 
 
 def _convergence(values: Mapping[str, NDArray[np.float64]]) -> tuple[float, float, float]:

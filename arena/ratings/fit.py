@@ -25,6 +25,9 @@ def fit(
 ) -> Posterior:
     """The posterior of the model that `spec` names, given `board`.
 
+    Where no vote is "both bad" the model leaves that outcome out, and the posterior's `spec` says
+    so.
+
     A first fit may compile, tens of seconds; later ones of the same model, with as many contestants
     and levels, sample at once in the same process. Blocks, and may be called from any thread.
 
@@ -34,6 +37,9 @@ def fit(
             is not installed.
     """
     _check(board, settings, spec)
+    if spec.both_bad == "own" and not board.both_bad.any():
+        # Nobody used it, or nobody could: there is nothing to learn of it, and priors sample badly.
+        spec = replace(spec, both_bad="out")
     draws = _draws(board, settings, progress, spec)
     return Posterior(
         draws=draws.values,

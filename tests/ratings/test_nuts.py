@@ -118,7 +118,7 @@ def test_a_compiled_model_takes_the_votes_of_boards_of_its_size(
             given.append(data)
             return self
 
-    def compile_model(model: pm.Model, var_names: tuple[str, ...]) -> Compiled:
+    def compile_model(model: pm.Model, var_names: tuple[str, ...], **_: object) -> Compiled:
         compiled.append(model)
         return Compiled()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -184,8 +185,8 @@ def visit(chromium: Browser, arena: RunningArena) -> Iterator[Callable[..., Visi
 
 
 @pytest.fixture
-def ratings(arena: RunningArena, contestants: Pair) -> Posterior:
-    """Ratings on disk, as `rostra rate` leaves them, with draws made up here."""
+def ratings(arena: RunningArena, contestants: Pair) -> Iterator[Posterior]:
+    """Ratings on disk, as `rostra rate` leaves them, with draws made up here; gone afterwards."""
     left, right = contestants.a.name, contestants.b.name
     generator = np.random.default_rng(1)
     strength = generator.normal(0.5, 0.2, (2, 200, 1))
@@ -205,4 +206,5 @@ def ratings(arena: RunningArena, contestants: Pair) -> Posterior:
         created=datetime.now(UTC),
     )
     posterior.save(arena.settings.ratings_dir)
-    return posterior
+    yield posterior
+    shutil.rmtree(arena.settings.ratings_dir)
