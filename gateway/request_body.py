@@ -61,8 +61,8 @@ def _parse(raw: bytes, schema: type[SchemaT]) -> SchemaT:
     if _values(raw) > _MOST_VALUES and _values(_STRING.sub(b"", raw)) > _MOST_VALUES:
         raise ApiError(
             400,
-            f"The body has more than {_MOST_VALUES:,} objects, lists and fields; make several "
-            "requests of it",
+            f"The JSON of the body has more than {_MOST_VALUES:,} objects, lists and fields; make "
+            "several requests of it",
             code="too_many_values",
         )
     try:

@@ -21,8 +21,8 @@ Priors, weakly informative:
     deviation   ~ zero-sum normal with scale 1, the non-centred form. Measured: with 45 votes for
                   each contestant and level, and levels that hardly differ, it has 190 effective
                   draws of `level_scale` in 2,000 where the centred form has 15; on real votes on 13
-                  prompts by 59 models the two are equal; with over 1,000 votes for each, levels
-                  that differ, it takes several times as long, and is right
+                  prompts by 59 models the two are equal; with over 1,000 votes for each, it takes
+                  many times as long as the centred form would
 """
 
 from __future__ import annotations
