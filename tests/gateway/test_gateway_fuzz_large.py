@@ -122,5 +122,5 @@ async def test_streams_move_while_a_large_body_is_read(worker: ScriptedWorker, n
             now = sum(len(each.words) for each in running)
             moves, last = moves + (now > last), now
         # Work on the loop itself would let all of them move once before it, and once after.
-        assert moves > 5
+        assert moves > 2
         assert (await asked).status == 200
