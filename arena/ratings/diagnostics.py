@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.limits import limits
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.arena.ratings.summary.cells import counted
 
 if TYPE_CHECKING:
     from rostra.arena.ratings.engines.draws import Draws

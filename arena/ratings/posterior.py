@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.cautions import cautions
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import ELO_PER_NAT, FitSettings
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.arena.ratings.summary.cells import counted
 from rostra.arena.ratings.summary.intervals import FloatArray
 from rostra.arena.ratings.summary.pairs import Pairs, pairs
 from rostra.arena.ratings.summary.predictive import Predictive, predictive

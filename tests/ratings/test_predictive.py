@@ -10,10 +10,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from ratings_boards import Truth, names, posterior_of, simulate
 
 from rostra.arena.ratings.board import Board, Factor
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.spec import ModelSpec, Ties
-from rostra.arena.ratings.summary.cells import Cells, counted, told_apart
+from rostra.arena.ratings.summary.cells import Cells, told_apart
 from rostra.arena.ratings.summary.predictive import Predictive, predictive
 
 STRENGTHS = np.array([0.6, 0.2, -0.1, -0.7])

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.models.likelihoods import observe
 from rostra.arena.ratings.spec import ModelSpec
 
@@ -50,19 +51,7 @@ def reduced(board: Board, spec: ModelSpec) -> Board:
     """
     factors = () if spec.factor is None else (spec.factor,)
     covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
-    told_apart = board.by(*factors, covariates=covariates)
-    table = np.array(told_apart.table)
-    if spec.both_bad == "tie":
-        table[:, 1] += table[:, 3]
-    table[:, 3] = 0
-    return Board.of(
-        told_apart.contestants,
-        told_apart.left,
-        told_apart.right,
-        table,
-        told_apart.factors,
-        told_apart.covariates,
-    )
+    return counted(board.by(*factors, covariates=covariates), spec)
 
 
 def cells(reduced: Board, spec: ModelSpec) -> dict[str, Array]:

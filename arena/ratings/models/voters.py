@@ -32,11 +32,9 @@ from pytensor.tensor.variable import TensorVariable
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.models import blocks
 from rostra.arena.ratings.models.likelihoods import log_weights
-from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.ratings.spec import KINDS, ModelSpec
 
 FloatArray = NDArray[np.float64]
-
-KINDS = ("attentive", "careless", "contrary")
 
 
 def build(board: Board, spec: ModelSpec) -> pm.Model:

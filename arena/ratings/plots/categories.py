@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FactorRange, Range1d
 from bokeh.plotting import figure
 
+from rostra.arena.ratings.plots.interval_rows import interval_rows
 from rostra.arena.ratings.plots.levels import level_table
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, style, ticks, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 MOST = 30
@@ -60,22 +59,13 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
         toolbar_location=None,
         tools="",
     )
-    look: dict[str, Any] = {"source": source, "color": theme.a}
-    thin = plot.segment("low_94", "contestant", "high_94", "contestant", line_width=1.2, **look)
-    plot.segment("low_50", "contestant", "high_50", "contestant", line_width=4, **look)
-    plot.scatter("rating", "contestant", source=source, **dot(theme, 6))
-    plot.add_tools(
-        HoverTool(
-            renderers=[thin],
-            line_policy="interp",
-            tooltips=[
-                ("contestant", "@contestant"),
-                ("rating", "@rating{0}"),
-                ("94 %", "@low_94{0} to @high_94{0}"),
-                ("votes here", "@votes{0,0}"),
-            ],
-        )
-    )
+    tooltips = [
+        ("contestant", "@contestant"),
+        ("rating", "@rating{0}"),
+        ("94 %", "@low_94{0} to @high_94{0}"),
+        ("votes here", "@votes{0,0}"),
+    ]
+    interval_rows(plot, source, "contestant", "rating", theme, tooltips, thin=1.2, thick=4, size=6)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
     ticks(plot.xaxis, 3)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FactorRange, Range1d
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, dot, ink, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, style
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.summary.intervals import quantiles
@@ -81,22 +80,13 @@ def _draw(table: pl.DataFrame, theme: Theme) -> figure:
         tools="",
     )
     plot.add_layout(at_zero(theme))
-    look: dict[str, Any] = {"source": source, "color": theme.a}
-    thin = plot.segment("low_94", "effect", "high_94", "effect", line_width=1.5, **look)
-    plot.segment("low_50", "effect", "high_50", "effect", line_width=6, **look)
-    plot.scatter("mean", "effect", source=source, **dot(theme))
-    plot.text("high_94", "effect", "label", source=source, x_offset=8, **ink(theme))
-    plot.add_tools(
-        HoverTool(
-            renderers=[thin],
-            line_policy="interp",
-            tooltips=[
-                ("effect", "@effect"),
-                ("mean", "@mean{+0.0}"),
-                ("94 %", "@low_94{+0.0} to @high_94{+0.0}"),
-            ],
-        )
-    )
+    tooltips = [
+        ("effect", "@effect"),
+        ("mean", "@mean{+0.0}"),
+        ("94 %", "@low_94{+0.0} to @high_94{+0.0}"),
+    ]
+    interval_rows(plot, source, "effect", "mean", theme, tooltips)
+    end_labels(plot, source, "effect", "label", theme)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
     return plot

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FactorRange, Range1d
 from bokeh.plotting import figure
 
+from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
 from rostra.arena.ratings.plots.names import span
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, dot, ink, style, ticks, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
 FAILED = "Do not rely on these ratings"
@@ -88,25 +87,16 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
         toolbar_location=None,
         tools="",
     )
-    look: dict[str, Any] = {"source": source, "color": theme.a}
-    thin = plot.segment("low_94", "shown", "high_94", "shown", line_width=1.5, **look)
-    plot.segment("low_50", "shown", "high_50", "shown", line_width=6, **look)
-    plot.scatter("rating", "shown", source=source, **dot(theme))
-    plot.text("high_94", "shown", "label", source=source, x_offset=8, **ink(theme))
-    plot.add_tools(
-        HoverTool(
-            renderers=[thin],
-            line_policy="interp",
-            tooltips=[
-                ("contestant", "@contestant"),
-                ("rating", "@rating{0}"),
-                ("50 %", "@low_50{0} to @high_50{0}"),
-                ("94 %", "@low_94{0} to @high_94{0}"),
-                ("rank, 94 %", "@ranks"),
-                ("votes", "@votes{0,0}"),
-            ],
-        )
-    )
+    tooltips = [
+        ("contestant", "@contestant"),
+        ("rating", "@rating{0}"),
+        ("50 %", "@low_50{0} to @high_50{0}"),
+        ("94 %", "@low_94{0} to @high_94{0}"),
+        ("rank, 94 %", "@ranks"),
+        ("votes", "@votes{0,0}"),
+    ]
+    interval_rows(plot, source, "shown", "rating", theme, tooltips)
+    end_labels(plot, source, "shown", "label", theme)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
     ticks(plot.xaxis, 5)

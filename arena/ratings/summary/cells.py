@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.outcomes import outcome_probabilities
-from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.ratings.summary.intervals import FloatArray
 
 if TYPE_CHECKING:
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4_000_000
 """Numbers in a piece: 32 MB for each of the few arrays of that size."""
-
-
-def counted(board: Board, spec: ModelSpec) -> Board:
-    """The votes that bear on the order as `spec` counts them, in the cells of `board`.
-
-    "Both bad" is a tie where `spec` says so, and gone otherwise.
-    """
-    table = np.array(board.table)
-    if spec.both_bad == "tie":
-        table[:, 1] += table[:, 3]
-    table[:, 3] = 0
-    return Board.of(
-        board.contestants, board.left, board.right, table, board.factors, board.covariates
-    )
 
 
 def told_apart(posterior: Posterior) -> Board:

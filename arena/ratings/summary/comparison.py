@@ -21,8 +21,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.summary.cells import Cells, counted
+from rostra.arena.ratings.summary.cells import Cells
 from rostra.arena.ratings.summary.intervals import FloatArray
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
+from rostra.arena.ratings import counting
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.outcomes import Outcomes, outcomes
 from rostra.arena.ratings.spec import ModelSpec
@@ -67,7 +68,7 @@ class Problem:
             size=len(board.contestants),
             left=board.left,
             right=board.right,
-            votes=counted(board, spec),
+            votes=counting.votes(board, spec).astype(float),
             columns=np.hstack([side, *traits]),
             spec=spec,
             scale=float(posterior.draws["scale"].mean())
@@ -179,14 +180,6 @@ class Mode:
         ).tocsr()
         gradient = np.column_stack([by_eta @ met, by_eta @ problem.columns, by_tie])
         return np.asarray(self.parameters + gradient @ self.covariance)
-
-
-def counted(board: Board, spec: ModelSpec) -> FloatArray:
-    """[cells, 3], the votes that bear on the order, `both_bad` as `spec` counts it."""
-    votes = board.decided.astype(float)
-    if spec.both_bad == "tie":
-        votes[:, 1] += board.both_bad
-    return votes
 
 
 def mode(problem: Problem, start: FloatArray | None = None) -> Mode:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.summary.cells import Cells, counted, told_apart
+from rostra.arena.ratings.counting import counted
+from rostra.arena.ratings.summary.cells import Cells, told_apart
 from rostra.arena.ratings.summary.intervals import PROBABILITIES, FloatArray, Interval
 
 if TYPE_CHECKING:
