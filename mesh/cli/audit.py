@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
-from rostra.mesh.cli.options import Config, HomeFolder
-from rostra.mesh.cli.rating_source import chosen_source, one_line
+from rostra.mesh.cli.options import Config, HomeFolder, Strict, VotesFormat
+from rostra.mesh.cli.rating_source import MALFORMED, chosen_source, one_line
 
 if TYPE_CHECKING:
     from rostra.arena.ratings.audit import Finding
@@ -40,6 +40,8 @@ def audit(
             dir_okay=False,
         ),
     ] = None,
+    format: VotesFormat = None,
+    strict: Strict = False,
     votes_url: Annotated[
         str | None,
         typer.Option(
@@ -48,7 +50,7 @@ def audit(
         ),
     ] = None,
     output: Annotated[
-        Literal["table", "json"], typer.Option("--format", help="How to print the findings.")
+        Literal["table", "json"], typer.Option(help="How to print the findings.")
     ] = "table",
     fail_on: Annotated[
         Literal["warning", "fail", "never"],
@@ -57,7 +59,8 @@ def audit(
 ) -> None:
     """Tell which claims of the order the votes carry; write audit.json beside the result.
 
-    The exit code is 0 without findings, 1 with (see --fail-on), 2 when nothing could be audited.
+    Exit codes: 0 no finding; 1 a finding (see --fail-on); 2 nothing was audited, for the reason
+    given; 3 no finding, but rows of the file were malformed.
     """
     require_arena()
     from rostra.mesh.cli import audit_subject
@@ -67,8 +70,8 @@ def audit(
     place = Home.locate(home)
     given = RostraConfig.read(config).arena
     own = given.get("votes_url") or place.votes_url
-    source = chosen_source(votes, None, votes_url, own, strict=False)
     with one_line():
+        source = chosen_source(votes, format, votes_url, own, strict)
         subject = audit_subject.find(
             result,
             Path(given.get("ratings_dir") or place.ratings),
@@ -83,6 +86,8 @@ def audit(
     bad = {"warning": {"warning", "fail"}, "fail": {"fail"}, "never": set()}[fail_on]
     if any(finding.verdict in bad for finding in findings):
         raise typer.Exit(FOUND)
+    if subject.malformed:
+        raise typer.Exit(MALFORMED)
 
 
 def _audited(subject: Subject) -> tuple[Finding, ...]:
@@ -96,7 +101,7 @@ def _audited(subject: Subject) -> tuple[Finding, ...]:
 
 
 def _document(subject: Subject, findings: tuple[Finding, ...]) -> dict[str, object]:
-    """For --format json."""
+    """For --output json."""
     import msgspec
 
     from rostra.arena.ratings import audit

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rostra.mesh.cli.rating_source import Source
+from rostra.mesh.cli.rating_source import Found, Source
 
 if TYPE_CHECKING:
     from rostra.arena.ratings.audit import Evidence
@@ -24,6 +24,8 @@ class Subject:
     evidence: Evidence
     notes: tuple[str, ...] = ()
     """For people, about what is audited."""
+    malformed: int = 0
+    """Rows of the named votes that could not be used."""
 
 
 def find(result: Path | None, ratings: Path, named: Source | None, own: Source) -> Subject:
@@ -45,12 +47,13 @@ def find(result: Path | None, ratings: Path, named: Source | None, own: Source) 
             raise RatingsError(
                 f"no ratings in {ratings}: run `rostra rate`, or give votes with --votes"
             )
-        if _is_of(posterior, own):
+        if _found(posterior, own) is not None:
             return Subject(posterior, folder, evidence(posterior, own, behind(posterior)))
         note = "The votes in the store are not those of the result; --votes names others."
         return Subject(posterior, folder, Evidence.of(posterior), (note,))
-    if posterior is not None and _is_of(posterior, named):
-        return Subject(posterior, folder, evidence(posterior, named, behind(posterior)))
+    if posterior is not None and (same := _found(posterior, named)) is not None:
+        votes = evidence(posterior, named, behind(posterior))
+        return Subject(posterior, folder, votes, _of_rows(same), same.malformed)
     wanted = _wanted()
     found = named.read(wanted)
     if posterior is not None and result is not None:
@@ -63,7 +66,8 @@ def find(result: Path | None, ratings: Path, named: Source | None, own: Source) 
         f"No saved result is of these {found.board.num_votes:,} votes: they were rated for this "
         "audit, and nothing was saved."
     )
-    return Subject(fresh, None, evidence(fresh, named, wanted), (*found.notes, note))
+    notes = (*_of_rows(found), note)
+    return Subject(fresh, None, evidence(fresh, named, wanted), notes, found.malformed)
 
 
 def evidence(posterior: Posterior, source: Source, wanted: Wanted) -> Evidence:
@@ -95,15 +99,21 @@ def behind(posterior: Posterior) -> Wanted:
     )
 
 
-def _is_of(posterior: Posterior, source: Source) -> bool:
-    """Whether the posterior was computed from votes that `source` still has."""
+def _of_rows(found: Found) -> tuple[str, ...]:
+    """What to say of the rows, where some could not be used."""
+    return found.notes if found.malformed else ()
+
+
+def _found(posterior: Posterior, source: Source) -> Found | None:
+    """The votes that the posterior was computed from, if `source` still has them."""
     from rostra.arena.errors import ArenaError
 
     try:
-        board = source.read(behind(posterior)).board
+        found = source.read(behind(posterior))
     except ArenaError:
-        return False
-    return board.pooled.data_hash == posterior.board.pooled.data_hash
+        return None
+    same = found.board.pooled.data_hash == posterior.board.pooled.data_hash
+    return found if same else None
 
 
 def _by(factor: str, source: Source, wanted: Wanted) -> Board | None:

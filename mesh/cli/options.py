@@ -13,6 +13,15 @@ Config = Annotated[
         "--config", "-c", help="A rostra.toml. Default: the built-in demo.", dir_okay=False
     ),
 ]
+VotesFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Of the file: csv, tsv, jsonl, parquet, pairs, lmsys-log, lmsys-battles, llmfao, "
+        "mt-bench. Default: auto, by its name and content.",
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a file with a malformed row.")]
 HomeFolder = Annotated[
     Path | None,
     typer.Option(

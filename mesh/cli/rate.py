@@ -14,7 +14,7 @@ from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
 from rostra.mesh.cli.arena import require_arena
-from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.cli.options import Config, HomeFolder, Strict, VotesFormat
 from rostra.mesh.cli.rating_options import (
     BothBad,
     Engine,
@@ -24,7 +24,7 @@ from rostra.mesh.cli.rating_options import (
     Ties,
     parse_anchor,
 )
-from rostra.mesh.cli.rating_source import Found, Source, chosen_source, one_line
+from rostra.mesh.cli.rating_source import MALFORMED, Found, Source, chosen_source, one_line
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 AUDITED_BY_VOTER = 1_000_000
 """Votes up to which they are read again, by voter and by week, for the audit after each rating."""
-MALFORMED = 3
-"""Exit code when votes were rated and malformed rows were not. Other errors: 2."""
 
 
 def rate(
@@ -48,16 +46,8 @@ def rate(
         Path | None,
         typer.Option(help="File of votes to rate, instead of the store.", dir_okay=False),
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the file: csv, tsv, jsonl, parquet, pairs, lmsys-log, lmsys-battles, llmfao, "
-            "mt-bench. Default: auto, by its name and content."
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a file with a malformed row.")
-    ] = False,
+    format: VotesFormat = None,
+    strict: Strict = False,
     votes_url: Annotated[
         str | None,
         typer.Option(help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder."),

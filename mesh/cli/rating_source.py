@@ -1,4 +1,4 @@
-"""Where `rostra rate` gets its votes from: a file, or the vote store."""
+"""Where `rostra rate` and `rostra audit` get votes from: a file, or the vote store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rostra.arena.ratings.board import Board
     from rostra.arena.ratings.provenance import Provenance
     from rostra.arena.ratings.reduce import Wanted
+
+MALFORMED = 3
+"""Exit code when votes were used and malformed rows were not. Other errors: 2."""
 
 
 @dataclass(frozen=True)

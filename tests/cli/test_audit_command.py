@@ -125,7 +125,7 @@ def test_the_votes_tell_more(home: Path) -> None:
 def test_findings_as_json_and_by_exit_code(home: Path) -> None:
     posterior(votes(200), sd=2.0).save(home / "data" / "ratings")
     for fail_on, code in (("warning", 1), ("never", 0)):
-        result = run(home, "--format", "json", "--fail-on", fail_on)
+        result = run(home, "--output", "json", "--fail-on", fail_on)
         assert result.exit_code == code, result.output
     document = json.loads(result.stdout)
     assert document["result"] == str(latest(home))
@@ -151,7 +151,7 @@ def test_votes_cast_since_do_not_hide_those_behind_the_result(home: Path) -> Non
         first_vote=earlier["at"].min().isoformat(), last_vote=earlier["at"].max().isoformat()
     )
     replace(rated, provenance=times).save(home / "data" / "ratings")
-    result = run(home, "--votes", str(home / "votes.csv"), "--format", "json")
+    result = run(home, "--votes", str(home / "votes.csv"), "--output", "json")
     document = json.loads(result.stdout)
     assert document["result"] == str(latest(home))
     assert (document["votes"], document["notes"]) == (3000, [])
@@ -171,7 +171,7 @@ def test_the_arenas_own_store_is_looked_at_when_it_is_of_the_result(home: Path) 
     store.close()
     assert "not those of the result" in run(home).output
     posterior(votes(60)).save(home / "data" / "ratings")
-    result = run(home, "--format", "json")
+    result = run(home, "--output", "json")
     found = {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
     assert found["voter_influence"]["numbers"] == {"voters": 1}
 
@@ -179,12 +179,35 @@ def test_the_arenas_own_store_is_looked_at_when_it_is_of_the_result(home: Path) 
 def test_votes_that_no_result_is_of_are_rated_for_the_audit(home: Path) -> None:
     votes(500, seed=5).write_csv(home / "other.csv")
     before = latest(home)
-    result = run(home, "--votes", str(home / "other.csv"), "--format", "json")
+    result = run(home, "--votes", str(home / "other.csv"), "--output", "json")
     document = json.loads(result.stdout)
     assert (document["result"], document["votes"]) == (None, 500)
     assert "they were rated for this audit, and nothing was saved" in document["notes"][-1]
     assert latest(home) == before
     assert not (before / "audit.json").exists()
+
+
+def test_a_file_is_read_in_the_format_that_is_named(home: Path) -> None:
+    (home / "votes.csv").rename(home / "votes.txt")
+    result = run(home, "--votes", str(home / "votes.txt"), "--format", "csv")
+    assert result.exit_code == 0, result.output
+    assert verdicts(latest(home))["clustering"] == "pass"
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_malformed_rows_are_told_or_refused(home: Path, saved: bool) -> None:
+    number = 4000 if saved else 3000
+    text = votes(number, seed=0 if saved else 5).write_csv() + "ant,bee,perhaps,v1,\n"
+    (home / "bad.csv").write_text(text)
+    result = run(home, "--votes", str(home / "bad.csv"), "--output", "json", "--fail-on", "never")
+    assert result.exit_code == 3, result.output
+    document = json.loads(result.stdout)
+    assert document["votes"] == number
+    assert (document["result"] is not None) == saved
+    assert any("perhaps" in note for note in document["notes"])
+    refused = run(home, "--votes", str(home / "bad.csv"), "--strict")
+    assert isinstance(refused.exception, RostraError)
+    assert "--strict refuses" in str(refused.exception)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +217,8 @@ def test_votes_that_no_result_is_of_are_rated_for_the_audit(home: Path) -> None:
         (["nowhere"], "no ratings in nowhere"),
         (["--votes", "a.csv", "--votes-url", "sqlite:///a"], "give one"),
         (["--votes", "nowhere.csv"], "nowhere.csv is not a file"),
+        (["--strict"], "--strict is for a file of votes"),
+        (["--votes", "a.csv", "--format", "cvs"], "there is no format 'cvs'"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
