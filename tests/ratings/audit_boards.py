@@ -69,6 +69,8 @@ class League:
     voters: int = 150
     taste: float = 0.0
     """Standard deviation of a voter's own opinion of each contestant."""
+    habit: float = 0.0
+    """Standard deviation of a voter's own preference for the left."""
     change: tuple[int, float] | None = None
     """From the third week on, this contestant is so much stronger."""
     cycle: float = 0.0
@@ -112,6 +114,8 @@ class League:
                 np.maximum(left, right) < 5, np.where(step <= 2, self.cycle, -self.cycle), eta
             )
         eta = eta + opinion[voter, left] - opinion[voter, right]
+        if self.habit:
+            eta = eta + self.habit * rng.normal(size=self.voters)[voter]
         if self.change is not None:
             who, by = self.change
             eta = eta + np.where(week >= 2, by * ((left == who).astype(float) - (right == who)), 0)

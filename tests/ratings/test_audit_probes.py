@@ -47,7 +47,7 @@ def test_a_planted_defect_is_named(name: str, seed: int) -> None:
 
 
 def test_a_clean_board_raises_no_alarm() -> None:
-    """Rates over many more seeds are in the probes' docstrings."""
+    """`benchmarks/audit_rates.py` counts alarms over many more seeds."""
     alarms: Counter[str] = Counter()
     for seed in range(SEEDS):
         for finding in audit.run(CLEAN.draw(seed).evidence(), quick=True):
@@ -212,3 +212,31 @@ def test_the_design_effect_of_votes_cast_twice_is_two() -> None:
     assert found("clustering", own.evidence()).numbers["design_effect"] == pytest.approx(
         1, abs=1e-3
     )
+
+
+def test_habits_of_a_few_voters_are_no_bias_of_the_side() -> None:
+    """Each favours the left or the right of its own, none of the two more often."""
+    drawn = [League(habit=1.0, voters=25).draw(seed) for seed in range(12)]
+    by_voter = [found("side_bias", votes.evidence()) for votes in drawn]
+    unknown = [found("side_bias", without(votes, voters=False)) for votes in drawn]
+    assert sum(finding.verdict == "warning" for finding in by_voter) <= 1
+    assert sum(finding.verdict == "warning" for finding in unknown) >= 6
+    assert min(finding.numbers["ratio"] for finding in by_voter) > 3
+    assert all("by voter" in finding.sentence for finding in by_voter)
+
+
+@pytest.mark.parametrize("side", [True, False])
+def test_a_bias_that_voters_share_is_found_beside_their_habits(side: bool) -> None:
+    evidence = League(side=0.3, habit=0.5).draw(1).evidence(ModelSpec(side=side))
+    finding = found("side_bias", evidence)
+    assert finding.verdict == "warning"
+    assert finding.numbers["low"] > MATERIAL
+    assert finding.numbers["ratio"] == pytest.approx(1.6, abs=0.3)
+
+
+def test_the_side_of_votes_cast_twice_has_an_interval_for_half_of_them() -> None:
+    once = np.arange(6000)
+    votes = League(voters=6000).draw(1)
+    own = Votes(6, votes.left, votes.right, votes.outcome, once, votes.week)
+    twice = found("side_bias", own.where(np.repeat(once, 2)).evidence())
+    assert twice.numbers["ratio"] == pytest.approx(np.sqrt(2), abs=1e-3)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.audit.sandwich import cluster_ratio
+from rostra.arena.ratings.audit.sandwich import cluster_ratio, side_ratio
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
@@ -103,6 +103,18 @@ class Evidence:
         if len(voters.levels) < MIN_VOTERS:
             return None
         return cluster_ratio(self.voter_mode, voters.codes, len(voters.levels))
+
+    @cached_property
+    def side_ratio(self) -> float | None:
+        """The same of the side effect, whether the posterior's model has one or not."""
+        if self.cluster_ratio is None:
+            return None
+        found = self.voter_mode
+        if not found.problem.spec.side:
+            found = mode(Problem.of(self.posterior, self.by_voter, side=True))
+        assert self.by_voter is not None
+        voters = self.by_voter.factors[VOTER]
+        return side_ratio(found, voters.codes, len(voters.levels))
 
     @cached_property
     def widened(self) -> float:

@@ -11,13 +11,30 @@ from rostra.arena.ratings.summary.mode import FloatArray, Mode
 def cluster_ratio(found: Mode, clusters: NDArray[np.int64], number: int) -> float:
     """Cluster-robust standard errors of the strengths over those of independent votes, in the mean.
 
-    `clusters`: [cells], below `number`. Sandwich estimates both (White 1982, Econometrica 50; Liang
-    and Zeger 1986, Biometrika 73).
+    `clusters`: [cells], below `number`.
+    """
+    clustered, plain = standard_errors(found, clusters, number)
+    size = found.problem.size
+    return float(clustered[:size].mean() / plain[:size].mean())
+
+
+def side_ratio(found: Mode, clusters: NDArray[np.int64], number: int) -> float:
+    """The same of the side effect, which the model of `found` must have."""
+    clustered, plain = standard_errors(found, clusters, number)
+    side = found.problem.size
+    return float(clustered[side] / plain[side])
+
+
+def standard_errors(
+    found: Mode, clusters: NDArray[np.int64], number: int
+) -> tuple[FloatArray, FloatArray]:
+    """Of the parameters, each [parameters]: cluster-robust, and with each vote for itself.
+
+    Sandwich estimates both (White 1982, Econometrica 50; Liang and Zeger 1986, Biometrika 73).
     """
     gradients = found.gradients(clusters, number)
     clustered = (gradients.T @ gradients).toarray() * number / (number - 1)
-    plain = _standard_errors(found, _independent(found))
-    return float(_standard_errors(found, clustered).mean() / plain.mean())
+    return _sandwich(found, clustered), _sandwich(found, _independent(found))
 
 
 def _independent(found: Mode) -> FloatArray:
@@ -33,7 +50,6 @@ def _independent(found: Mode) -> FloatArray:
     return meat
 
 
-def _standard_errors(found: Mode, meat: FloatArray) -> FloatArray:
-    """[contestants], of the strengths."""
-    variance = np.einsum("ij,jk,ik->i", found.covariance, meat, found.covariance)
-    return np.sqrt(variance[: found.problem.size])
+def _sandwich(found: Mode, meat: FloatArray) -> FloatArray:
+    """[parameters], square roots of the diagonal."""
+    return np.sqrt(np.einsum("ij,jk,ik->i", found.covariance, meat, found.covariance))
