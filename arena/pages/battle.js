@@ -1,5 +1,5 @@
 // The view of one round. All state is the server's; this draws it and reports what the voter does.
-// `*_html` and `*_tail` are sanitised on the server; everything else is set as text.
+// It follows answer.js in one module: `make`, `setText` and what draws answers are from there.
 
 const OUTCOMES = [
   ["a", "A is better", "← 1", ["ArrowLeft", "1"]],
@@ -8,31 +8,6 @@ const OUTCOMES = [
   ["b", "B is better", "4 →", ["ArrowRight", "4"]],
 ]
 const SIDES = ["a", "b"]
-
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag)
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value)
-    else node.setAttribute(name, value)
-  }
-  node.append(...children)
-  return node
-}
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text
-}
-
-function setHTML(node, html) {
-  if (node.shown === html) return
-  // Blocks that have ended only grow in number: add what is new, so that a selection survives.
-  if (node.shown && html.startsWith(node.shown)) {
-    node.insertAdjacentHTML("beforeend", html.slice(node.shown.length))
-  } else {
-    node.innerHTML = html
-  }
-  node.shown = html
-}
 
 export function render({ model, el }) {
   const send = (action, details = {}) => model.send_msg({ action, round: model.round, ...details })
@@ -140,29 +115,7 @@ export function render({ model, el }) {
 
   // ---- drawing
   function addTurn() {
-    const cards = SIDES.map((side) => {
-      const letter = side.toUpperCase()
-      const body = make("div", { class: "body" },
-        make("div", { class: "settled" }), make("div", { class: "tail" }))
-      const copy = make("button", { type: "button", class: "copy",
-        "aria-label": `Copy answer ${letter}` }, "Copy")
-      copy.addEventListener("click", async () => {
-        await navigator.clipboard.writeText(body.innerText)
-        setText(copy, "Copied")
-        setTimeout(() => setText(copy, "Copy"), 1500)
-      })
-      copy.hidden = !navigator.clipboard
-      return make(
-        "article",
-        { class: `answer ${side}`, "aria-label": `Answer ${letter}` },
-        make("header", {},
-          make("span", { class: "badge", "aria-hidden": "true" }, letter),
-          make("div", {}, make("h2", {}, `Answer ${letter}`), make("p", {})),
-          copy),
-        body,
-        make("footer", {}),
-      )
-    })
+    const cards = SIDES.map((side) => answerCard(side.toUpperCase()))
     turns.append(make("section", { class: "turn" },
       make("p", { class: "question" }, make("span", { class: "label" }, "You asked"),
         make("span", { class: "text" }, model.prompt)),
@@ -180,18 +133,16 @@ export function render({ model, el }) {
       turns.replaceChildren()
     }
     while (turns.children.length <= model.turn) addTurn()
-    const card = (side) => turns.lastElementChild?.querySelector(`.answer.${side}`)
     for (const side of SIDES) {
-      const article = card(side)
-      if (!article) continue
-      setHTML(article.querySelector(".settled"), model[`${side}_html`])
-      setHTML(article.querySelector(".tail"), model[`${side}_tail`])
-      setText(article.querySelector(":scope > footer"), model[`${side}_note`])
-      article.setAttribute("aria-busy", String(model.phase === "answering"))
-      setText(article.querySelector(":scope > header p"), model[`${side}_rating`])
-      for (const title of turns.querySelectorAll(`.answer.${side} > header h2`)) {
-        setText(title, model[`${side}_name`] || `Answer ${side.toUpperCase()}`)
-      }
+      const cards = turns.querySelectorAll(`.answer.${side}`)
+      cards.forEach((card, i) => updateAnswer(card, {
+        name: model[`${side}_name`],
+        ...(i === model.turn && {
+          note: model[`${side}_note`],
+          rating: model[`${side}_rating`],
+          busy: model.phase === "answering",
+        }),
+      }))
     }
     setText(status, model.status)
     if (drawnPhase !== model.phase) drawPhase()
@@ -234,8 +185,16 @@ export function render({ model, el }) {
   }
   const watched = ["phase", "round", "turn", "prompt", "status", "choice"]
   for (const side of SIDES) {
-    for (const part of ["html", "tail", "note", "name", "rating"]) watched.push(`${side}_${part}`)
+    for (const part of ["note", "name", "rating"]) watched.push(`${side}_${part}`)
   }
   for (const name of watched) model.on(`change:${name}`, drawSoon)
   draw()
+
+  // ---- what the answers say
+  model.on("msg:custom", ({ side, round, turn, part }) => {
+    if (round !== model.round || turn !== model.turn) return
+    draw()
+    if (!drawPart(turns.lastElementChild.querySelector(`.answer.${side}`), part)) send("redraw")
+  })
+  if (model.turn >= 0) send("redraw")
 }

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import asdict
 from typing import Any, ClassVar, cast
 
 import param
 from panel.custom import JSComponent
 
 from rostra.arena.errors import ArenaError, VoteRefusedError
-from rostra.arena.markdown import StreamingMarkdown, render
 from rostra.arena.matchmaking import SIDES, Side
 from rostra.arena.pages import words
+from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
 from rostra.arena.pages.frame import HERE
+from rostra.arena.rendering import AnswerStream, Part
 from rostra.arena.round import Round
 from rostra.arena.standings import Standings
 from rostra.arena.state import Arena
@@ -26,7 +28,10 @@ CADENCE = 0.08
 
 
 class BattleView(JSComponent):
-    """All that the browser is told of a round. Names come in with the vote and never before."""
+    """All that the browser is told of a round. Names come in with the vote and never before.
+
+    What the answers say goes by messages, so that nothing of it is sent twice.
+    """
 
     phase: Any = param.Selector(
         default="empty", objects=["empty", "answering", "ended", "voted", "failed"]
@@ -35,10 +40,6 @@ class BattleView(JSComponent):
     turn = param.Integer(default=-1)
     prompt = param.String()
     status = param.String(doc="What is waited for, or what can be done.")
-    a_html = param.String(doc="Blocks that have ended, safe HTML.")
-    b_html = param.String()
-    a_tail = param.String(doc="The block that still grows, safe HTML.")
-    b_tail = param.String()
     a_note = param.String(doc="How the answer stands.")
     b_note = param.String()
     a_name = param.String(doc="Set by the vote.")
@@ -49,8 +50,8 @@ class BattleView(JSComponent):
     suggestions = param.List()
     max_chars = param.Integer()
 
-    _esm = HERE / "battle.js"
-    _stylesheets: ClassVar[list[Any]] = [HERE / "battle.css", HERE / "answer.css"]
+    _esm = ANSWER_JS + (HERE / "battle.js").read_text(encoding="utf-8")
+    _stylesheets: ClassVar[list[Any]] = [HERE / "battle.css", ANSWER_CSS]
 
     def __init__(self, arena: Arena, address: str, **params: Any) -> None:
         super().__init__(
@@ -61,7 +62,7 @@ class BattleView(JSComponent):
         self._arena = arena
         self._address = address
         self._current: Round | None = None
-        self._markdown: dict[Side, StreamingMarkdown] = {}
+        self._streams: dict[Side, AnswerStream] = {}
         self._busy = False
         self._streaming: asyncio.Task[None] | None = None
 
@@ -72,6 +73,9 @@ class BattleView(JSComponent):
         action = data.get("action")
         if action == "stop" and self._current is not None:
             self._current.stop()
+        if action == "redraw":
+            for side, stream in self._streams.items():
+                self._send(side, stream.whole())
         if self._busy:
             return
         self._busy = True
@@ -109,12 +113,12 @@ class BattleView(JSComponent):
         if self._current is None:
             self._current = self._arena.new_round(self._address)
         await self._current.ask(prompt)
-        self._markdown = {side: StreamingMarkdown() for side in SIDES}
+        self._streams = {side: AnswerStream() for side in SIDES}
         self.param.update(
             phase="answering",
             turn=self.turn + 1,
             prompt=prompt,
-            **{f"{side}_{part}": "" for side in SIDES for part in ("html", "tail", "note")},
+            **{f"{side}_note": "" for side in SIDES},
         )
         self._streaming = asyncio.create_task(self._stream(self._current))
 
@@ -168,18 +172,17 @@ class BattleView(JSComponent):
     def _show(self, current: Round) -> None:
         shown: dict[str, str] = {"status": words.status(current)}
         for side, answer in current.answers.items():
-            if current.ended:
-                html, tail = render(answer.text), ""
-            else:
-                html, tail = self._markdown[side].render(answer.text)
-            shown |= {
-                f"{side}_html": html,
-                f"{side}_tail": tail,
-                f"{side}_note": words.note(answer),
-            }
-        if current.ended:
+            stream = self._streams[side]
+            part = stream.update(answer.text, ended=answer.ended)
+            if part is not None:
+                self._send(side, part)
+            shown[f"{side}_note"] = words.note(answer)
+        if current.ended and all(stream.done for stream in self._streams.values()):
             shown["phase"] = "failed" if current.failed_sides else "ended"
         self.param.update(**shown)
+
+    def _send(self, side: Side, part: Part) -> None:
+        self._send_msg({"side": side, "round": self.round, "turn": self.turn, "part": asdict(part)})
 
     async def leave(self) -> None:
         """The browser is gone: cut what is still written for it."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rostra.arena.markdown import StreamingMarkdown, render
+from rostra.arena.rendering import AnswerStream, render
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -85,12 +85,18 @@ class Inspector(HTMLParser):
         self.harmful.append(f"declaration {decl}")
 
 
+def shown(streaming: AnswerStream) -> str:
+    part = streaming.whole()
+    return part.html + part.tail
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_becomes_harmless(text):
     assert Inspector(render(text)).harmful == []
-    streaming = StreamingMarkdown()
+    streaming = AnswerStream()
     for end in range(len(text) + 1):
-        assert Inspector("".join(streaming.render(text[:end]))).harmful == []
+        streaming.update(text[:end])
+        assert Inspector(shown(streaming)).harmful == []
 
 
 def test_inspector_itself_sees_harm():
@@ -144,17 +150,18 @@ BLOCKS = st.lists(
 @settings(max_examples=300)
 @given(BLOCKS)
 def test_streamed_rendering_is_at_every_moment_that_of_the_whole(pieces):
-    streaming, text = StreamingMarkdown(), ""
+    streaming, text = AnswerStream(), ""
     for piece in pieces:
         text += piece
-        settled, rest = streaming.render(text)
-        assert (settled + rest).split() == render(text).split()
+        streaming.update(text)
+        assert shown(streaming).split() == render(text).split()
 
 
 def test_settled_blocks_are_not_rendered_again():
-    streaming = StreamingMarkdown()
-    settled, rest = streaming.render("one\n\ntwo\n\nthr")
-    assert "one" in settled
-    assert "one" not in rest
-    again, _ = streaming.render("one\n\ntwo\n\nthree\n\nfour\n")
-    assert again.startswith(settled)
+    streaming = AnswerStream()
+    first = streaming.update("one\n\ntwo\n\nthr")
+    assert "one" in first.html
+    assert "one" not in first.tail
+    second = streaming.update("one\n\ntwo\n\nthree\n\nfour\n")
+    assert second.at == 1
+    assert "one" not in second.html
