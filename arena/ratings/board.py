@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from rostra.arena.ratings import board_form
 from rostra.arena.ratings.errors import RatingsError
 
 IntArray = NDArray[np.int64]
@@ -74,40 +74,11 @@ class Board:
         covariates = {name: _frozen(x, np.float64) for name, x in self.covariates.items()}
         object.__setattr__(self, "factors", MappingProxyType(factors))
         object.__setattr__(self, "covariates", MappingProxyType(covariates))
-        self._check()
-
-    def _check(self) -> None:
-        if list(self.contestants) != sorted(set(self.contestants)):
-            raise RatingsError("contestants must be unique and in ascending order; sort the names")
-        if self.left.ndim != 1 or self.table.shape != (len(self.left), len(OUTCOMES)):
-            raise RatingsError(f"a board's table must be [cells, {len(OUTCOMES)}]")
-        columns = [self.right, *(factor.codes for factor in self.factors.values())]
-        if any(column.shape != self.left.shape for column in (*columns, *self.covariates.values())):
-            raise RatingsError("a board's columns differ in length; give one entry for each cell")
-        for name, factor in self.factors.items():
-            if list(factor.levels) != sorted(set(factor.levels)):
-                raise RatingsError(f"levels of {name} must be unique and in ascending order")
-        if not len(self.left):
-            return
-        for index, size in (
-            (np.concatenate([self.left, self.right]), len(self.contestants)),
-            *((factor.codes, len(factor.levels)) for factor in self.factors.values()),
-        ):
-            if index.min() < 0 or index.max() >= size:
-                raise RatingsError("a cell names a contestant or a level that does not exist")
-        if np.any(self.left == self.right):
-            name = self.contestants[self.left[self.left == self.right][0]]
-            raise RatingsError(f"{name!r} is paired with itself; take such battles out")
-        if not all(np.isfinite(x).all() for x in self.covariates.values()):
-            raise RatingsError("a covariate is not finite")
-        if self.table.min() < 0:
-            raise RatingsError("a count is negative")
-        if not _strictly_ascending(self._keys):
-            raise RatingsError("cells must be unique and in ascending order; use Board.of")
+        board_form.check(self, len(OUTCOMES))
 
     @property
-    def _keys(self) -> list[NDArray[Any]]:
-        """What orders the cells, the first key first."""
+    def keys(self) -> list[NDArray[Any]]:
+        """[cells] each, what orders the cells, the first key first."""
         codes = (factor.codes for factor in self.factors.values())
         return [self.left, self.right, *codes, *self.covariates.values()]
 
@@ -131,15 +102,7 @@ class Board:
         codes = [np.asarray(factor.codes, dtype=np.int64) for factor in factors.values()]
         sides = [np.asarray(left, dtype=np.int64), np.asarray(right, dtype=np.int64)]
         keys: list[NDArray[Any]] = [*sides, *codes, *numbers.values()]
-        order = np.lexsort(keys[::-1])
-        order = order[table[order].any(axis=1)]
-        keys = [key[order] for key in keys]
-        first = np.ones(len(order), dtype=bool)
-        if len(order):
-            first[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
-        starts = np.flatnonzero(first)
-        merged = np.add.reduceat(table[order], starts) if len(order) else table[order]
-        keys = [key[starts] for key in keys]
+        keys, merged = board_form.merged(keys, table)
         places = 2 + len(factors)
         return cls(
             contestants=tuple(contestants),
@@ -308,37 +271,11 @@ class Board:
 
     @cached_property
     def data_hash(self) -> str:
-        """SHA-256, hexadecimal, of the canonical form: compact JSON of names and rows with votes.
-
-        Rows are [left, right, a, tie, b, both_bad] in ascending order, followed by the codes of
-        factors and the values of covariates; the names of these and the levels are there when a
-        board has any. A cell without a vote leaves no trace.
-        """
-        voted = self.table.any(axis=1)
-        rows = np.column_stack([self.left, self.right, self.table])[voted].tolist()
-        form: dict[str, object] = {"contestants": self.contestants, "pairs": rows}
-        if self.factors:
-            form["factors"] = {name: factor.levels for name, factor in self.factors.items()}
-        if self.covariates:
-            form["covariates"] = list(self.covariates)
-        for key in self._keys[2:]:
-            for row, value in zip(rows, key[voted].tolist(), strict=True):
-                row.append(value)
-        text = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """SHA-256, hexadecimal, of `board_form.canonical`."""
+        return hashlib.sha256(board_form.canonical(self)).hexdigest()
 
 
 def _frozen(values: ArrayLike, dtype: type[_Scalar]) -> NDArray[_Scalar]:
     array = np.array(values, dtype=dtype)
     array.setflags(write=False)
     return array
-
-
-def _strictly_ascending(keys: Sequence[NDArray[Any]]) -> bool:
-    """Whether rows are in strictly ascending lexicographic order of `keys`, each [rows]."""
-    equal = np.ones(len(keys[0]) - 1, dtype=bool)
-    for key in keys:
-        if np.any(equal & (key[1:] < key[:-1])):
-            return False
-        equal &= key[1:] == key[:-1]
-    return not equal.any()
