@@ -85,7 +85,7 @@ class Round:
                 self._store.open_battle, self.pair, prompt, self._address
             )
         else:
-            await asyncio.to_thread(self._store.add_turn, self._ticket.battle_id, number, prompt)
+            await asyncio.to_thread(self._store.add_turn, self._ticket, number, prompt)
         self.turns.append(prompt)
         self._readers = []
         for side in SIDES:

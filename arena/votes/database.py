@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from rostra.arena.errors import ArenaError
 
+logger = logging.getLogger(__name__)
+
 BUSY_TIMEOUT_MS = 15_000
 WRITES = "rostra_writes"
+_MIGRATES = "rostra_migrates"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x526F7374  # any number that nothing else on the server uses
 
@@ -26,12 +30,13 @@ def open_database(url: str) -> Engine:
 
     Connections with the execution option `WRITES` set take SQLite's write lock when their
     transaction begins: one that first reads and then writes could otherwise not be saved by any
-    busy timeout. Raises `ArenaError`.
+    busy timeout. What is committed is on disk, on PostgreSQL too. Raises `ArenaError`.
     """
     try:
         engine = _create(url)
-        with engine.execution_options(**{WRITES: True}).begin() as connection:
+        with engine.execution_options(**{WRITES: True, _MIGRATES: True}).begin() as connection:
             _migrate(connection)
+        engine.dispose()
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise ArenaError(f"votes_url is not a usable database URL: {error}") from None
     except CommandError as error:
@@ -52,8 +57,12 @@ def _shown(url: str) -> str:
 
 def _create(url: str) -> Engine:
     parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _create_postgresql(parsed)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        raise ArenaError(
+            f"votes_url names {parsed.get_backend_name()}: votes are kept in SQLite or PostgreSQL"
+        )
     if not parsed.database or parsed.database == ":memory:":
         raise ArenaError("votes_url must name a file: votes in memory would be lost")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +70,37 @@ def _create(url: str) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_postgresql(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        # Under any stricter isolation a writer that waited for the log would fail, not go on.
+        engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    except ImportError as error:
+        raise ArenaError(
+            f"PostgreSQL needs a driver ({error}): pip install 'rostra[postgresql]'"
+        ) from None
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _configure_postgresql(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # A server may be set to answer before a commit is on disk; a stricter setting is left alone.
+    cursor.execute(
+        "SELECT current_setting('fsync'), CASE WHEN current_setting('synchronous_commit') = 'off' "
+        "THEN set_config('synchronous_commit', 'on', false) END"
+    )
+    ((fsync, _),) = cursor.fetchall()
+    if fsync == "off":
+        logger.warning(
+            "the PostgreSQL server of the vote store runs with fsync=off: votes can be lost when "
+            "its machine fails; set fsync=on"
+        )
+    connection.commit()
+    cursor.close()
 
 
 def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -75,7 +115,11 @@ def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) 
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
+    options = connection.get_execution_options()
+    if options.get(_MIGRATES, False):
+        # To alter a table SQLite makes it anew, which must not count as deleting its rows.
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    writes = options.get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

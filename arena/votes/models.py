@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     Double,
     ForeignKey,
+    Integer,
     LargeBinary,
     String,
     Text,
@@ -36,14 +39,22 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
+_BIG = BigInteger().with_variant(Integer, "sqlite")
+
+
 class Base(DeclarativeBase):
     pass
 
 
 class Battle(Base):
-    """Two contestants on their sides, stored before anything of them is shown."""
+    """Two contestants on their sides, stored before anything of them is shown; or the one
+    contestant of a direct chat, on side `a`."""
 
     __tablename__ = "battles"
+    __table_args__ = (
+        CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="battle_mode"),
+        CheckConstraint("(mode = 'direct') = (contestant_b IS NULL)", name="battle_contestants"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -51,17 +62,28 @@ class Battle(Base):
     """Pseudonym; see `rostra.arena.votes.voters`."""
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
     """Of the token that entitles to the one vote; the token itself is not at rest."""
+    campaign: Mapped[str] = mapped_column(String(64), index=True, default="default")
+    mode: Mapped[str] = mapped_column(String(16), default="battle")
+    """`battle` is blind; see `rostra.arena.votes.records.Mode`."""
     contestant_a: Mapped[str] = mapped_column(String(200), index=True)
-    contestant_b: Mapped[str] = mapped_column(String(200), index=True)
-    settings_a: Mapped[dict[str, Any]] = mapped_column(JSON)
-    settings_b: Mapped[dict[str, Any]] = mapped_column(JSON)
+    contestant_b: Mapped[str | None] = mapped_column(String(200), index=True)
+    settings_a: Mapped[dict[str, Any]] = mapped_column(JSON(none_as_null=True))
+    settings_b: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    matchmaking: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """How the pair was drawn: `policy` and `probability`."""
+    text_salt: Mapped[bytes] = mapped_column(
+        LargeBinary(16), default=lambda: secrets.token_bytes(16)
+    )
+    """Of the commitments by which the log holds the texts; see `rostra.arena.votes.log`."""
     failed: Mapped[bool] = mapped_column(default=False)
-    """An answer could not be completed, so there is nothing to vote on."""
+    """The newest answer of a side could not be completed, so there is nothing to vote on."""
     identity_revealed: Mapped[bool] = mapped_column(default=False)
     """An answer says who wrote it, so the vote was not blind."""
 
     turns: Mapped[list[Turn]] = relationship(order_by="Turn.number")
-    answers: Mapped[list[Answer]] = relationship(order_by="Answer.turn")
+    answers: Mapped[list[Answer]] = relationship(
+        order_by="Answer.turn, Answer.side, Answer.attempt"
+    )
     vote: Mapped[Vote | None] = relationship()
 
 
@@ -82,7 +104,7 @@ class Answer(Base):
 
     __tablename__ = "answers"
     __table_args__ = (
-        UniqueConstraint("battle_id", "turn", "side"),
+        UniqueConstraint("battle_id", "turn", "side", "attempt", name="answer_attempt"),
         CheckConstraint("side IN ('a', 'b')", name="answer_side"),
     )
 
@@ -90,6 +112,8 @@ class Answer(Base):
     battle_id: Mapped[str] = mapped_column(ForeignKey("battles.id"))
     turn: Mapped[int]
     side: Mapped[str] = mapped_column(String(1))
+    attempt: Mapped[int] = mapped_column(default=0)
+    """From 0; of several answers to one question the newest counts."""
     text: Mapped[str] = mapped_column(Text)
     finish_reason: Mapped[str | None] = mapped_column(String(32))
     """The gateway's, or `stopped` when the voter stopped it; null when it failed."""
@@ -117,6 +141,77 @@ class Vote(Base):
     turns: Mapped[int]
     """How many turns the voter had read."""
     at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+    reasons: Mapped[VoteReasons | None] = relationship()
+
+
+class VoteReasons(Base):
+    """Why the voter voted so, given after the vote, once."""
+
+    __tablename__ = "vote_reasons"
+
+    battle_id: Mapped[str] = mapped_column(ForeignKey("votes.battle_id"), primary_key=True)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+    comment: Mapped[str | None] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class BattleTag(Base):
+    """What a battle was about, as rules or a model found."""
+
+    __tablename__ = "battle_tags"
+
+    battle_id: Mapped[str] = mapped_column(ForeignKey("battles.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """`language`, `code`, `maths`, `length`, `multi_turn`, ..."""
+    by: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """`rules 1`, or the name of a model."""
+    value: Mapped[str] = mapped_column(String(64))
+
+
+class LogEntry(Base):
+    """One link of the log, written in the transaction of what it records; never changed."""
+
+    __tablename__ = "log_entries"
+    __table_args__ = (
+        # A battle has one vote and one set of reasons. Not a foreign key: the log stands alone.
+        UniqueConstraint("battle_id", "kind", name="log_entry_once"),
+        CheckConstraint("kind IN ('vote', 'reasons', 'import')", name="log_entry_kind"),
+    )
+
+    seq: Mapped[int] = mapped_column(_BIG, primary_key=True, autoincrement=False)
+    """1, 2, ... without gaps."""
+    kind: Mapped[str] = mapped_column(String(16))
+    battle_id: Mapped[str] = mapped_column(String(32))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    body: Mapped[str] = mapped_column(Text)
+    """Canonical JSON (RFC 8785)."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 of the hash before (32 zero bytes before the first) and the body."""
+
+
+class LogHead(Base):
+    """The end of the log, in the one row that every writer of the log locks."""
+
+    __tablename__ = "log_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Always 1."""
+    seq: Mapped[int] = mapped_column(_BIG)
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class Checkpoint(Base):
+    """The operator's signature under the log as it was."""
+
+    __tablename__ = "checkpoints"
+
+    seq: Mapped[int] = mapped_column(_BIG, primary_key=True, autoincrement=False)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """Ed25519, raw."""
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    signature: Mapped[bytes] = mapped_column(LargeBinary(64))
 
 
 class VoterSalt(Base):

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from rostra.arena.matchmaking import Side
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+Mode = Literal["battle", "side_by_side", "direct"]
+"""A blind pair, a pair whose names are shown, one contestant by its name."""
+MODES: tuple[Mode, ...] = get_args(Mode)
+ReasonTag = Literal["correct", "helpful", "style", "safe"]
+REASON_TAGS: tuple[ReasonTag, ...] = get_args(ReasonTag)
+MOST_COMMENT = 2_000
+"""Characters of a comment."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,52 @@ class StoredVote:
     battle_id: str
     outcome: Outcome
     at: datetime
+
+
+@dataclass(frozen=True)
+class StoredReasons:
+    battle_id: str
+    tags: tuple[ReasonTag, ...]
+    comment: str | None
+    at: datetime
+
+
+@dataclass(frozen=True)
+class StoredTurn:
+    number: int
+    """From 0."""
+    prompt: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class StoredAnswer(EndedAnswer):
+    turn: int = 0
+    side: Side = "a"
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class StoredBattle:
+    """A battle as it was left. It names the contestants: for the server's memory, and for the page
+    after the vote only."""
+
+    battle_id: str
+    campaign: str
+    mode: Mode
+    contestant_a: str
+    contestant_b: str | None
+    """`None` in a direct chat."""
+    settings_a: dict[str, Any]
+    settings_b: dict[str, Any] | None
+    created_at: datetime
+    failed: bool
+    identity_revealed: bool
+    turns: tuple[StoredTurn, ...]
+    answers: tuple[StoredAnswer, ...]
+    """The newest attempt of each, by turn and side."""
+    vote: StoredVote | None
+    reasons: StoredReasons | None
 
 
 @dataclass(frozen=True)

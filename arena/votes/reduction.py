@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Engine, Executable, Select, case, func, select
+from sqlalchemy import ColumnElement, Engine, Executable, Select, case, exists, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.orm import aliased
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings.board import Board
@@ -27,7 +28,9 @@ IN_DATABASE = ("voter",)
 CHUNK = 5_000
 """Votes fetched at a time, with their answers when style is asked for."""
 REVEALED = "not blind, an answer says who wrote it"
+NAMED = "named pair, not blind"
 FAILED = "failed battle, which had no vote"
+_BLIND = (Battle.mode == "battle", Battle.failed.is_(False), Battle.identity_revealed.is_(False))
 
 
 class VoteReader:
@@ -105,9 +108,11 @@ class VoteReader:
         if wanted.until is not None:
             after = self._count(votes.where(Vote.at >= wanted.until))
             found.append((f"cast at {wanted.until.isoformat()} or later", after))
-        revealed = votes.join(Battle).where(Battle.identity_revealed, *_window(wanted, Vote.at))
+        within = votes.join(Battle).where(*_window(wanted, Vote.at))
+        found.append((NAMED, self._count(within.where(Battle.mode == "side_by_side"))))
+        revealed = within.where(Battle.mode == "battle", Battle.identity_revealed)
         found.append((REVEALED, self._count(revealed)))
-        failed = select(func.count()).select_from(Battle).where(Battle.failed)
+        failed = select(func.count()).where(Battle.failed, Battle.mode == "battle")
         found.append((FAILED, self._count(failed.where(*_window(wanted, Battle.created_at)))))
         return [(reason, count) for reason, count in found if count]
 
@@ -127,7 +132,7 @@ class VoteReader:
             )
             .select_from(Vote)
             .join(Battle)
-            .where(Battle.identity_revealed.is_(False), *_window(wanted, Vote.at))
+            .where(*_BLIND, *_window(wanted, Vote.at))
             .group_by(*keys)
         )
         schema = {name: SCHEMA[name] for name in ("left", "right", "outcome", *wanted.factors)}
@@ -146,7 +151,7 @@ class VoteReader:
                 Vote.outcome,
             )
             .join(Battle)
-            .where(Battle.identity_revealed.is_(False), *_window(wanted, Vote.at))
+            .where(*_BLIND, *_window(wanted, Vote.at))
             .order_by(Vote.at, Vote.battle_id)
         )
         schema = {name: SCHEMA[name] for name in ("id", "at", "voter", "left", "right", "outcome")}
@@ -170,10 +175,17 @@ class VoteReader:
             if {*style} > {"length"} or "length" not in style
             else case((Answer.completion_tokens.is_(None), Answer.text), else_="")
         )
+        newer = aliased(Answer)
+        superseded = exists().where(
+            newer.battle_id == Answer.battle_id,
+            newer.turn == Answer.turn,
+            newer.side == Answer.side,
+            newer.attempt > Answer.attempt,
+        )
         rows = (
             select(Answer.battle_id, Answer.side, Answer.turn, text, Answer.completion_tokens)
             .join(Vote, Vote.battle_id == Answer.battle_id)
-            .where(Answer.battle_id.in_(battles), Answer.turn < Vote.turns)
+            .where(Answer.battle_id.in_(battles), Answer.turn < Vote.turns, ~superseded)
         )
         schema = {
             "id": pl.String,

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.matchmaking import SIDES, Pair, Side
+from rostra.arena.settings import Contestant
 from rostra.arena.votes.database import WRITES, open_database
-from rostra.arena.votes.models import Answer, Battle, Turn, Vote
+from rostra.arena.votes.log.bodies import reasons_body, vote_body
+from rostra.arena.votes.log.chain import Chain
+from rostra.arena.votes.models import Answer, Battle, Turn, Vote, VoteReasons
 from rostra.arena.votes.records import (
+    MOST_COMMENT,
     OUTCOMES,
+    REASON_TAGS,
     Comparison,
     EndedAnswer,
+    Mode,
     Outcome,
+    StoredBattle,
+    StoredReasons,
     StoredVote,
     Ticket,
     VoteCounts,
 )
+from rostra.arena.votes.stored import newest, stored_battle, stored_reasons, stored_vote
+from rostra.arena.votes.texts import storable
 from rostra.arena.votes.voters import pseudonym
+
+logger = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
@@ -38,7 +51,9 @@ class VoteStore:
     """Battles and votes in the database at an SQLAlchemy URL.
 
     Every method is one transaction and has returned only when it is on disk. Methods block and
-    may be called from any thread; call them from an event loop with `asyncio.to_thread`.
+    may be called from any thread; call them from an event loop with `asyncio.to_thread`. What a
+    voter asks for and cannot have raises `VoteRefusedError`, is logged without who it was, and
+    stores nothing.
     """
 
     def __init__(self, url: str) -> None:
@@ -50,8 +65,25 @@ class VoteStore:
     def close(self) -> None:
         self._engine.dispose()
 
-    def open_battle(self, pair: Pair, prompt: str, address: str) -> Ticket:
-        """Stores a battle with its first question. `address` is hashed and not kept."""
+    def open_battle(
+        self,
+        pair: Pair | Contestant,
+        prompt: str,
+        voter: str,
+        *,
+        campaign: str = "default",
+        mode: Mode = "battle",
+        matchmaking: Mapping[str, Any] | None = None,
+    ) -> Ticket:
+        """Stores a battle with its first question.
+
+        `pair` is one contestant in mode `direct`. `voter` is what tells voters apart (an address, a
+        cookie, a login); it is hashed and not kept. `matchmaking` is how the pair was drawn:
+        `policy` and `probability`.
+        """
+        if isinstance(pair, Contestant) != (mode == "direct"):
+            raise ValueError(f"mode {mode!r} takes {'one' if mode == 'direct' else 'two'}")
+        a, b = (pair, None) if isinstance(pair, Contestant) else (pair.a, pair.b)
         ticket = Ticket(uuid.uuid4().hex, secrets.token_urlsafe(32))
         now = _now()
         with self._writing.begin() as session:
@@ -59,23 +91,29 @@ class VoteStore:
                 Battle(
                     id=ticket.battle_id,
                     created_at=now,
-                    voter=pseudonym(session, address, now.date()),
+                    voter=pseudonym(session, voter, now.date()),
                     token_sha256=_sha256(ticket.token),
-                    contestant_a=pair.a.name,
-                    contestant_b=pair.b.name,
-                    settings_a=pair.a.snapshot(),
-                    settings_b=pair.b.snapshot(),
-                    turns=[Turn(number=0, prompt=prompt, asked_at=now)],
+                    campaign=campaign,
+                    mode=mode,
+                    contestant_a=a.name,
+                    contestant_b=b and b.name,
+                    settings_a=a.snapshot(),
+                    settings_b=b and b.snapshot(),
+                    matchmaking=None if matchmaking is None else dict(matchmaking),
+                    turns=[Turn(number=0, prompt=storable(prompt), asked_at=now)],
                 )
             )
         return ticket
 
-    def add_turn(self, battle_id: str, number: int, prompt: str) -> None:
-        """Stores a follow-up question. Raises `VoteRefusedError` after the vote."""
+    def add_turn(self, ticket: Ticket, number: int, prompt: str) -> None:
+        """Stores a follow-up question, the `number`th from 0. Refused after the vote."""
         with self._writing.begin() as session:
-            if session.get(Vote, battle_id) is not None:
-                raise VoteRefusedError("This round has been voted on. Take a new pair to go on.")
-            session.add(Turn(battle_id=battle_id, number=number, prompt=prompt, asked_at=_now()))
+            battle = _entitled(session, ticket)
+            if battle.vote is not None:
+                raise _refused(ticket, "This round has been voted on. Take a new pair to go on.")
+            if number != len(battle.turns):
+                raise _refused(ticket, "This question has been asked already.")
+            battle.turns.append(Turn(number=number, prompt=storable(prompt), asked_at=_now()))
 
     def end_answer(
         self,
@@ -84,54 +122,90 @@ class VoteStore:
         side: Side,
         answer: EndedAnswer,
         identity_revealed: bool = False,
+        attempt: int = 0,
     ) -> None:
-        """Stores how an answer ended. A failed or self-naming answer marks its battle for good."""
+        """Stores how an answer ended. An answer that names itself marks its battle for good, one
+        that failed until a newer attempt has not. Refused after the vote."""
         with self._writing.begin() as session:
-            battle = session.get_one(Battle, battle_id)
-            session.add(
-                Answer(battle_id=battle_id, turn=turn, side=side, ended_at=_now(), **asdict(answer))
+            battle = session.get_one(Battle, battle_id, with_for_update=True)
+            if battle.vote is not None:
+                raise _refused(Ticket(battle_id, ""), "This round has been voted on.")
+            if turn >= len(battle.turns) or side not in _sides(battle):
+                raise ValueError(f"battle {battle_id} has no answer {side!r} to turn {turn}")
+            fields = {name: _fitting(name, value) for name, value in asdict(answer).items()}
+            battle.answers.append(
+                Answer(turn=turn, side=side, attempt=attempt, ended_at=_now(), **fields)
             )
-            battle.failed = battle.failed or answer.error is not None
+            battle.failed = any(each.error is not None for each in newest(battle.answers))
             battle.identity_revealed = battle.identity_revealed or identity_revealed
 
     def vote(self, ticket: Ticket, outcome: Outcome) -> StoredVote:
-        """Stores the vote, or returns the stored one when it has the same outcome.
+        """Stores the vote and its entry in the log, or returns the stored one when it has the same
+        outcome.
 
-        Raises `VoteRefusedError` for a wrong token, a failed or unfinished battle, and a second
-        vote that differs: the first stands.
+        Refused: a wrong token, a direct chat, a failed or unfinished battle, and a second vote that
+        differs: the first stands.
         """
         if outcome not in OUTCOMES:
-            raise VoteRefusedError(f"A vote is one of {', '.join(OUTCOMES)}.")
-        try:
-            with self._writing.begin() as session:
-                return self._vote(session, ticket, outcome)
-        except IntegrityError:
-            # Another process was faster, on a database without SQLite's one writer at a time.
-            with self._writing.begin() as session:
-                return self._vote(session, ticket, outcome)
+            raise _refused(ticket, f"A vote is one of {', '.join(OUTCOMES)}.")
+        with self._writing.begin() as session:
+            battle = _entitled(session, ticket)
+            if battle.vote is not None:
+                if battle.vote.outcome != outcome:
+                    raise _refused(
+                        ticket, "You have voted on this round already; your first vote stands."
+                    )
+                return stored_vote(battle.vote)
+            _votable(battle, ticket)
+            turns, answers = list(battle.turns), list(battle.answers)
+            chain = Chain(session)
+            battle.vote = Vote(outcome=outcome, turns=len(turns), at=_now())
+            content = vote_body(battle, turns, answers, battle.vote)
+            chain.append("vote", battle.id, battle.vote.at, content)
+            session.flush()
+            return stored_vote(battle.vote)
 
-    def _vote(self, session: Session, ticket: Ticket, outcome: Outcome) -> StoredVote:
-        battle = session.get(Battle, ticket.battle_id)
-        if battle is None or not hmac.compare_digest(battle.token_sha256, _sha256(ticket.token)):
-            raise VoteRefusedError("This vote does not belong to a round. Take a new pair.")
-        if battle.vote is not None:
-            if battle.vote.outcome != outcome:
-                raise VoteRefusedError(
-                    "You have voted on this round already; your first vote stands."
-                )
-            return StoredVote(battle.id, outcome, battle.vote.at)
-        if battle.failed:
-            raise VoteRefusedError("An answer of this round failed. Take a new pair.")
-        turns = len(battle.turns)
-        ended = {answer.side for answer in battle.answers if answer.turn == turns - 1}
-        if ended != set(SIDES):
-            raise VoteRefusedError("Wait until both answers have ended.")
-        battle.vote = Vote(outcome=outcome, turns=turns, at=_now())
-        session.flush()
-        return StoredVote(battle.id, outcome, battle.vote.at)
+    def give_reasons(
+        self, ticket: Ticket, tags: Iterable[str] = (), comment: str | None = None
+    ) -> StoredReasons:
+        """Stores why the voter voted so, or returns what is stored when it says the same.
+
+        `tags` of `REASON_TAGS`, a `comment` of up to `MOST_COMMENT` characters, or both. Refused:
+        anything else, a wrong token, reasons before the vote, and other reasons a second time.
+        """
+        given, comment = set(tags), storable(comment or "").strip() or None
+        if given - set(REASON_TAGS):
+            raise _refused(ticket, f"A reason is one of {', '.join(REASON_TAGS)}.")
+        if len(comment or "") > MOST_COMMENT:
+            raise _refused(ticket, f"A comment has up to {MOST_COMMENT:,} characters.")
+        if not given and comment is None:
+            raise _refused(ticket, "Choose a reason or write a comment.")
+        ordered = [tag for tag in REASON_TAGS if tag in given]
+        with self._writing.begin() as session:
+            battle = _entitled(session, ticket)
+            if battle.vote is None:
+                raise _refused(ticket, "Vote first, then say why.")
+            reasons = battle.vote.reasons
+            if reasons is not None:
+                if (reasons.tags, reasons.comment) != (ordered, comment):
+                    raise _refused(ticket, "You have given your reasons already; they stand.")
+                return stored_reasons(reasons)
+            chain = Chain(session)
+            reasons = VoteReasons(battle_id=battle.id, tags=ordered, comment=comment, at=_now())
+            session.add(reasons)
+            content = reasons_body(battle.text_salt, reasons)
+            chain.append("reasons", battle.id, reasons.at, content)
+            session.flush()
+            return stored_reasons(reasons)
+
+    def resume(self, ticket: Ticket) -> StoredBattle:
+        """The battle as it was left. Refused with a wrong token."""
+        with self._reading() as session:
+            return stored_battle(_entitled(session, ticket, locked=False))
 
     def comparisons(self, *, include_revealed: bool = False) -> list[Comparison]:
-        """The votes, oldest first; without those that were not blind unless asked for."""
+        """Votes on unnamed pairs, oldest first; without those whose answer gave a name away unless
+        asked for."""
         rows = (
             select(Battle.contestant_a, Battle.contestant_b, Vote.outcome, Vote.at, Battle.voter)
             .join(Vote)
@@ -140,7 +214,7 @@ class VoteStore:
         )
         with self._reading() as session:
             return [
-                Comparison(left, right, cast(Outcome, outcome), at, voter)
+                Comparison(left, cast(str, right), cast(Outcome, outcome), at, voter)
                 for left, right, outcome, at, voter in session.execute(rows)
             ]
 
@@ -166,8 +240,44 @@ class VoteStore:
 
 
 def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
-    return [] if include_revealed else [Battle.identity_revealed.is_(False)]
+    unnamed = [Battle.mode == "battle", Battle.failed.is_(False)]
+    return unnamed if include_revealed else [*unnamed, Battle.identity_revealed.is_(False)]
+
+
+def _entitled(session: Session, ticket: Ticket, *, locked: bool = True) -> Battle:
+    """The battle of a ticket, nobody else's until the transaction ends if `locked`."""
+    battle = session.get(Battle, storable(ticket.battle_id), with_for_update=locked or None)
+    if battle is None or not hmac.compare_digest(battle.token_sha256, _sha256(ticket.token)):
+        raise _refused(ticket, "This vote does not belong to a round. Take a new pair.")
+    return battle
+
+
+def _votable(battle: Battle, ticket: Ticket) -> None:
+    if battle.mode == "direct":
+        raise _refused(ticket, "A direct chat has nothing to vote on.")
+    if battle.failed:
+        raise _refused(ticket, "An answer of this round failed. Take a new pair.")
+    last = len(battle.turns) - 1
+    if {answer.side for answer in battle.answers if answer.turn == last} != set(SIDES):
+        raise _refused(ticket, "Wait until both answers have ended.")
+
+
+def _sides(battle: Battle) -> tuple[Side, ...]:
+    return SIDES[:1] if battle.mode == "direct" else SIDES
+
+
+def _refused(ticket: Ticket, why: str) -> VoteRefusedError:
+    # The id may be anything a browser sent.
+    logger.warning("refused on battle %.40r: %s", ticket.battle_id, why)
+    return VoteRefusedError(why)
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """A field of an answer, as its column can hold it: the gateway may say anything."""
+    if not isinstance(value, str):
+        return value
+    return storable(value)[: getattr(Answer.__table__.c[name].type, "length", None)]
 
 
 def _sha256(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

@@ -98,14 +98,14 @@ def test_vote_waits_for_both_answers_of_the_last_turn(store, pair, ended_battle)
     with pytest.raises(VoteRefusedError, match="both answers"):
         store.vote(ticket, "a")
     store.end_answer(ticket.battle_id, 0, "b", answer)
-    store.add_turn(ticket.battle_id, 1, "and then?")
+    store.add_turn(ticket, 1, "and then?")
     with pytest.raises(VoteRefusedError, match="both answers"):
         store.vote(ticket, "a")
     for side in ("a", "b"):
         store.end_answer(ticket.battle_id, 1, side, answer)
     assert store.vote(ticket, "a").outcome == "a"
     with pytest.raises(VoteRefusedError, match="voted on"):
-        store.add_turn(ticket.battle_id, 2, "and now?")
+        store.add_turn(ticket, 2, "and now?")
 
 
 def test_failed_battle_is_marked_and_takes_no_vote(store, pair):

@@ -1,0 +1,69 @@
+"""What the entries of the log say.
+
+Rows are given as anything with the attributes of the tables in `rostra.arena.votes.models`: objects
+of the ORM or rows of a query. Texts stand in a body as commitments under the battle's salt only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rostra.arena.votes.log.canonical import canonical_hash, commitment, timestamp
+
+VERSION = 1
+"""Of the form of the bodies; a log keeps the bodies it has when this changes."""
+
+
+def vote_body(
+    battle: Any,
+    turns: Iterable[Any],
+    answers: Iterable[Any],
+    vote: Any,
+    source: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All of a battle that its vote could depend on. `turns` by number; `answers` by turn, side and
+    attempt. `source` is what the importer of the vote says of where it came from."""
+    salt = battle.text_salt
+    body = {
+        "campaign": battle.campaign,
+        "mode": battle.mode,
+        "created_at": timestamp(battle.created_at),
+        "voter": battle.voter,
+        "contestant_a": battle.contestant_a,
+        "contestant_b": battle.contestant_b,
+        "settings_a_sha256": canonical_hash(battle.settings_a),
+        "settings_b_sha256": canonical_hash(battle.settings_b),
+        "matchmaking": battle.matchmaking,
+        "failed": battle.failed,
+        "identity_revealed": battle.identity_revealed,
+        "turns": [
+            {"asked_at": timestamp(turn.asked_at), "prompt_sha256": commitment(salt, turn.prompt)}
+            for turn in turns
+        ],
+        "answers": [_answer(salt, answer) for answer in answers],
+        "outcome": vote.outcome,
+        "turns_read": vote.turns,
+    }
+    return body if source is None else {**body, "source": source}
+
+
+def _answer(salt: bytes, answer: Any) -> dict[str, Any]:
+    return {
+        "turn": answer.turn,
+        "side": answer.side,
+        "attempt": answer.attempt,
+        "text_sha256": commitment(salt, answer.text),
+        "error_sha256": commitment(salt, answer.error),
+        "finish_reason": answer.finish_reason,
+        "model_revision": answer.model_revision,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "first_text_seconds": answer.first_text_seconds,
+        "seconds": answer.seconds,
+        "ended_at": timestamp(answer.ended_at),
+    }
+
+
+def reasons_body(salt: bytes, reasons: Any) -> dict[str, Any]:
+    return {"tags": reasons.tags, "comment_sha256": commitment(salt, reasons.comment)}

@@ -1,0 +1,62 @@
+"""Rows of the vote store as the records that leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import cast
+
+from rostra.arena.matchmaking import Side
+from rostra.arena.votes.models import Answer, Battle, Vote, VoteReasons
+from rostra.arena.votes.records import (
+    EndedAnswer,
+    Mode,
+    Outcome,
+    ReasonTag,
+    StoredAnswer,
+    StoredBattle,
+    StoredReasons,
+    StoredTurn,
+    StoredVote,
+)
+
+
+def newest(answers: Iterable[Answer]) -> list[Answer]:
+    """The last attempt of each turn and side, by turn and side."""
+    ordered = sorted(answers, key=lambda answer: (answer.turn, answer.side, answer.attempt))
+    return list({(answer.turn, answer.side): answer for answer in ordered}.values())
+
+
+def stored_vote(vote: Vote) -> StoredVote:
+    return StoredVote(vote.battle_id, cast(Outcome, vote.outcome), vote.at)
+
+
+def stored_reasons(reasons: VoteReasons) -> StoredReasons:
+    tags = tuple(cast(ReasonTag, tag) for tag in reasons.tags)
+    return StoredReasons(reasons.battle_id, tags, reasons.comment, reasons.at)
+
+
+def stored_answer(answer: Answer) -> StoredAnswer:
+    ended = {field.name: getattr(answer, field.name) for field in fields(EndedAnswer)}
+    side = cast(Side, answer.side)
+    return StoredAnswer(**ended, turn=answer.turn, side=side, attempt=answer.attempt)
+
+
+def stored_battle(battle: Battle) -> StoredBattle:
+    vote = battle.vote
+    return StoredBattle(
+        battle_id=battle.id,
+        campaign=battle.campaign,
+        mode=cast(Mode, battle.mode),
+        contestant_a=battle.contestant_a,
+        contestant_b=battle.contestant_b,
+        settings_a=battle.settings_a,
+        settings_b=battle.settings_b,
+        created_at=battle.created_at,
+        failed=battle.failed,
+        identity_revealed=battle.identity_revealed,
+        turns=tuple(StoredTurn(turn.number, turn.prompt, turn.asked_at) for turn in battle.turns),
+        answers=tuple(map(stored_answer, newest(battle.answers))),
+        vote=None if vote is None else stored_vote(vote),
+        reasons=None if vote is None or vote.reasons is None else stored_reasons(vote.reasons),
+    )
