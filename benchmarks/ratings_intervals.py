@@ -13,6 +13,7 @@ from benchmarks.ratings_leagues import League, draw_league
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.bootstrap import bootstrap
 from rostra.arena.ratings.classical.maximum_likelihood import maximum_likelihood
+from rostra.arena.ratings.classical.rows import LikelihoodSettings
 from rostra.arena.ratings.engines import laplace
 from rostra.arena.ratings.settings import ELO_PER_NAT, Anchor, FitSettings
 from rostra.arena.ratings.spec import ModelSpec
@@ -98,11 +99,15 @@ def _posterior(engine: str) -> Callable[[League, int], tuple[Bounds, bool]]:
 
 
 def _sandwich(league: League, seed: int) -> tuple[Bounds, bool]:
-    return maximum_likelihood(league.board, anchor=Anchor(0.0)).interval(LEVEL), False
+    return maximum_likelihood(league.board, LikelihoodSettings(anchor=Anchor(0.0))).interval(
+        LEVEL
+    ), False
 
 
 def _bootstrap(league: League, seed: int) -> tuple[Bounds, bool]:
-    found = bootstrap(league.board, anchor=Anchor(0.0), rounds=ROUNDS, seed=seed)
+    found = bootstrap(
+        league.board, LikelihoodSettings(anchor=Anchor(0.0)), rounds=ROUNDS, seed=seed
+    )
     return found.interval(LEVEL), False
 
 

@@ -45,7 +45,7 @@ from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.settings import ELO_PER_NAT
 
 PACKAGES = ("arena-rank==0.1.1", "evalica==0.4.2", "choix==0.4.1")
-OPTIONS: dict[str, Any] = {"ties": "half", "side": False, "both_bad": "tie"}
+SETTINGS = LikelihoodSettings(ties="half", side=False, both_bad="tie")
 _CIRCLE = [["a", "b", "model_a"], ["b", "c", "model_a"], ["c", "a", "model_a"]] * 10
 FACTS = {
     "undefeated": [*_CIRCLE, *[["u", "a", "model_a"]] * 5],
@@ -128,16 +128,14 @@ def _counts(board: Board) -> dict[str, Any]:
 
 def compare(name: str, board: Board, peers: dict[str, Any], args: argparse.Namespace) -> list[Row]:
     """A row for each of the peers' methods."""
-    found = maximum_likelihood(board, **OPTIONS)
-    own = {"ml": timed(lambda: maximum_likelihood(board, **OPTIONS), args.repeats)}
+    found = maximum_likelihood(board, SETTINGS)
+    own = {"ml": timed(lambda: maximum_likelihood(board, SETTINGS), args.repeats)}
     errors = {"ml": found.sandwich_se / ELO_PER_NAT}
     if args.rounds:
-        own["bootstrap"] = timed(lambda: bootstrap(board, **OPTIONS, rounds=args.rounds), 1)
-        draws = bootstrap(board, **OPTIONS, rounds=args.rounds).draws
+        own["bootstrap"] = timed(lambda: bootstrap(board, SETTINGS, rounds=args.rounds), 1)
+        draws = bootstrap(board, SETTINGS, rounds=args.rounds).draws
         errors["bootstrap"] = draws.std(axis=0) / ELO_PER_NAT
-    problem = fit_rows(
-        len(board.contestants), Rows.of(board, LikelihoodSettings(**OPTIONS)), "half"
-    ).problem
+    problem = fit_rows(len(board.contestants), Rows.of(board, SETTINGS), "half").problem
     rows = []
     for peer, measured in peers.items():
         kind = "bootstrap" if "bootstrap" in peer else "ml"
@@ -170,7 +168,7 @@ def facts(theirs: dict[str, Any]) -> list[Row]:
     for name, votes in FACTS.items():
         try:
             board = Board.from_comparisons((a, b, outcome.get(how, how)) for a, b, how in votes)
-            found = maximum_likelihood(board, **OPTIONS)
+            found = maximum_likelihood(board, SETTINGS)
             ours = [
                 f"{who} {found.ratings[i]:.0f} +/- {1.96 * found.sandwich_se[i]:.0f}"
                 if found.rated[i]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.ratings_peers import FACTS, OPTIONS, compare, facts, from_pairs, parse, synthetic
+from benchmarks.ratings_peers import FACTS, SETTINGS, compare, facts, from_pairs, parse, synthetic
 from rostra.arena.ratings.classical import maximum_likelihood
 from rostra.arena.ratings.settings import ELO_PER_NAT
 
@@ -15,7 +15,7 @@ from rostra.arena.ratings.settings import ELO_PER_NAT
 def test_a_peer_is_compared_with_the_exact_optimum() -> None:
     board = synthetic(contestants=6, votes=600)
     assert board.num_votes == 600
-    found = maximum_likelihood(board, **OPTIONS)
+    found = maximum_likelihood(board, SETTINGS)
     moved = found.strengths + 3.0
     moved[0] += 10 / ELO_PER_NAT
     answer = {

@@ -103,7 +103,7 @@ def test_the_published_table_of_decided_votes_orders_the_models_as_the_board_doe
     """25 of 76 models, without their ties: not the votes that the ratings are from, but near."""
     board = march.decided
     assert (board.num_votes, len(board.left)) == (154_279, 238)
-    found = maximum_likelihood(board, side=False, anchor=MIXTRAL)
+    found = maximum_likelihood(board, LikelihoodSettings(side=False, anchor=MIXTRAL))
     published = march.rating(board.contestants)
     assert found.ratings[board.contestants.index(MIXTRAL.name)] == pytest.approx(1114)
     assert np.corrcoef(found.ratings, published)[0, 1] > 0.994
@@ -118,7 +118,7 @@ def test_the_published_table_of_decided_votes_orders_the_models_as_the_board_doe
 )
 def test_log_loss_of_august(august: Board, ties: str, log_loss: float) -> None:
     """Cross-entropy of the three models as leaderbot reports it, both-bad votes left out."""
-    found = maximum_likelihood(august, ties=ties, side=False)
+    found = maximum_likelihood(august, LikelihoodSettings(ties=ties, side=False))
     assert august.num_votes == 1_670_250
     assert -found.loglik / august.num_decided == pytest.approx(log_loss, abs=2e-5)
     assert found.converged
@@ -139,8 +139,8 @@ def test_half_ties_compress_the_scale_of_real_boards(august: Board, shared_data:
 
 def test_bootstrap_and_sandwich_agree_on_a_big_board(august: Board) -> None:
     options = {"ties": "half", "side": False, "both_bad": "tie"}
-    found = maximum_likelihood(august, **options)
-    rounds = bootstrap(august, **options, rounds=100, seed=3)
+    found = maximum_likelihood(august, LikelihoodSettings(**options))
+    rounds = bootstrap(august, LikelihoodSettings(**options), rounds=100, seed=3)
     assert not rounds.unplaced.any()
     ratio = rounds.draws.std(axis=0, ddof=1) / found.sandwich_se
     assert np.median(ratio) == pytest.approx(1, abs=0.05)
@@ -152,7 +152,7 @@ def test_bootstrap_and_sandwich_agree_on_a_big_board(august: Board) -> None:
 def test_side_and_ties_of_crowd_workers(shared_data: Path) -> None:
     board = Board.from_comparisons(votes(shared_data / "llmfao" / "votes.csv"))
     np.testing.assert_array_equal(board.table.sum(axis=0), [2911, 3471, 2549, 0])
-    found = maximum_likelihood(board, ties="davidson", side=True)
+    found = maximum_likelihood(board, LikelihoodSettings(ties="davidson", side=True))
     error = found.coefficient_se("sandwich")["side"]
     assert found.coefficients["side"] == pytest.approx(0.16, abs=5e-3)
     assert found.coefficients["tie"] == pytest.approx(0.39, abs=1e-2)

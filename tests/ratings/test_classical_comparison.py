@@ -10,6 +10,7 @@ from ratings_boards import made_up_posterior
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical import (
+    LikelihoodSettings,
     average_win_rate,
     beside,
     bootstrap,
@@ -32,7 +33,7 @@ def test_every_column_is_the_estimator_it_names() -> None:
     means = [row.posterior for row in found.rows]
     assert means == sorted(means, reverse=True)
     fitted = maximum_likelihood(board)
-    half = maximum_likelihood(board, ties="half")
+    half = maximum_likelihood(board, LikelihoodSettings(ties="half"))
     rounds = bootstrap(board, rounds=20, seed=5)
     for i, row in zip(order, found.rows, strict=True):
         assert row.posterior == pytest.approx(posterior.ratings[..., i].mean())
@@ -68,7 +69,8 @@ def test_the_model_and_the_anchor_are_the_posterior_s() -> None:
     assert rows["c02"].maximum_likelihood == pytest.approx(1200)
     assert rows["c02"].bootstrap_94 == pytest.approx((1200, 1200))
     fitted = maximum_likelihood(
-        posterior.board, ties="half", side=False, both_bad="tie", anchor=settings.anchor
+        posterior.board,
+        LikelihoodSettings(ties="half", side=False, both_bad="tie", anchor=settings.anchor),
     )
     for i, name in enumerate(posterior.contestants):
         assert rows[name].maximum_likelihood == pytest.approx(fitted.ratings[i])

@@ -106,9 +106,9 @@ def test_gradient_and_information(ties: str, dense: int, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("ties", WAYS)
 def test_sparse_and_dense_find_the_same(ties: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    dense = maximum_likelihood(crowd(), ties=ties, style=("length",))
+    dense = maximum_likelihood(crowd(), LikelihoodSettings(ties=ties, style=("length",)))
     monkeypatch.setattr(newton, "DENSE", 0)
-    sparse = maximum_likelihood(crowd(), ties=ties, style=("length",))
+    sparse = maximum_likelihood(crowd(), LikelihoodSettings(ties=ties, style=("length",)))
     np.testing.assert_allclose(sparse.strengths, dense.strengths, atol=1e-9)
     np.testing.assert_allclose(sparse.sandwich, dense.sandwich, atol=1e-9)
 
@@ -118,7 +118,9 @@ def test_sparse_and_dense_find_the_same(ties: str, monkeypatch: pytest.MonkeyPat
 def test_the_sandwich_is_the_sum_over_its_units(ties: str, cluster: str | None) -> None:
     """Each unit's score by finite differences of its own log-likelihood."""
     board = crowd()
-    found = maximum_likelihood(board, ties=ties, style=("length",), cluster=cluster)
+    found = maximum_likelihood(
+        board, LikelihoodSettings(ties=ties, style=("length",), cluster=cluster)
+    )
     fine = Rows.of(board, found.settings, keep=("voter",))
     codes = board.by("voter", covariates=("length",)).factors["voter"].codes
     theta = np.concatenate([found.strengths, list(found.coefficients.values())])
@@ -146,5 +148,7 @@ def test_votes_of_one_voter_that_resemble_each_other_show() -> None:
     """Voters lean to one side: each vote as a unit is too sure of the side effect."""
     board = crowd(voters=12)
     by_vote = maximum_likelihood(board).coefficient_se("sandwich")["side"]
-    by_voter = maximum_likelihood(board, cluster="voter").coefficient_se("sandwich")["side"]
+    by_voter = maximum_likelihood(board, LikelihoodSettings(cluster="voter")).coefficient_se(
+        "sandwich"
+    )["side"]
     assert by_voter > 1.5 * by_vote

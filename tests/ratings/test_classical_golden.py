@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical import (
     EloSettings,
+    LikelihoodSettings,
     average_win_rate,
     counting,
     eigenvector,
@@ -28,7 +29,9 @@ Rows = list[tuple[str, str, str]]
 
 def bradley_terry(rows: Rows) -> NDArray[np.float64]:
     """Worths that sum to 1, ties as half wins."""
-    found = maximum_likelihood(Board.from_comparisons(rows), ties="half", side=False)
+    found = maximum_likelihood(
+        Board.from_comparisons(rows), LikelihoodSettings(ties="half", side=False)
+    )
     worths = np.exp(found.strengths)
     return worths / worths.sum()
 

@@ -9,6 +9,7 @@ import pytest
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical import (
+    LikelihoodSettings,
     average_win_rate,
     bootstrap,
     compression,
@@ -27,7 +28,9 @@ ways = pytest.mark.parametrize("ties", WAYS)
 
 
 def fit(rows: list[tuple[str, str, str]], ties: str, side: bool = False, field: str | None = None):
-    return maximum_likelihood(Board.from_comparisons(rows, field), ties=ties, side=side)
+    return maximum_likelihood(
+        Board.from_comparisons(rows, field), LikelihoodSettings(ties=ties, side=side)
+    )
 
 
 @ways
@@ -135,9 +138,9 @@ def test_a_covariate_that_decides_every_vote() -> None:
     table = np.zeros((60, 4), dtype=int)
     table[np.arange(60), np.where(length > 0, 0, 2)] = 1
     board = Board.of("abc", left[number], right[number], table, covariates={"length": length})
-    found = maximum_likelihood(board, side=False, style=("length",))
+    found = maximum_likelihood(board, LikelihoodSettings(side=False, style=("length",)))
     assert found.notes[-1] == ("Nothing is estimated: the likelihood grows without end in length.")
-    assert maximum_likelihood(board, side=False).converged
+    assert maximum_likelihood(board, LikelihoodSettings(side=False)).converged
 
 
 def test_no_ties_are_said() -> None:
@@ -164,7 +167,9 @@ def test_long_chains_of_narrow_odds_are_no_separation() -> None:
 
 def test_few_votes_on_a_board_of_many_are_fitted_as_tightly() -> None:
     board = Board.of("abc", [0, 2], [1, 0], [[4_000_000, 0, 3_000_000, 0], [1, 0, 2, 0]])
-    difference, _ = maximum_likelihood(board, ties="half", side=False).against("a")
+    difference, _ = maximum_likelihood(board, LikelihoodSettings(ties="half", side=False)).against(
+        "a"
+    )
     assert difference[2] == pytest.approx(np.log(1 / 2), abs=1e-9)
     assert difference[1] == pytest.approx(np.log(3 / 4), abs=1e-9)
 
@@ -172,17 +177,24 @@ def test_few_votes_on_a_board_of_many_are_fitted_as_tightly() -> None:
 def test_an_anchor_without_a_rating_is_refused() -> None:
     board = Board.from_comparisons([*ROUND, ("u", "a", "a")])
     with pytest.raises(RatingsError, match="'u' cannot be the anchor: undefeated"):
-        _ = maximum_likelihood(board, side=False, anchor=Anchor(name="u")).ratings
+        _ = maximum_likelihood(
+            board, LikelihoodSettings(side=False, anchor=Anchor(name="u"))
+        ).ratings
     with pytest.raises(RatingsError, match="'z' is not a contestant"):
-        maximum_likelihood(board, anchor=Anchor(name="z"))
+        maximum_likelihood(board, LikelihoodSettings(anchor=Anchor(name="z")))
     with pytest.raises(RatingsError, match=r"'u' cannot be the anchor: in 5 of 5 rounds"):
-        bootstrap(board, anchor=Anchor(name="u"), side=False, rounds=5)
+        bootstrap(board, LikelihoodSettings(anchor=Anchor(name="u"), side=False), rounds=5)
 
 
 def test_bootstrap_rounds_in_which_somebody_is_undefeated() -> None:
     """d lost once in ten, so that a third of the rounds never draw it."""
     rows = [*ROUND * 20, *[("d", "a", "a")] * 9, ("d", "a", "b"), ("e", "a", "a")]
-    rounds = bootstrap(Board.from_comparisons(rows), ties="half", side=False, rounds=100, seed=1)
+    rounds = bootstrap(
+        Board.from_comparisons(rows),
+        LikelihoodSettings(ties="half", side=False),
+        rounds=100,
+        seed=1,
+    )
     share = rounds.unplaced / rounds.rounds
     assert list(share[:3]) == [0, 0, 0]
     assert share[3] == pytest.approx((1 - 1 / len(rows)) ** len(rows), abs=0.1)

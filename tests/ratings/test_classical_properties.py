@@ -11,6 +11,7 @@ from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical import (
     EloSettings,
     EqualPairs,
+    LikelihoodSettings,
     PairMix,
     average_win_rate,
     bootstrap,
@@ -43,7 +44,9 @@ few = settings(max_examples=10, deadline=None)
 
 
 def fit(votes: list[tuple[str, str, str]], ties: str, **options):
-    return maximum_likelihood(Board.from_comparisons(votes, NAMES), ties=ties, **options)
+    return maximum_likelihood(
+        Board.from_comparisons(votes, NAMES), LikelihoodSettings(ties=ties, **options)
+    )
 
 
 @ways
@@ -109,7 +112,7 @@ def test_expected_scores_are_the_observed_ones(ties: str, votes) -> None:
 @few
 def test_newmans_iteration_finds_newtons_optimum(votes) -> None:
     board = Board.from_comparisons(votes, NAMES)
-    found = maximum_likelihood(board, ties="davidson", side=False)
+    found = maximum_likelihood(board, LikelihoodSettings(ties="davidson", side=False))
     assume(found.rated.all())
     assume(np.ptp(found.strengths) < 4)
     by_newman = newman(board, tolerance=1e-12)
@@ -143,9 +146,9 @@ def test_the_anchor_moves_every_rating_alike(votes, shift: float) -> None:
 @settings(max_examples=3, deadline=None)
 def test_the_same_seed_draws_the_same_rounds(votes, seed: int) -> None:
     board = Board.from_comparisons(votes, NAMES)
-    one = bootstrap(board, side=False, rounds=3, seed=seed)
+    one = bootstrap(board, LikelihoodSettings(side=False), rounds=3, seed=seed)
     np.testing.assert_array_equal(
-        one.draws, bootstrap(board, side=False, rounds=3, seed=seed).draws
+        one.draws, bootstrap(board, LikelihoodSettings(side=False), rounds=3, seed=seed).draws
     )
 
 

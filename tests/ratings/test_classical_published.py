@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from classical_boards import baseball, citations, counted, puddings, square
 
-from rostra.arena.ratings.classical import maximum_likelihood, newman
+from rostra.arena.ratings.classical import LikelihoodSettings, maximum_likelihood, newman
 from rostra.arena.ratings.settings import ELO_PER_NAT
 
 
 def test_baseball_without_home_effect(shared_data: Path) -> None:
     """Agresti, Categorical Data Analysis, table 10.10; the figures are those of BradleyTerry2."""
-    found = maximum_likelihood(baseball(shared_data), side=False)
+    found = maximum_likelihood(baseball(shared_data), LikelihoodSettings(side=False))
     difference, error = found.against("Baltimore")
     published = [0, 1.1077, 0.6839, 1.4364, 1.5814, 1.2476, 1.2945]
     np.testing.assert_allclose(difference, published, atol=5e-5)
@@ -29,7 +29,7 @@ def test_baseball_without_home_effect(shared_data: Path) -> None:
 
 
 def test_baseball_with_home_effect(shared_data: Path) -> None:
-    found = maximum_likelihood(baseball(shared_data), side=True)
+    found = maximum_likelihood(baseball(shared_data), LikelihoodSettings(side=True))
     difference, _ = found.against("Baltimore")
     published = [0, 1.1438, 0.7047, 1.4754, 1.6196, 1.2813, 1.3271]
     np.testing.assert_allclose(difference, published, atol=5e-5)
@@ -40,7 +40,7 @@ def test_baseball_with_home_effect(shared_data: Path) -> None:
 
 
 def test_citations(shared_data: Path) -> None:
-    found = maximum_likelihood(citations(shared_data), side=False)
+    found = maximum_likelihood(citations(shared_data), LikelihoodSettings(side=False))
     difference, error = found.against("Biometrika")
     np.testing.assert_allclose(difference, [0, -2.94907, -0.47957, 0.26895], atol=5e-6)
     np.testing.assert_allclose(error[1:], [0.10255, 0.06059, 0.07083], atol=5e-6)
@@ -48,7 +48,9 @@ def test_citations(shared_data: Path) -> None:
 
 def test_puddings_with_ties(shared_data: Path) -> None:
     """Davidson 1970; the figures are those of PlackettLuce."""
-    found = maximum_likelihood(puddings(shared_data), ties="davidson", side=False)
+    found = maximum_likelihood(
+        puddings(shared_data), LikelihoodSettings(ties="davidson", side=False)
+    )
     assert np.exp(found.coefficients["tie"]) == pytest.approx(0.746823, abs=1e-5)
     worths = np.exp(found.strengths) / np.exp(found.strengths).sum()
     published = [0.138803, 0.173002, 0.161747, 0.165373, 0.158685, 0.202389]
@@ -76,7 +78,7 @@ def test_coffee() -> None:
         [12, 17, 9, 155, 11],
         [9, 9, 0, 11, 46],
     ]
-    found = maximum_likelihood(square(brands, first), side=False)
+    found = maximum_likelihood(square(brands, first), LikelihoodSettings(side=False))
     difference, error = found.against("Brim")
     np.testing.assert_allclose(difference, [0, 0.5954, 0.3021, -0.1133, -0.0040], atol=5e-5)
     np.testing.assert_allclose(error[1:], [0.2937, 0.4016, 0.2851, 0.3294], atol=5e-5)
@@ -89,7 +91,7 @@ def test_tennis() -> None:
     2004 and 2005. Agassi and Henman did not meet."""
     players = ("Agassi", "Federer", "Henman", "Hewitt", "Roddick")
     won = [[0, 0, 0, 1, 1], [6, 0, 3, 9, 5], [0, 1, 0, 0, 1], [0, 0, 2, 0, 3], [0, 0, 1, 2, 0]]
-    found = maximum_likelihood(square(players, won), side=False)
+    found = maximum_likelihood(square(players, won), LikelihoodSettings(side=False))
     difference, _ = found.against("Roddick")
     np.testing.assert_allclose(difference, [1.45, 3.88, 0.19, 0.57, 0], atol=5e-3)
     assert found.deviance == pytest.approx(8.2, abs=0.05)
@@ -100,7 +102,7 @@ def test_tennis_ten_years_later() -> None:
     """The same book, 3rd ed., table 8.8: matches from 2014 to 2018."""
     players = ("Djokovic", "Federer", "Murray", "Nadal", "Wawrinka")
     won = [[0, 9, 14, 9, 4], [6, 0, 5, 5, 7], [3, 0, 0, 2, 2], [2, 1, 4, 0, 4], [3, 2, 2, 3, 0]]
-    found = maximum_likelihood(square(players, won), side=False)
+    found = maximum_likelihood(square(players, won), LikelihoodSettings(side=False))
     difference, error = found.against("Wawrinka")
     np.testing.assert_allclose(difference, [1.1761, 1.1358, -0.5685, -0.0619, 0], atol=5e-5)
     np.testing.assert_allclose(error[:4], [0.4995, 0.5109, 0.5683, 0.5149], atol=5e-5)
@@ -125,7 +127,7 @@ def test_each_way_with_ties_finds_its_own_optimum_on_springalls_flavours() -> No
     """No estimates are published for these nine without their response surface, so the same
     optimum must be found by another road: the equations each model's totals satisfy there."""
     board = counted([(str(i), str(j), won, tied, lost, 0) for i, j, won, tied, lost in SPRINGALL])
-    davidson = maximum_likelihood(board, side=False)
+    davidson = maximum_likelihood(board, LikelihoodSettings(side=False))
     by_newman = newman(board)
     np.testing.assert_allclose(
         by_newman.strengths - by_newman.strengths.mean(), davidson.strengths, atol=1e-8

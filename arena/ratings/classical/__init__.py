@@ -12,10 +12,8 @@ from rostra.arena.ratings.classical.bootstrap import Bootstrap, bootstrap
 from rostra.arena.ratings.classical.comparison import Comparison, ComparisonRow, beside
 from rostra.arena.ratings.classical.compression import Compression, compression
 from rostra.arena.ratings.classical.elo import Elo, EloSettings, elo
-from rostra.arena.ratings.classical.maximum_likelihood import (
-    MaximumLikelihood,
-    maximum_likelihood,
-)
+from rostra.arena.ratings.classical.estimates import MaximumLikelihood
+from rostra.arena.ratings.classical.maximum_likelihood import maximum_likelihood
 from rostra.arena.ratings.classical.newman import Newman, newman
 from rostra.arena.ratings.classical.ranks import rank_by_bounds, rank_spread
 from rostra.arena.ratings.classical.rows import LikelihoodSettings

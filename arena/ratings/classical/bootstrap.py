@@ -16,9 +16,7 @@ from scipy.sparse import csr_array
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.fitting import Fitted, fit_rows
-from rostra.arena.ratings.classical.outcomes import TieRule
-from rostra.arena.ratings.classical.rows import BothBad, LikelihoodSettings, Rows
-from rostra.arena.ratings.classical.weighting import Weighting
+from rostra.arena.ratings.classical.rows import LikelihoodSettings, Rows
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.settings import ELO_PER_NAT, Anchor
 
@@ -76,48 +74,40 @@ class Bootstrap:
 
 def bootstrap(
     board: Board,
+    settings: LikelihoodSettings = LikelihoodSettings(),  # noqa: B008 (frozen)
     *,
-    ties: TieRule = "davidson",
-    side: bool = True,
-    both_bad: BothBad = "out",
-    style: tuple[str, ...] = (),
-    weighting: Weighting | None = None,
-    cluster: str | None = None,
-    anchor: Anchor = Anchor(),  # noqa: B008 (frozen)
     rounds: int = 100,
     seed: int = 1,
 ) -> Bootstrap:
-    """The arguments but the last two are those of `LikelihoodSettings`.
+    """The estimates of `settings` from votes drawn again `rounds` times.
 
     Weights of pairs are those of the votes as they are, in every round. Raises RatingsError for a
     name the board does not have, or less than 2 rounds.
     """
     if rounds < 2:
         raise RatingsError(f"rounds is {rounds}; an interval needs at least 2")
-    if anchor.name is not None and anchor.name not in board.contestants:
-        raise RatingsError(f"the anchor {anchor.name!r} is not a contestant")
-    settings = LikelihoodSettings(ties, side, both_bad, style, weighting, cluster, anchor)
+    settings.check_anchor(board)
     rng = np.random.default_rng(seed)
     rows = Rows.of(board, settings)
     resampled = (
         _votes(rng, rows, rounds)
-        if cluster is None
-        else _clusters(rng, board, settings, cluster, rounds)
+        if settings.cluster is None
+        else _clusters(rng, board, settings, settings.cluster, rounds)
     )
     size = len(board.contestants)
-    whole = fit_rows(size, rows, ties)
+    whole = fit_rows(size, rows, settings.ties)
     start = None if whole.optimum is None else whole.optimum.theta
     main = whole.groups.place == 0
     strengths = np.full((rounds, size), np.nan)
     failed = 0
     for number, votes in enumerate(resampled):
-        fitted = fit_rows(size, rows.with_votes(votes), ties, start, preferred=main)
+        fitted = fit_rows(size, rows.with_votes(votes), settings.ties, start, preferred=main)
         if fitted.optimum is None:
             failed += 1
         else:
             strengths[number] = _extended(fitted)
     strengths[:, ~main] = _infinite(whole.groups.place[~main])
-    return Bootstrap(board, settings, seed, _anchored(strengths, board, anchor), failed)
+    return Bootstrap(board, settings, seed, _anchored(strengths, board, settings.anchor), failed)
 
 
 def _votes(rng: np.random.Generator, rows: Rows, rounds: int) -> Iterator[FloatArray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,9 @@ from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.bootstrap import Bootstrap, bootstrap
 from rostra.arena.ratings.classical.compression import Compression, compression
 from rostra.arena.ratings.classical.elo import EloSettings, elo
-from rostra.arena.ratings.classical.maximum_likelihood import MaximumLikelihood, maximum_likelihood
-from rostra.arena.ratings.classical.outcomes import TieRule
-from rostra.arena.ratings.classical.rows import BothBad
+from rostra.arena.ratings.classical.estimates import MaximumLikelihood
+from rostra.arena.ratings.classical.maximum_likelihood import maximum_likelihood
+from rostra.arena.ratings.classical.rows import LikelihoodSettings
 from rostra.arena.ratings.classical.win_rate import average_win_rate
 from rostra.arena.ratings.settings import Anchor
 
@@ -73,17 +73,17 @@ def beside(
     counts cannot tell.
     """
     spec, board = posterior.spec, posterior.board
-    estimator = Estimator(
+    # The likelihood that the posterior's model has, without its priors.
+    settings = LikelihoodSettings(
         ties="half" if spec.ties == "bradley-terry" else spec.ties,
         side=spec.side,
         both_bad="tie" if spec.both_bad == "tie" else "out",
         style=spec.style,
+        anchor=posterior.settings.anchor,
     )
-    fitted, half, resampled, notes = _fits(
-        board, estimator, posterior.settings.anchor, rounds, seed
-    )
+    fitted, half, resampled, notes = _fits(board, settings, rounds, seed)
     online = None if votes is None else elo(votes, board.contestants, elo_settings).ratings
-    rates = average_win_rate(board, estimator.both_bad)
+    rates = average_win_rate(board, settings.both_bad)
     draws = posterior.ratings.reshape(-1, len(board.contestants))
     mean = draws.mean(axis=0)
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
@@ -103,31 +103,18 @@ def beside(
         )
         for i in np.argsort(-mean, kind="stable")
     ]
-    scales = compression(board, side=spec.side, both_bad=estimator.both_bad)
+    scales = compression(board, side=spec.side, both_bad=settings.both_bad)
     return Comparison(tuple(rows), scales, (*fitted.notes, *notes))
 
 
-@dataclass(frozen=True)
-class Estimator:
-    """The likelihood that a posterior's model has, without its priors."""
-
-    ties: TieRule
-    side: bool
-    both_bad: BothBad
-    style: tuple[str, ...]
-
-
 def _fits(
-    board: Board, estimator: Estimator, anchor: Anchor, rounds: int, seed: int
+    board: Board, settings: LikelihoodSettings, rounds: int, seed: int
 ) -> tuple[MaximumLikelihood, MaximumLikelihood, Bootstrap, list[str]]:
     """Maximum likelihood with the ties of the model and as halves, the bootstrap, and notes."""
-    options = asdict(estimator)
-    mean = Anchor(rating=anchor.rating)
-    fits = [
-        maximum_likelihood(board, **{**options, "ties": ties}, anchor=mean)
-        for ties in (estimator.ties, "half")
-    ]
-    resampled = bootstrap(board, **options, anchor=mean, rounds=rounds, seed=seed)
+    anchor = settings.anchor
+    mean = replace(settings, anchor=Anchor(rating=anchor.rating))
+    fits = [maximum_likelihood(board, each) for each in (mean, replace(mean, ties="half"))]
+    resampled = bootstrap(board, mean, rounds=rounds, seed=seed)
     notes = []
     if anchor.name is not None:
         at = board.contestants.index(anchor.name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.maximum_likelihood import maximum_likelihood
-from rostra.arena.ratings.classical.rows import BothBad
+from rostra.arena.ratings.classical.rows import BothBad, LikelihoodSettings
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Compression:
 
 def compression(board: Board, *, side: bool = True, both_bad: BothBad = "out") -> Compression:
     """Of the two maximum-likelihood fits to this board."""
-    half = maximum_likelihood(board, ties="half", side=side, both_bad=both_bad)
-    davidson = maximum_likelihood(board, ties="davidson", side=side, both_bad=both_bad)
+    half = maximum_likelihood(board, LikelihoodSettings(ties="half", side=side, both_bad=both_bad))
+    davidson = maximum_likelihood(
+        board, LikelihoodSettings(ties="davidson", side=side, both_bad=both_bad)
+    )
     both = half.rated & davidson.rated
     y, x = half.strengths[both], davidson.strengths[both]
     if both.sum() < 2 or not np.ptp(x) > 0:

@@ -43,6 +43,11 @@ class LikelihoodSettings:
         if self.both_bad not in ("out", "tie"):
             raise RatingsError(f"both_bad {self.both_bad!r} is none of out, tie")
 
+    def check_anchor(self, board: Board) -> None:
+        """Raises RatingsError for one that is no contestant of `board`."""
+        if self.anchor.name is not None and self.anchor.name not in board.contestants:
+            raise RatingsError(f"the anchor {self.anchor.name!r} is not a contestant")
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
