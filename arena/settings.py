@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 SUGGESTED_PROMPTS = (
     "Explain why the sky is blue to a ten-year-old.",
@@ -69,6 +79,77 @@ class Contestant(BaseModel):
         return self.model_dump(mode="json", exclude_none=True, exclude={"aliases"})
 
 
+class Boost(BaseModel):
+    """Two contestants that are to meet more often, or less."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair: tuple[str, str]
+    factor: Annotated[FiniteFloat, NonNegativeFloat]
+    """Of the weight of the pair; 0: never."""
+
+
+class MatchmakingSettings(BaseModel):
+    """Who meets whom; see `rostra.arena.matchmaking`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: Literal["uniform", "weighted", "variance", "informative"] = "uniform"
+    paused: tuple[str, ...] = ()
+    """Names of contestants that are in no battle for now."""
+    weights: dict[str, Annotated[FiniteFloat, NonNegativeFloat]] = {}
+    """By name, 1 where none is given: weighted."""
+    boosts: tuple[Boost, ...] = ()
+    """weighted"""
+    targets: dict[str, PositiveInt] = {}
+    """By name, votes to take part in; the weight grows with what is missing: weighted."""
+    exploration: float = Field(default=0.1, ge=0, le=1)
+    """Share of battles whose pair is drawn from all alike: variance, informative."""
+
+    @model_validator(mode="after")
+    def _belongs_to_the_policy(self) -> Self:
+        takes = {
+            "weighted": {"weights", "boosts", "targets"},
+            "variance": {"exploration"},
+            "informative": {"exploration"},
+        }.get(self.policy, set())
+        if others := sorted(self.model_fields_set - {"policy", "paused"} - takes):
+            raise ValueError(f"the policy {self.policy!r} does not take {', '.join(others)}")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_of_two(self) -> Self:
+        for boost in self.boosts:
+            if boost.pair[0] == boost.pair[1]:
+                raise ValueError(f"boosts: {boost.pair[0]!r} never meets itself")
+        return self
+
+    def check(self, names: set[str]) -> None:
+        """Raises ValueError for names that are none of `names`, and where fewer than two are left
+        to meet."""
+        given = {
+            "paused": self.paused,
+            "weights": tuple(self.weights),
+            "targets": tuple(self.targets),
+            "boosts": tuple(name for boost in self.boosts for name in boost.pair),
+        }
+        for setting, used in given.items():
+            if unknown := sorted(set(used) - names):
+                raise ValueError(f"matchmaking.{setting}: {unknown[0]!r} is not a contestant")
+        playing = {name for name in names - set(self.paused) if self.weights.get(name, 1.0) > 0}
+        if len(playing) < 2:
+            raise ValueError(
+                "matchmaking: paused and weights leave fewer than two contestants: "
+                f"{', '.join(sorted(playing)) or 'none'}"
+            )
+        apart = {frozenset(boost.pair) for boost in self.boosts if boost.factor == 0}
+        if (
+            len({pair for pair in apart if pair <= playing})
+            == len(playing) * (len(playing) - 1) // 2
+        ):
+            raise ValueError("matchmaking.boosts: no two contestants may meet")
+
+
 def _unique_names(contestants: tuple[Contestant, ...]) -> tuple[Contestant, ...]:
     for field in ("name", "label"):
         values = [getattr(contestant, field) for contestant in contestants]
@@ -98,6 +179,7 @@ class ArenaSettings(BaseModel):
     contestants: Annotated[
         tuple[Contestant, ...], Field(min_length=2), AfterValidator(_unique_names)
     ]
+    matchmaking: MatchmakingSettings = MatchmakingSettings()
     title: str = "Rostra"
     currency: str = ""
     """Of the contestants' prices, as in `USD`."""
@@ -107,6 +189,11 @@ class ArenaSettings(BaseModel):
     """Seconds for one answer, from the question to its end."""
     unused_session_lifetime: float = Field(default=15.0, gt=0)
     """Seconds after which a page that lost its browser is forgotten and its answers cancelled."""
+
+    @model_validator(mode="after")
+    def _contestants_can_meet(self) -> Self:
+        self.matchmaking.check({contestant.name for contestant in self.contestants})
+        return self
 
     @field_validator("gateway_url")
     @classmethod

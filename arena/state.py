@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 from rostra.arena.gateway_client import GatewayClient
-from rostra.arena.matchmaking import Matchmaker
+from rostra.arena.matchmaking import Policy
+from rostra.arena.matchmaking.build import open_policy
+from rostra.arena.matchmaking.evidence import of_store
 from rostra.arena.results import ResultsReader
 from rostra.arena.round import Round
 from rostra.arena.settings import ArenaSettings
@@ -19,21 +20,22 @@ class Arena:
     settings: ArenaSettings
     store: VoteStore
     client: GatewayClient
-    matchmaker: Matchmaker
+    matchmaker: Policy
     standings: StandingsReader
     results: ResultsReader
 
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
         """Opens the vote store, creating or upgrading it. Blocks; raises `ArenaError`."""
+        store = VoteStore(settings.votes_url)
         return cls(
             settings=settings,
-            store=VoteStore(settings.votes_url),
+            store=store,
             client=client,
-            matchmaker=Matchmaker(settings.contestants, random.SystemRandom()),
+            matchmaker=open_policy(settings, of_store(settings.votes_url)),
             standings=StandingsReader(settings.ratings_dir),
             results=ResultsReader(settings.ratings_dir),
         )
 
     def new_round(self, address: str) -> Round:
-        return Round(self.matchmaker.draw(), self.store, self.client, address)
+        return Round(self.matchmaker.draw().pair, self.store, self.client, address)
