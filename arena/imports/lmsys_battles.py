@@ -57,7 +57,7 @@ def read(path: Path, *, texts: bool) -> Raw:
             left_out[reason] = left_out.get(reason, 0) + 1
             continue
         rows.append(row)
-        votes.append(_vote(record, texts))
+        votes.append(vote_of(record, texts=texts))
     return Raw(frame_of(rows, votes).lazy(), counter.faults(), tuple(left_out.items()))
 
 
@@ -72,7 +72,8 @@ def _of_parquet(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, Record
             yield record[ROW], record
 
 
-def _vote(record: Record, texts: bool) -> dict[str, str | None]:
+def vote_of(record: Record, *, texts: bool) -> dict[str, str | None]:
+    """What the vote frame holds of a battle, by its columns."""
     vote: dict[str, Any] = {
         "left": record.get("model_a"),
         "right": record.get("model_b"),

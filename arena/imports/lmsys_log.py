@@ -39,7 +39,7 @@ def read(path: Path, *, texts: bool) -> Raw:
         if kind in VOTES:
             try:
                 public = {str(name).strip() for name in record["models"]}
-                vote = _vote(record, texts)
+                vote = vote_of(record, texts=texts)
             except (KeyError, TypeError, ValueError, IndexError, AttributeError):
                 counter.add(row, "a vote without models or states", str(record)[:200])
                 continue
@@ -58,7 +58,9 @@ def read(path: Path, *, texts: bool) -> Raw:
     return Raw(frame_of(rows, votes).lazy(), counter.faults(), tuple(left_out.items()))
 
 
-def _vote(record: Record, texts: bool) -> dict[str, str | None]:
+def vote_of(record: Record, *, texts: bool) -> dict[str, str | None]:
+    """What the vote frame holds of a vote, by its columns. Raises KeyError, TypeError, ValueError,
+    IndexError or AttributeError for a line of another form."""
     left, right = record["states"]
     vote = {
         "left": left["model_name"],

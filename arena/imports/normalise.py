@@ -43,6 +43,8 @@ class Normalised:
     votes: pl.LazyFrame
     num_votes: int
     faults: tuple[Fault, ...]
+    judged: pl.LazyFrame
+    """Every row with `ROW`, its `reason` when it is malformed and the `detail` that shows it."""
 
 
 def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
@@ -79,10 +81,17 @@ def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
     fault = pl.col("fault")
     total, bad = rows.select(pl.len(), bad=fault.count()).collect(engine="streaming").row(0)
     good = rows.filter(fault.is_null()) if bad else rows
+    reasons = dict(enumerate(reason for _, reason, _ in checks))
     return Normalised(
         votes=good.select(_typed(name) for name in names),
         num_votes=total - bad,
         faults=_faults(rows, checks) if bad else (),
+        judged=rows.select(
+            ROW,
+            fault.replace_strict(reasons, default=None, return_dtype=pl.String).alias("reason"),
+            _detail(checks).alias("detail"),
+            *(_typed(name) for name in names),
+        ),
     )
 
 
@@ -154,14 +163,17 @@ def _typed(name: str) -> pl.Expr:
     return pl.when((number >= 0) & number.is_finite()).then(number).cast(pl.Int64).alias(name)
 
 
-def _faults(rows: pl.LazyFrame, checks: Sequence[Check]) -> tuple[Fault, ...]:
-    detail = pl.coalesce(
+def _detail(checks: Sequence[Check]) -> pl.Expr:
+    return pl.coalesce(
         pl.when(pl.col("fault") == number).then(shown.str.slice(0, 100))
         for number, (_, _, shown) in enumerate(checks)
     )
+
+
+def _faults(rows: pl.LazyFrame, checks: Sequence[Check]) -> tuple[Fault, ...]:
     found = (
         rows.filter(pl.col("fault").is_not_null())
-        .select("fault", ROW, detail.alias("detail"))
+        .select("fault", ROW, _detail(checks).alias("detail"))
         .collect(engine="streaming")
         .sort(ROW)
         .group_by("fault")

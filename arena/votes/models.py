@@ -169,6 +169,26 @@ class BattleTag(Base):
     value: Mapped[str] = mapped_column(String(64))
 
 
+class ImportedBattle(Base):
+    """Where a battle that was not fought here came from."""
+
+    __tablename__ = "imported_battles"
+
+    battle_id: Mapped[str] = mapped_column(ForeignKey("battles.id"), primary_key=True)
+    file: Mapped[str] = mapped_column(String(255))
+    """Its name, without folders."""
+    form: Mapped[str] = mapped_column(String(16))
+    """Of `rostra.arena.votes.transfer.forms`."""
+    row: Mapped[int] = mapped_column(_BIG)
+    """Counted from 1."""
+    original_id: Mapped[str | None] = mapped_column(Text)
+    """The vote's id in the file."""
+    timed: Mapped[bool]
+    """Whether the file says when the vote was cast; otherwise its time is that of the import."""
+    extra: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What the file says beyond the columns of the store, under the names it has there."""
+
+
 class LogEntry(Base):
     """One link of the log, written in the transaction of what it records; never changed."""
 

@@ -29,7 +29,8 @@ def vote_body(
         "campaign": battle.campaign,
         "mode": battle.mode,
         "created_at": timestamp(battle.created_at),
-        "voter": battle.voter,
+        # A commitment, so that a log can be shown to others without its pseudonyms.
+        "voter_sha256": commitment(salt, battle.voter),
         "contestant_a": battle.contestant_a,
         "contestant_b": battle.contestant_b,
         "settings_a_sha256": canonical_hash(battle.settings_a),
