@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import PostgresServer, binaries
 
 from rostra.arena.matchmaking import Pair
 from rostra.arena.settings import Contestant, Sampling
@@ -39,6 +42,38 @@ def pair(contestants: Pair) -> Pair:
 @pytest.fixture
 def votes_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'data' / 'votes.sqlite3'}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL's initdb is not installed: apt-get install postgresql-15")
+    # Not in pytest's folder, which the server's user may not enter.
+    folder = Path(tempfile.mkdtemp(prefix="rostra-postgres-"))
+    folder.chmod(0o755)
+    server = PostgresServer(folder, programs)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'votes.sqlite3'}"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def any_store(any_url: str) -> Iterator[VoteStore]:
+    store = VoteStore(any_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture

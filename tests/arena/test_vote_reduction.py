@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,9 +27,7 @@ def filled(
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('votes') / 'votes.sqlite3'}"
     else:
-        url = os.environ.get("ROSTRA_TEST_POSTGRESQL", "")
-        if not url:
-            pytest.skip("ROSTRA_TEST_POSTGRESQL names no empty database")
+        url = request.getfixturevalue("postgres").new_database()
     fill(url)
     return url
 
