@@ -131,16 +131,16 @@ class ResultsReader:
             raise ArenaError(f"cannot read the ratings in {self._directory}: {error}") from None
         kept = {}
         for folder in folders[-MOST_EARLIER:]:
-            outline = self._outlines.get(folder) or _outline(folder / "summary.json")
+            outline = self._outlines.get(folder) or _outline(folder)
             if outline is not None:
                 kept[folder] = outline
         self._outlines = kept
         return list(kept.items())
 
 
-def _outline(path: Path) -> Standings | None:
+def _outline(folder: Path) -> Standings | None:
     """None for a folder that is no result, or one of another format."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Standings)
-    except (OSError, msgspec.DecodeError):
+        return Standings.read(folder)
+    except (ArenaError, OSError, msgspec.DecodeError):
         return None

@@ -13,6 +13,7 @@ from rostra.arena.ratings.description import FORMAT
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.ratings.storage import SUMMARY, created
 from rostra.arena.ratings.summary.levels import LevelRating
 from rostra.arena.ratings.table import Row
 
@@ -23,13 +24,12 @@ class Checked(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-class Standings(msgspec.Struct, frozen=True):
+class Summary(msgspec.Struct, frozen=True):
     """What the pages need of the `summary.json` that is saved beside each posterior.
 
     The draws themselves stay on disk: opening them would take every visitor's server seconds.
     """
 
-    created: datetime
     anchor: str
     """Where the scale is fixed, in words."""
     diagnostics: Diagnostics
@@ -58,6 +58,18 @@ class Standings(msgspec.Struct, frozen=True):
 
     def row(self, contestant: str) -> Row | None:
         return next((row for row in self.ratings if row.contestant == contestant), None)
+
+
+class Standings(Summary, frozen=True, kw_only=True):
+    """A summary, and when the ratings were made."""
+
+    created: datetime
+
+    @classmethod
+    def read(cls, folder: Path) -> Standings:
+        """Of a saved result. Raises ArenaError, OSError or msgspec.DecodeError where it is none."""
+        summary = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+        return cls(**msgspec.structs.asdict(summary), created=created(folder))
 
 
 class StandingsReader:
@@ -93,13 +105,12 @@ class _Format(msgspec.Struct):
 
 
 def _read(folder: Path) -> Standings:
-    path = folder / "summary.json"
+    path = folder / SUMMARY
     try:
-        content = path.read_bytes()
-        if (found := msgspec.json.decode(content, type=_Format).format) != FORMAT:
+        if (found := msgspec.json.decode(path.read_bytes(), type=_Format).format) != FORMAT:
             raise ArenaError(
                 f"{path} is in format {found}, this version reads {FORMAT}; run `rostra rate` again"
             )
-        return msgspec.json.decode(content, type=Standings)
+        return Standings.read(folder)
     except (OSError, msgspec.DecodeError) as error:
         raise ArenaError(f"cannot read {path}: {error}; run `rostra rate` again") from None

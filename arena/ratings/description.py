@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rostra.arena.ratings.diagnostics import Diagnostics
@@ -14,14 +13,13 @@ from rostra.arena.ratings.spec import ModelSpec, Priors
 if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
 
-FORMAT = 3
+FORMAT = 4
 """Raised when an older reader would misread."""
 
 
 def description(posterior: Posterior) -> dict[str, Any]:
-    """`created` first: the one entry in which two fits of the same votes and seed differ."""
+    """Equal for two fits of the same votes and seed: `created` is no part of it."""
     return {
-        "created": posterior.created.isoformat(),
         "format": FORMAT,
         "data_hash": posterior.data_hash,
         "factors": list(posterior.board.factors),
@@ -48,7 +46,6 @@ def parts(told: dict[str, Any]) -> dict[str, Any]:
         ),
         "diagnostics": Diagnostics(**{**diagnostics, **_tuples(diagnostics, "findings", "notes")}),
         "versions": told["versions"],
-        "created": datetime.fromisoformat(told["created"]),
     }
 
 

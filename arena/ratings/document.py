@@ -4,7 +4,6 @@ One object, one entry to a line, in this order. Arrays are in the order of `cont
 a number that the votes do not give: a probability across groups that no votes link, the share of
 nothing, votes that would never suffice; `diagnostics` and the cautions of `ratings` say why.
 
-    created       ISO 8601; all else is the same for the same votes, seed and versions
     format, data_hash, factors, covariates, spec, settings, provenance, diagnostics, versions
                   see `description`; the fields are those of the classes so named
     summary       sentences: how much was counted, whether to rely on it, what to know

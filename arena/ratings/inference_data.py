@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 import arviz as az
 import numpy as np
@@ -28,7 +29,7 @@ OTHER_NAMES = {"style": "covariate", "tie_style": "tie_covariate"}
 
 
 def to_inference_data(posterior: Posterior) -> az.InferenceData:
-    """All of `posterior`. Without the time of writing, so that equal ones give equal data."""
+    """All of `posterior` but when it was made, so that equal ones give equal data."""
     board = posterior.board
     levels = board.factors[posterior.spec.factor].levels if posterior.spec.factor else ()
     coords = {
@@ -72,8 +73,11 @@ def to_inference_data(posterior: Posterior) -> az.InferenceData:
     return data
 
 
-def from_inference_data(data: az.InferenceData) -> Posterior:
-    """What `to_inference_data` was given. Raises ValueError when it is in another format."""
+def from_inference_data(data: az.InferenceData, created: datetime) -> Posterior:
+    """What `to_inference_data` was given, made at `created`.
+
+    Raises ValueError when it is in another format.
+    """
     draws = data["posterior"]
     told = json.loads(draws.attrs["rostra"])
     if told["format"] != FORMAT:
@@ -83,6 +87,7 @@ def from_inference_data(data: az.InferenceData) -> Posterior:
         draws={name: draws[name].values for name in draws if name in DIMS},
         board=_board(data, contestants, told["factors"], told["covariates"]),
         **parts(told),
+        created=created,
     )
 
 

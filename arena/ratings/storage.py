@@ -7,8 +7,10 @@
         ratings.csv     the table: one line to a contestant, the fields of `table.Row`
         levels.csv      likewise by category or week, the fields of `summary.levels.LevelRating`;
                         only of a model that has levels
+        created.txt     time of the fit, ISO 8601
 
-The same votes, seed and versions give the same files, but for the time that they say.
+The same votes, seed and versions give the same files, byte for byte, but for the one that tells the
+time.
 
 A folder is written under a name that begins with a dot, and gets its own when it is whole; then
 `latest` is replaced in one step. So a reader sees the old result or the new one, whole.
@@ -22,6 +24,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +39,7 @@ NETCDF = "posterior.nc"
 SUMMARY = "summary.json"
 TABLE = "ratings.csv"
 LEVELS = "levels.csv"
+CREATED = "created.txt"
 
 
 def save(posterior: Posterior, directory: Path) -> Path:
@@ -59,6 +63,8 @@ def save(posterior: Posterior, directory: Path) -> Path:
             _write_table(posterior.rows, unfinished / TABLE)
             if levels := level_ratings(posterior):
                 _write_table(levels, unfinished / LEVELS)
+            told = f"{posterior.created.isoformat()}\n"
+            (unfinished / CREATED).write_text(told, encoding="utf-8")
             for path in unfinished.iterdir():
                 _flush(path)
             unfinished.rename(directory / name)
@@ -82,6 +88,15 @@ def latest(directory: Path) -> Path | None:
     return directory / name
 
 
+def created(folder: Path) -> datetime:
+    """When the fit in `folder` was made. Raises RatingsError when that cannot be read."""
+    path = folder / CREATED
+    try:
+        return datetime.fromisoformat(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError) as error:
+        raise RatingsError(f"cannot read {path}: {error}; run `rostra rate` again") from error
+
+
 def load(folder: Path) -> Posterior:
     """The posterior in `folder`, a folder that `save` returned.
 
@@ -96,7 +111,7 @@ def load(folder: Path) -> Posterior:
 
     try:
         data = az.from_netcdf(str(path), engine="h5netcdf")
-        return from_inference_data(data)
+        return from_inference_data(data, created(folder))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RatingsError(
             f"cannot read {path}: {error}; move the folder away and run `rostra rate`"

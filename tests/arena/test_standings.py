@@ -58,8 +58,8 @@ async def test_standings_are_what_was_saved(posterior: Posterior, tmp_path: Path
 async def test_an_old_format_is_refused_in_one_line(posterior: Posterior, tmp_path: Path) -> None:
     path = posterior.save(tmp_path) / "summary.json"
     told = json.loads(path.read_text())
-    path.write_text(json.dumps({**told, "format": 2, "diagnostics": {"max_rhat": 1.0}}))
-    with pytest.raises(ArenaError, match="is in format 2, this version reads 3; run `rostra rate`"):
+    path.write_text(json.dumps({**told, "format": 3, "diagnostics": {"max_rhat": 1.0}}))
+    with pytest.raises(ArenaError, match="is in format 3, this version reads 4; run `rostra rate`"):
         await StandingsReader(tmp_path).newest()
     path.write_text(path.read_text()[:200])
     with pytest.raises(ArenaError, match="cannot read"):

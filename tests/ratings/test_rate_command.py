@@ -61,6 +61,7 @@ def test_votes_become_a_table_and_files(home: Path) -> None:
     folder = ratings / (ratings / "latest").read_text().strip()
     assert {path.name for path in folder.iterdir()} == {
         "audit.json",
+        "created.txt",
         "report.html",
         "posterior.nc",
         "ratings.csv",
