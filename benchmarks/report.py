@@ -35,7 +35,11 @@ TITLES = {
     "accuracy": "What lower precision does to answers",
     "kernels": "Kernels of a GPU",
     "ratings_peers": "Classical ratings beside arena-rank, evalica and choix",
+    "ratings_speed": "How long ratings take",
     "ratings_calibration": "Whether intervals of ratings are right",
+    "reduction": "From stored votes to the counts that are rated",
+    "audit_rates": "How often each probe of the audit raises an alarm",
+    "odd_voters": "Tests for odd voters: honest ones named, odd ones found",
 }
 """Of the known benchmarks, in the order of the page; others follow under their own names."""
 

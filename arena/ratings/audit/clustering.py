@@ -14,8 +14,8 @@ MAX_RATIO_OF_ORDER = 2.0
 def probe(evidence: Evidence) -> Finding:
     """Cluster-robust standard errors of the strengths against those of independent votes.
 
-    The ratio is the mean over contestants; its square is the design effect. Of 100 boards of
-    independent votes by 20 voters 3 raised an alarm, by 300 voters none.
+    The ratio is the mean over contestants; its square is the design effect. With few voters
+    it is uncertain itself, and an alarm may be one of chance.
     """
     board = evidence.by_voter
     if board is None:

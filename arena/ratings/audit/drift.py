@@ -23,7 +23,7 @@ def probe(evidence: Evidence) -> Finding:
     """The strengths in the first half of the votes against those in the second, parted at a week.
 
     Differences beyond the normal interval that holds for all contestants at once (Šidák 1967, JASA
-    62). Of 100 boards without drift 1 raised an alarm.
+    62), so that as many boards without drift raise an alarm as `ERROR_RATE` says.
     """
     board = evidence.by_week
     if board is None:

@@ -21,8 +21,7 @@ def probe(evidence: Evidence) -> Finding:
     """Cyclic triads against votes replicated from the posterior.
 
     An alarm takes more cycles than replicated votes have and pairs that stray from the model
-    further than replicated ones do. No alarm on 180 boards that the model describes, 120 of them
-    of equals.
+    further than replicated ones do.
     """
     found = transitivity(evidence.posterior, evidence.replications)
     numbers: dict[str, float | int | None] = {"triads": found.triads, "cyclic": found.cyclic}

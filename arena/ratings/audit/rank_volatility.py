@@ -21,8 +21,7 @@ SEED = 20_261
 def probe(evidence: Evidence) -> Finding:
     """Widths of rank intervals; the wider of the posterior's and the resampled ones counts.
 
-    Resampled are the votes, or whole voters where enough are known, to first order. No alarm on
-    200 boards whose contestants are far apart; on all of 100 with 1,000 votes on 12 contestants.
+    Resampled are the votes, or whole voters where enough are known, to first order.
     """
     ranks = evidence.posterior.ranks
     widths = ranks.worst - ranks.best + 1

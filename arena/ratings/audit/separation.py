@@ -19,8 +19,7 @@ def probe(evidence: Evidence) -> Finding:
     """Simultaneous intervals of the differences between neighbours, from the draws.
 
     Where votes of one voter go together the draws are widened by as much as `clustering` says, so
-    that the count can be lower than that of the tiers. With all contestants equal, any pair was
-    separated all at once on none of 100 boards.
+    that the count can be lower than that of the tiers.
     """
     posterior, order = evidence.posterior, evidence.order
     upper, lower = order[:-1], order[1:]

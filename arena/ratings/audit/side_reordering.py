@@ -14,7 +14,7 @@ def probe(evidence: Evidence) -> Finding:
     """The order with and without a side effect; separated pairs that swap count.
 
     Where sides are drawn at random, correcting changes strengths by much less than the width at
-    which pairs count as separated: no alarm on 300 such boards.
+    which pairs count as separated.
     """
     posterior = evidence.posterior
     if (reason := not_identified(posterior.board)) is not None:

@@ -15,9 +15,8 @@ def probe(evidence: Evidence) -> Finding:
     """The order under each other convention; who is first, and separated pairs that swap, count.
 
     Where ties come as any of the models says, the conventions agree but for the noise of the tied
-    votes, which is less than the width at which pairs count as separated: no alarm on 100 boards
-    whose contestants are far apart, and on 7 of 100 where the lead is not separated, for who is
-    first.
+    votes, which is less than the width at which pairs count as separated. Where the lead is not
+    separated, they may still differ in who is first.
     """
     board = evidence.posterior.board
     ties, votes = int(board.ties.sum()), board.num_decided

@@ -23,8 +23,7 @@ def probe(evidence: Evidence) -> Finding:
 
     All voters to first order, the most influential by a fit without them. A clean board's separated
     pairs are too far apart for one of many voters to swap; who is first changes where two
-    contestants share the lead, and then `separation` says so too. No alarm on 100 boards whose
-    contestants are far apart; on 15 of 100 where the lead is not separated.
+    contestants share the lead, and then `separation` says so too.
     """
     board = evidence.by_voter
     if board is None:
