@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -49,6 +51,37 @@ def open_database(url: str) -> Engine:
             f"cannot open the vote store {_shown(url)}: {reason}; check the path and its rights"
         ) from None
     return engine
+
+
+def open_existing(
+    url: str,
+    missing: str = "there is no vote store {store}: vote in the arena first (`rostra up`), or name "
+    "another with --votes-url",
+) -> Engine:
+    """Like `open_database`, but a store that is not there is not made: a wrong name would pass for
+    an empty store. `missing` is the line of the `ArenaError` then."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ArenaError(f"votes_url is not a usable database URL: {error}") from None
+    if parsed.get_backend_name() == "sqlite" and not _file_exists(parsed.database or ""):
+        raise ArenaError(missing.format(store=_shown(url)))
+    return open_database(url)
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection that reads the store as it is at its first query, whatever is written since."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            # Within a transaction SQLite reads one moment anyway.
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+def _file_exists(name: str) -> bool:
+    """Of SQLite; what is no plain path is left to SQLite to judge."""
+    return not name or name == ":memory:" or name.startswith("file:") or Path(name).is_file()
 
 
 def _shown(url: str) -> str:

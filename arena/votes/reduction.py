@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Engine, Executable, Select, case, exists, func, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import ColumnElement, Connection, Engine, Select, case, exists, func, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
 from rostra.arena.errors import ArenaError
@@ -20,8 +18,8 @@ from rostra.arena.ratings.frame import SCHEMA
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.reduce import COUNT, Wanted, board_of_groups, reduce_wanted
 from rostra.arena.ratings.style.features import with_features
-from rostra.arena.votes.database import open_database
-from rostra.arena.votes.models import Answer, Battle, Vote
+from rostra.arena.votes.database import open_existing, snapshot
+from rostra.arena.votes.models import Answer, Battle, LogHead, Vote
 
 IN_DATABASE = ("voter",)
 """Factors by which the database itself can group."""
@@ -38,51 +36,51 @@ class VoteReader:
 
     def __init__(self, url: str) -> None:
         """Raises ArenaError when there is no store, or it cannot be opened."""
-        try:
-            parsed = make_url(url)
-        except ArgumentError as error:
-            raise ArenaError(f"votes_url is not a usable database URL: {error}") from None
-        self.name = parsed.render_as_string(hide_password=True)
-        if parsed.get_backend_name() == "sqlite" and not _file_exists(parsed.database or ""):
-            raise ArenaError(
-                f"0 votes to rate from in {self.name}: there is no such file; vote in the arena "
-                "first (`rostra up`), or name another store with --votes-url"
-            )
-        self._engine: Engine = open_database(url)
+        self._engine: Engine = open_existing(
+            url,
+            "0 votes to rate from in {store}: there is no such file; vote in the arena first "
+            "(`rostra up`), or name another store with --votes-url",
+        )
+        self.name = self._engine.url.render_as_string(hide_password=True)
 
     def close(self) -> None:
         self._engine.dispose()
 
     def version(self) -> tuple[int, int]:
         """Differs when votes or failures were added."""
-        return (
-            self._count(select(func.count()).select_from(Vote)),
-            self._count(select(func.count()).select_from(Battle).where(Battle.failed)),
-        )
+        with snapshot(self._engine) as connection:
+            return (
+                _count(connection, select(func.count()).select_from(Vote)),
+                _count(connection, select(func.count()).select_from(Battle).where(Battle.failed)),
+            )
 
     def reduce(self, wanted: Wanted) -> tuple[Board, Provenance]:
         """The blind votes as a board. Raises RatingsError when there is none, or they lack what is
         wanted, and ArenaError when the store cannot be read."""
         try:
-            return self._reduce(wanted)
+            with snapshot(self._engine) as connection:
+                return self._reduce(connection, wanted)
         except DBAPIError as error:
             raise ArenaError(f"cannot read the vote store {self.name}: {error.orig}") from None
 
-    def _reduce(self, wanted: Wanted) -> tuple[Board, Provenance]:
-        left_out = self._left_out(wanted)
+    def _reduce(self, connection: Connection, wanted: Wanted) -> tuple[Board, Provenance]:
+        head = connection.execute(select(LogHead.seq, LogHead.hash)).one()
+        left_out = self._left_out(connection, wanted)
         if not wanted.style and set(wanted.factors) <= set(IN_DATABASE):
-            groups = self._groups(wanted)
+            groups = self._groups(connection, wanted)
             self._require(len(groups), left_out)
             board = board_of_groups(groups, wanted.factors)
             first, last = groups["first"].min(), groups["last"].max()
         else:
-            frame = self._frame(wanted)
+            frame = self._frame(connection, wanted)
             self._require(len(frame), left_out)
             result = reduce_wanted(frame, wanted)
             left_out += list(result.left_out)
             board, first, last = result.board, result.first, result.last
         return board, Provenance(
             source=self.name,
+            log_seq=head.seq,
+            log_head=head.hash.hex(),
             rows_read=board.num_votes + sum(count for _, count in left_out),
             rows_used=board.num_votes,
             left_out=tuple(left_out),
@@ -98,25 +96,27 @@ class VoteReader:
                 "the arena first (`rostra up`), or name another store with --votes-url"
             )
 
-    def _left_out(self, wanted: Wanted) -> list[tuple[str, int]]:
+    def _left_out(self, connection: Connection, wanted: Wanted) -> list[tuple[str, int]]:
         """Votes and battles that are not rated, the reasons that have any."""
         votes = select(func.count()).select_from(Vote)
         found: list[tuple[str, int]] = []
         if wanted.since is not None:
-            before = self._count(votes.where(Vote.at < wanted.since))
+            before = _count(connection, votes.where(Vote.at < wanted.since))
             found.append((f"cast before {wanted.since.isoformat()}", before))
         if wanted.until is not None:
-            after = self._count(votes.where(Vote.at >= wanted.until))
+            after = _count(connection, votes.where(Vote.at >= wanted.until))
             found.append((f"cast at {wanted.until.isoformat()} or later", after))
         within = votes.join(Battle).where(*_window(wanted, Vote.at))
-        found.append((NAMED, self._count(within.where(Battle.mode == "side_by_side"))))
+        found.append((NAMED, _count(connection, within.where(Battle.mode == "side_by_side"))))
         revealed = within.where(Battle.mode == "battle", Battle.identity_revealed)
-        found.append((REVEALED, self._count(revealed)))
+        found.append((REVEALED, _count(connection, revealed)))
         failed = select(func.count()).where(Battle.failed, Battle.mode == "battle")
-        found.append((FAILED, self._count(failed.where(*_window(wanted, Battle.created_at)))))
+        found.append(
+            (FAILED, _count(connection, failed.where(*_window(wanted, Battle.created_at))))
+        )
         return [(reason, count) for reason, count in found if count]
 
-    def _groups(self, wanted: Wanted) -> pl.DataFrame:
+    def _groups(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
         keys = [
             Battle.contestant_a.label("left"),
             Battle.contestant_b.label("right"),
@@ -137,10 +137,9 @@ class VoteReader:
         )
         schema = {name: SCHEMA[name] for name in ("left", "right", "outcome", *wanted.factors)}
         schema |= {COUNT: pl.Int64(), "first": SCHEMA["at"], "last": SCHEMA["at"]}
-        with self._engine.connect() as connection:
-            return pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
+        return pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
 
-    def _frame(self, wanted: Wanted) -> pl.DataFrame:
+    def _frame(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
         rows = (
             select(
                 Vote.battle_id.label("id"),
@@ -156,15 +155,19 @@ class VoteReader:
         )
         schema = {name: SCHEMA[name] for name in ("id", "at", "voter", "left", "right", "outcome")}
         chunks = [pl.DataFrame(schema=schema)]
-        for part in self._parts(rows):
+        streamed = connection.execute(rows, execution_options={"yield_per": CHUNK})
+        for part in streamed.partitions():
             chunk = pl.DataFrame(list(map(tuple, part)), schema, orient="row")
             if wanted.style:
-                chunk = chunk.join(self._answers(chunk["id"].to_list(), wanted.style), on="id")
+                answers = self._answers(connection, chunk["id"].to_list(), wanted.style)
+                chunk = chunk.join(answers, on="id")
                 chunk = with_features(chunk, wanted.style).collect()
             chunks.append(chunk)
         return pl.concat(chunks, how="diagonal")
 
-    def _answers(self, battles: list[str], style: Sequence[str]) -> pl.DataFrame:
+    def _answers(
+        self, connection: Connection, battles: list[str], style: Sequence[str]
+    ) -> pl.DataFrame:
         """By battle, both sides' texts and tokens over the turns that the voter had read.
 
         A side's tokens are null when those of one of its answers were not counted. When nothing but
@@ -194,8 +197,7 @@ class VoteReader:
             "text": pl.String,
             "tokens": pl.Int64,
         }
-        with self._engine.connect() as connection:
-            answers = pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
+        answers = pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
         tokens = pl.col("tokens")
         sides = (
             answers.sort("turn")
@@ -215,13 +217,9 @@ class VoteReader:
             wide = wide.join(of_side, on="id", how="left")
         return wide
 
-    def _parts(self, rows: Executable) -> Iterator[Sequence[Sequence[Any]]]:
-        with self._engine.connect() as connection:
-            yield from connection.execution_options(yield_per=CHUNK).execute(rows).partitions()
 
-    def _count(self, rows: Select[Any]) -> int:
-        with self._engine.connect() as connection:
-            return connection.scalar(rows) or 0
+def _count(connection: Connection, rows: Select[Any]) -> int:
+    return connection.scalar(rows) or 0
 
 
 def _window(wanted: Wanted, column: Any) -> list[ColumnElement[bool]]:
@@ -233,8 +231,3 @@ def _window(wanted: Wanted, column: Any) -> list[ColumnElement[bool]]:
 
 def _iso(moment: Any) -> str | None:
     return moment.isoformat() if isinstance(moment, datetime) else None
-
-
-def _file_exists(name: str) -> bool:
-    """Of SQLite; what is no plain path is left to SQLite to judge."""
-    return not name or name == ":memory:" or name.startswith("file:") or Path(name).is_file()

@@ -135,7 +135,9 @@ def _at_level(row: LevelRating) -> str:
 
 
 def provenance_lines(provenance: Provenance) -> Iterator[str]:
-    """What was not rated, and why."""
+    """From which state of the log; what was not rated, and why."""
+    if provenance.log_head is not None:
+        yield f"Log of votes: entry {provenance.log_seq:,}, {provenance.log_head}."
     if provenance.left_out:
         reasons = ", ".join(f"{count:,} × {reason}" for reason, count in provenance.left_out)
         left = sum(count for _, count in provenance.left_out)

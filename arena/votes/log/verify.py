@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, func, select
 
+from rostra.arena.votes.database import snapshot
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.canonical import plain, timestamp
 from rostra.arena.votes.log.chain import HEAD, envelope
@@ -27,10 +28,7 @@ def verify(
     rows of its battle or from a checkpoint, then for votes and reasons that have no entry. Reads
     some entries at a time.
     """
-    with engine.connect() as connection:
-        if engine.dialect.name == "postgresql":
-            # SQLite reads one moment anyway.
-            connection.execution_options(isolation_level="REPEATABLE READ")
+    with snapshot(engine) as connection:
         checker = Checker(stored_checkpoints(connection), held, public_key)
         for each in logged(connection):
             entry = each.entry
