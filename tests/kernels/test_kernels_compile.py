@@ -1,7 +1,8 @@
 """Every kernel compiles for chips that are not here, and fits their registers and shared memory.
 
 Each kernel for each chip, and of its variants another quarter for each: all of them for all chips
-take many minutes, with `python -m rostra.kernels.aot`.
+take many minutes, with `python -m rostra.kernels.aot`. What they take is kept from one run of the
+tests to the next, as long as nothing of the kernels, Triton or Python has changed.
 In processes of their own: with TRITON_INTERPRET set in this one, nothing could be compiled.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ import pytest
 import rostra.kernels
 from rostra.kernels.aot import Footprint
 from rostra.kernels.chip import AHEAD_OF_TIME
+from rostra.mesh.home import Home
 
 pytestmark = pytest.mark.timeout(900)
 FOLDER = Path(rostra.kernels.__path__[0])
@@ -54,10 +58,24 @@ def footprints(cache):
     def compile_for(chip):
         part = f"{chips.index(chip) + 1}/{len(chips)}"
         command = ("-m", "rostra.kernels.aot", "--json", "--part", part, chip)
-        return [json.loads(line) for line in python(*command, cache=cache).splitlines()]
+        kept = Home.locate().cache / "footprints" / f"{state_of_the_kernels()}-{chip}.jsonl"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            new = kept.with_suffix(f".{os.getpid()}")
+            new.write_text(python(*command, cache=cache))
+            new.replace(kept)
+        return [json.loads(line) for line in kept.read_text().splitlines()]
 
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(chips, pool.map(compile_for, chips), strict=True))
+
+
+def state_of_the_kernels():
+    """Equal where the same kernels are compiled in the same way."""
+    state = hashlib.sha256(f"{version('triton')} {sys.version}".encode())
+    for path in (*sorted(FOLDER.rglob("*.py")), Path(__file__)):
+        state.update(path.read_bytes())
+    return state.hexdigest()[:16]
 
 
 def launched_kernels():
@@ -94,6 +112,7 @@ PLANTED = """
 import sys
 from rostra.kernels import aot
 from rostra.kernels.chip import AHEAD_OF_TIME
+from rostra.mesh.home import Home
 from rostra.kernels.variants import variants
 
 chip, option, value = sys.argv[1:]
