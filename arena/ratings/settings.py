@@ -44,11 +44,13 @@ class FitSettings:
     """At least 2: R-hat compares chains."""
     draws: int = 1000
     """Kept, of each chain."""
-    tune: int = 1000
-    """Of each chain, before the draws; not kept."""
+    tune: int | None = None
+    """Of each chain, before the draws; not kept. None: as many as the model needs, which
+    `rostra.arena.ratings.engines.schedule` tells."""
     seed: int = 1
-    target_accept: float = 0.95
-    """Acceptance rate that the step size is adapted to; higher takes smaller steps."""
+    target_accept: float | None = None
+    """Acceptance rate that the step size is adapted to; higher takes smaller steps. None: what
+    suits the model, likewise."""
     sampler: Sampler = "auto"
     """`auto`: nutpie where it is installed, PyMC's own NUTS otherwise."""
     anchor: Anchor = Anchor()
@@ -58,7 +60,8 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         for name, least in (("chains", 2), ("draws", 100), ("tune", 100), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RatingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        if not 0.5 <= self.target_accept < 1:
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise RatingsError(f"{name} is {value}; it must be at least {least}")
+        if self.target_accept is not None and not 0.5 <= self.target_accept < 1:
             raise RatingsError(f"target_accept is {self.target_accept}; give 0.5 to 1, without 1")

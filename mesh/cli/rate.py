@@ -113,7 +113,10 @@ def rate(
     ] = Engine.NUTS,
     chains: Annotated[int, typer.Option(help="Markov chains.")] = 4,
     draws: Annotated[int, typer.Option(help="Draws kept of each chain.")] = 1000,
-    tune: Annotated[int, typer.Option(help="Draws of each chain before those.")] = 1000,
+    tune: Annotated[
+        int | None,
+        typer.Option(help="Draws of each chain before those. Default: what the model needs."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same votes and seed give the same ratings.")] = 1,
     watch: Annotated[
         float | None,
@@ -243,7 +246,7 @@ def _write_report(posterior: Posterior, folder: Path, findings: tuple[Finding, .
 
 
 def _settings(
-    chains: int, draws: int, tune: int, seed: int, anchor: str | None, engine: Engine
+    chains: int, draws: int, tune: int | None, seed: int, anchor: str | None, engine: Engine
 ) -> FitSettings:
     from rostra.arena.ratings.settings import Anchor, FitSettings
 

@@ -15,7 +15,7 @@ from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.engines import densities
 from rostra.arena.ratings.engines.densities import Density
-from rostra.arena.ratings.models import both_bad
+from rostra.arena.ratings.models import both_bad, values
 from rostra.arena.ratings.spec import ModelSpec, Priors
 
 TRUTH = Truth(np.array([0.8, 0.3, -0.2, -0.9]), side=0.3, tie=0.2)
@@ -92,7 +92,7 @@ def test_the_order(board: Board, spec: ModelSpec) -> None:
 
 def test_both_bad(board: Board) -> None:
     spec = ModelSpec(priors=PRIORS)
-    density = densities.both_bad(len(board.contestants), spec, both_bad.data(board))
+    density = densities.both_bad(len(board.contestants), spec, values.both_bad(board))
     assert_same(both_bad.build(board, spec), density)
 
 

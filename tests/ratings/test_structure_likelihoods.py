@@ -15,7 +15,7 @@ from structured_votes import centred, simulate_votes
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.models.drift import elapsed
+from rostra.arena.ratings.models.values import elapsed
 from rostra.arena.ratings.outcomes import log_outcome_probabilities
 from rostra.arena.ratings.spec import ModelSpec, Structure
 

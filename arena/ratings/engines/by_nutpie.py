@@ -11,7 +11,8 @@ import nutpie
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.engines.densities import Density
-from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.ratings.engines.schedule import Schedule
+from rostra.arena.ratings.engines.whitening import Whitened
 
 POLL_SECONDS = 0.2
 INSPECT_SECONDS = 1.0
@@ -24,12 +25,8 @@ Sampled = tuple[dict[str, FloatArray], int]
 
 
 def sample_density(
-    density: Density, settings: FitSettings, report: Callable[[int], None]
+    density: Density | Whitened, schedule: Schedule, report: Callable[[int], None]
 ) -> Sampled:
-    def start(seed: int) -> FloatArray:
-        jitter = np.random.default_rng(seed).uniform(-1, 1, density.ndim)
-        return np.asarray(density.centre + jitter)
-
     done = 0
 
     def read(point: FloatArray) -> dict[str, FloatArray]:
@@ -44,35 +41,35 @@ def sample_density(
         expanded_dtypes=[np.dtype(np.float64)],
         expanded_shapes=[(density.ndim,)],
         expanded_names=[POINT],
-        make_initial_point_fn=start,
+        make_initial_point_fn=lambda seed: density.start(np.random.default_rng(seed)),
     )
-    trace = _sample(model, settings, lambda _: report(done), POLL_SECONDS)
-    report(settings.chains * (settings.draws + settings.tune))
+    trace = _sample(model, schedule, lambda _: report(done), POLL_SECONDS)
+    report(schedule.total)
     return density.variables(trace["posterior"][POINT].values), _divergences(trace)
 
 
 def sample_compiled(
-    model: Any, variables: Sequence[str], settings: FitSettings, report: Callable[[int], None]
+    model: Any, variables: Sequence[str], schedule: Schedule, report: Callable[[int], None]
 ) -> Sampled:
     """`model`: as `nutpie.compile_pymc_model` gives it, with the data to sample from."""
     trace = _sample(
-        model, settings, lambda sampler: report(_num_draws(sampler.inspect())), INSPECT_SECONDS
+        model, schedule, lambda sampler: report(_num_draws(sampler.inspect())), INSPECT_SECONDS
     )
-    report(settings.chains * (settings.draws + settings.tune))
+    report(schedule.total)
     return {name: trace["posterior"][name].values for name in variables}, _divergences(trace)
 
 
 def _sample(
-    model: Any, settings: FitSettings, look: Callable[[Any], None], seconds: float
+    model: Any, schedule: Schedule, look: Callable[[Any], None], seconds: float
 ) -> az.InferenceData:
     """The trace; meanwhile `look` at the sampler every so many seconds."""
     sampler = nutpie.sample(
         model,
-        chains=settings.chains,
-        draws=settings.draws,
-        tune=settings.tune,
-        seed=settings.seed,
-        target_accept=settings.target_accept,
+        chains=schedule.chains,
+        draws=schedule.draws,
+        tune=schedule.tune,
+        seed=schedule.seed,
+        target_accept=schedule.target_accept,
         progress_bar=False,
         # A blocking call would take an interrupt for the end, and return the draws so far.
         blocking=False,

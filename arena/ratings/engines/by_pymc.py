@@ -9,14 +9,14 @@ import numpy as np
 import pymc as pm
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.settings import FitSettings
+from rostra.arena.ratings.engines.schedule import Schedule
 
 
 def sample_model(
     model: pm.Model,
     data: Mapping[str, NDArray[Any]],
     variables: Sequence[str],
-    settings: FitSettings,
+    schedule: Schedule,
     report: Callable[[int], None],
     *,
     jitter: bool,
@@ -32,11 +32,11 @@ def sample_model(
     with model:
         pm.set_data(data)
         trace = pm.sample(
-            chains=settings.chains,
-            draws=settings.draws,
-            tune=settings.tune,
-            random_seed=settings.seed,
-            target_accept=settings.target_accept,
+            chains=schedule.chains,
+            draws=schedule.draws,
+            tune=schedule.tune,
+            random_seed=schedule.seed,
+            target_accept=schedule.target_accept,
             init="jitter+adapt_diag" if jitter else "adapt_diag",
             nuts_sampler="pymc",
             progressbar=False,

@@ -38,6 +38,10 @@ class Density:
     def ndim(self) -> int:
         return len(self.centre)
 
+    def start(self, rng: np.random.Generator) -> FloatArray:
+        """Where a chain may begin, [ndim]."""
+        return np.asarray(self.centre + rng.uniform(-1, 1, self.ndim))
+
     def variables(self, points: FloatArray) -> dict[str, FloatArray]:
         """By name, each [..., its dimensions], of `points` [..., ndim]."""
         ends = np.cumsum(list(self.layout.values()))[:-1]

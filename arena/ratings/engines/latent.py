@@ -53,6 +53,11 @@ class LogNormal:
         return float(np.log(self.median))
 
     @property
+    def log_sd(self) -> float:
+        """Standard deviation of the logarithm of the scale."""
+        return self.sigma
+
+    @property
     def log_range(self) -> tuple[float, float]:
         """Where all but 1e-11 of the prior of the logarithm lies."""
         width = 7 * self.sigma
@@ -74,6 +79,11 @@ class HalfNormal:
     def start(self) -> float:
         """A likely logarithm of the scale."""
         return float(np.log(self.sd))
+
+    @property
+    def log_sd(self) -> float:
+        """Standard deviation of the logarithm of the scale, whatever the scale."""
+        return float(np.pi / np.sqrt(8))
 
     @property
     def log_range(self) -> tuple[float, float]:

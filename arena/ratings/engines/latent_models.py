@@ -31,15 +31,16 @@ FloatArray = NDArray[np.float64]
 def latent_models(board: Board, spec: ModelSpec) -> list[LatentModel]:
     """The model of the order, and beside it that of "both bad" where it is an outcome of its own:
     they share no parameter, so their posteriors are independent."""
-    data = models.data(board, spec)
-    found = [_order(board, spec, data)]
+    data, size = models.data(board, spec), len(board.contestants)
+    found = [order(size, spec, data)]
     if spec.both_bad == "own":
-        found.append(_both_bad(board, spec, data))
+        found.append(both_bad(size, spec, data))
     return found
 
 
-def _order(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> LatentModel:
-    priors, size, cells = spec.priors, len(board.contestants), len(data["votes"])
+def order(size: int, spec: ModelSpec, data: Mapping[str, Array]) -> LatentModel:
+    """The model of the order for `size` contestants; `data` as `models.data` gives it."""
+    priors, cells = spec.priors, len(data["votes"])
     difference = incidence(cells, size, [(data["left"], 1.0), (data["right"], -1.0)])
     every = np.ones((cells, 1))
     scales: dict[str, ScalePrior] = {"scale": LogNormal(priors.scale_median, priors.scale_sigma)}
@@ -78,9 +79,9 @@ def _levels(spec: ModelSpec, data: Mapping[str, Array]) -> tuple[FloatArray, Sca
     return back, HalfNormal(spec.priors.drift_sd)
 
 
-def _both_bad(board: Board, spec: ModelSpec, data: Mapping[str, Array]) -> LatentModel:
+def both_bad(size: int, spec: ModelSpec, data: Mapping[str, Array]) -> LatentModel:
     """Logistic, which is the likelihood of a pair without ties: a win is a vote "both bad"."""
-    priors, size, cells = spec.priors, len(board.contestants), len(data["all_votes"])
+    priors, cells = spec.priors, len(data["all_votes"])
     bad = data["bad_votes"].astype(float)
     votes = np.stack([bad, np.zeros(cells), data["all_votes"] - bad], axis=1)
     total = incidence(cells, size, [(data["bad_left"], 1.0), (data["bad_right"], 1.0)])

@@ -1,8 +1,9 @@
 """Draws by NUTS: nutpie where it is installed, PyMC's own sampler otherwise.
 
-nutpie takes the densities of `densities` where there is one. For the other structures it compiles
-PyMC's graph, which takes far longer than sampling; what is compiled depends on the model and on the
-number of contestants and levels only, so it is kept and given other votes.
+nutpie takes the densities of `densities` where there is one, in the coordinates of `whitening`. For
+the other structures it compiles PyMC's graph, which takes far longer than sampling; what is
+compiled depends on the model and on the number of contestants and levels only, so it is kept and
+given other votes. PyMC is imported only where a graph is compiled.
 """
 
 from __future__ import annotations
@@ -14,25 +15,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
 from numpy.typing import NDArray
-from pytensor.configdefaults import config
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.engines import densities
+from rostra.arena.ratings.engines import densities, latent_models
 from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.draws import Draws, Progress
+from rostra.arena.ratings.engines.latent import LatentModel
+from rostra.arena.ratings.engines.newton import NotApproximated
+from rostra.arena.ratings.engines.schedule import Schedule, schedule
+from rostra.arena.ratings.engines.whitening import Whitened, whiten
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.models import both_bad
+from rostra.arena.ratings.models import values
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
 
+if TYPE_CHECKING:
+    import pymc as pm
+
 KEPT_MODELS = 8
-LIBRARIES = ("numpy", "numba", "pymc", "pytensor")
+LIBRARIES = ("numpy", "scipy", "numba")
 
 # PyMC models are changed in place when they get other data.
 _lock = threading.RLock()
@@ -48,11 +54,15 @@ class Part:
     build: Callable[[], pm.Model]
     data: dict[str, NDArray[Any]]
     variables: tuple[str, ...]
-    density: Density | None
+    density: Density | Whitened | None
+    """By hand; None where PyMC's graph is compiled."""
     jitter: bool = True
     """Whether chains start at random places, so that R-hat sees a chain that stays in its own.
     Not where the posterior has a mirror image of hardly any probability that a chain would stay in:
     then all start at the centre."""
+
+    def schedule(self, settings: FitSettings) -> Schedule:
+        return schedule(settings, whitened=isinstance(self.density, Whitened))
 
 
 def sample(
@@ -60,21 +70,26 @@ def sample(
 ) -> Draws:
     """Draws from the posterior of `board`. One fit at a time in a process; others wait."""
     sampler = chosen_sampler(settings)
-    take = _by_nutpie if sampler == "nutpie" else _by_pymc
-    parts = _parts(board, spec)
-    each = settings.chains * (settings.draws + settings.tune)
-    values: dict[str, NDArray[np.float64]] = {}
-    divergences = 0
-    with _lock, _numba():
-        for number, part in enumerate(parts):
-            report = _reporter(progress, number * each, len(parts) * each)
-            drawn, diverged = take(part, settings, report)
-            values |= drawn
+    parts = _parts(board, spec, sampler)
+    total = sum(part.schedule(settings).total for part in parts)
+    drawn: dict[str, NDArray[np.float64]] = {}
+    divergences = done = 0
+    with _lock:
+        for part in parts:
+            here = part.schedule(settings)
+            found, diverged = _draw(part, sampler, here, _reporter(progress, done, total))
+            drawn |= found
             divergences += diverged
+            done += here.total
+    graphs = any(part.density is None for part in parts)
     return Draws(
-        values={name: values[name] for name in models.variables(spec)},
+        values={name: drawn[name] for name in models.variables(spec)},
         divergences=divergences,
-        libraries=(*LIBRARIES, *(("nutpie",) if sampler == "nutpie" else ())),
+        libraries=(
+            *LIBRARIES,
+            *(("pymc", "pytensor") if graphs else ()),
+            *(("nutpie",) if sampler == "nutpie" else ()),
+        ),
     )
 
 
@@ -88,65 +103,80 @@ def chosen_sampler(settings: FitSettings) -> str:
     return settings.sampler
 
 
-def _parts(board: Board, spec: ModelSpec) -> list[Part]:
+def _parts(board: Board, spec: ModelSpec, sampler: str) -> list[Part]:
     size = len(board.contestants)
     order = replace(spec, both_bad="out") if spec.both_bad == "own" else spec
     data = models.data(board, order)
     levels = 0 if spec.factor is None else len(board.factors[spec.factor].levels)
+    by_hand = sampler == "nutpie"
     parts = [
         Part(
             key=("order", order, size, levels),
             build=partial(models.build, board, order),
             data=data,
             variables=models.variables(order),
-            density=densities.order(size, order, data) if spec.structure == "overall" else None,
+            density=_whitened(
+                densities.order(size, order, data), latent_models.order(size, order, data)
+            )
+            if by_hand and spec.structure == "overall"
+            else None,
             jitter=spec.structure != "voters",
         )
     ]
     if spec.both_bad == "own":
-        pairs = both_bad.data(board)
+        pairs = values.both_bad(board)
         parts.append(
             Part(
                 key=("both bad", spec.priors, size),
-                build=partial(both_bad.build, board, spec),
+                build=partial(models.build_both_bad, board, spec),
                 data=pairs,
                 variables=models.BOTH_BAD_VARIABLES,
-                density=densities.both_bad(size, spec, pairs),
+                density=_whitened(
+                    densities.both_bad(size, spec, pairs),
+                    latent_models.both_bad(size, spec, pairs),
+                )
+                if by_hand
+                else None,
             )
         )
     return parts
 
 
-def _by_nutpie(
-    part: Part, settings: FitSettings, report: Callable[[int], None]
+def _whitened(density: Density, model: LatentModel) -> Density | Whitened:
+    try:
+        return whiten(density, model)
+    except NotApproximated:  # the model's own coordinates always do, with more work
+        return density
+
+
+def _draw(
+    part: Part, sampler: str, schedule: Schedule, report: Callable[[int], None]
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
+    if sampler == "pymc":
+        from rostra.arena.ratings.engines import by_pymc
+
+        with _numba():
+            model = _keep(("pymc", *part.key), part.build)
+            return by_pymc.sample_model(
+                model, part.data, part.variables, schedule, report, jitter=part.jitter
+            )
     import nutpie
 
     from rostra.arena.ratings.engines import by_nutpie
 
     if part.density is not None:
-        return by_nutpie.sample_density(part.density, settings, report)
-    compiled = _keep(
-        ("nutpie", *part.key),
-        lambda: nutpie.compile_pymc_model(
-            part.build(),
-            var_names=part.variables,
-            jitter_rvs=None if part.jitter else set(),
-        ),
-    )
-    model = compiled.with_data(**part.data)
-    return by_nutpie.sample_compiled(model, part.variables, settings, report)
-
-
-def _by_pymc(
-    part: Part, settings: FitSettings, report: Callable[[int], None]
-) -> tuple[dict[str, NDArray[np.float64]], int]:
-    from rostra.arena.ratings.engines import by_pymc
-
-    model = _keep(("pymc", *part.key), part.build)
-    return by_pymc.sample_model(
-        model, part.data, part.variables, settings, report, jitter=part.jitter
-    )
+        return by_nutpie.sample_density(part.density, schedule, report)
+    with _numba():
+        compiled = _keep(
+            ("nutpie", *part.key),
+            lambda: nutpie.compile_pymc_model(
+                part.build(),
+                var_names=part.variables,
+                jitter_rvs=None if part.jitter else set(),
+            ),
+        )
+        model = compiled.with_data(**part.data)
+        return by_nutpie.sample_compiled(model, part.variables, schedule, report)
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
@@ -169,6 +199,8 @@ def _reporter(progress: Progress | None, before: int, total: int) -> Callable[[i
 @contextmanager
 def _numba() -> Iterator[None]:
     """Compiles by Numba, which needs no compiler on the host."""
+    from pytensor.configdefaults import config
+
     with config.change_flags(mode="NUMBA"), warnings.catch_warnings():
         # Nothing here multiplies matrices.
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")

@@ -1,10 +1,9 @@
 """Models of the votes, one structure to a file, each a PyMC model over a board.
 
-A module of a structure has two functions. `build(board, spec)` gives the model of the votes that
-bear on the order, with every value of the board in a `pm.Data` container; `data(board, spec)` gives
-the values of these containers, so that one model takes the votes of another board with as many
-contestants and levels. "Both bad" as an outcome of its own is the same beside every structure and
-is added here.
+`build(board, spec)` of a structure gives the model of the votes that bear on the order, with every
+value of the board in a `pm.Data` container. What these hold for a board is in `values`, so that one
+model takes the votes of another board with as many contestants and levels. "Both bad" as an outcome
+of its own is the same beside every structure and is added here.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.models import values
+from rostra.arena.ratings.models.values import Array
 from rostra.arena.ratings.spec import ModelSpec, Structure
 
 if TYPE_CHECKING:
     import pymc as pm
-
-    from rostra.arena.ratings.models.blocks import Array
 
 BOTH_BAD_VARIABLES = ("bad", "bad_mean", "bad_scale")
 OWN_VARIABLES: dict[Structure, tuple[str, ...]] = {
@@ -32,8 +31,6 @@ OWN_VARIABLES: dict[Structure, tuple[str, ...]] = {
 
 class StructureModule(Protocol):
     def build(self, board: Board, spec: ModelSpec) -> pm.Model: ...
-
-    def data(self, board: Board, spec: ModelSpec) -> dict[str, Array]: ...
 
 
 def build(board: Board, spec: ModelSpec) -> pm.Model:
@@ -50,14 +47,19 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
     return model
 
 
+def build_both_bad(board: Board, spec: ModelSpec) -> pm.Model:
+    """The model of "both bad" alone."""
+    from rostra.arena.ratings.models import both_bad
+
+    return both_bad.build(board, spec)
+
+
 def data(board: Board, spec: ModelSpec) -> dict[str, Array]:
     """Values of the data of `build`, by name: what `pm.set_data` or nutpie's `with_data` takes."""
-    values = _module(spec).data(board, spec)
+    found = values.STRUCTURES[spec.structure](board, spec)
     if spec.both_bad == "own":
-        from rostra.arena.ratings.models import both_bad
-
-        values = {**values, **both_bad.data(board)}
-    return values
+        found |= values.both_bad(board)
+    return found
 
 
 def variables(spec: ModelSpec) -> tuple[str, ...]:

@@ -27,51 +27,16 @@ Priors, weakly informative; the figures are `rostra.arena.ratings.spec.Priors`:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.counting import counted
 from rostra.arena.ratings.models.likelihoods import observe
+from rostra.arena.ratings.models.values import Array
 from rostra.arena.ratings.spec import ModelSpec
-
-Array = NDArray[Any]
-
-
-def reduced(board: Board, spec: ModelSpec) -> Board:
-    """The board with the factor and the covariates that `spec` names told apart, and no others.
-
-    Its cells have a vote that bears on the order, where "both bad" counts as a tie if so specified.
-    Raises RatingsError for a factor or covariate that the board does not have.
-    """
-    factors = () if spec.factor is None else (spec.factor,)
-    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
-    return counted(board.by(*factors, covariates=covariates), spec)
-
-
-def cells(reduced: Board, spec: ModelSpec) -> dict[str, Array]:
-    """Values of the data that every structure has, from a board as `reduced` gives it.
-
-    `left`, `right` [cells]; `votes` [cells, 3]; where the specification has them `style_x`
-    [cells, style] and `tie_style_x` [cells, tie_style].
-    """
-    values: dict[str, Array] = {
-        "left": reduced.left,
-        "right": reduced.right,
-        "votes": reduced.decided,
-    }
-    if spec.style:
-        values["style_x"] = np.column_stack([reduced.covariates[name] for name in spec.style])
-    if spec.tie_style:
-        values["tie_style_x"] = np.column_stack(
-            [np.abs(reduced.covariates[name]) for name in spec.tie_style]
-        )
-    return values
 
 
 def coords(board: Board, spec: ModelSpec) -> dict[str, list[str]]:

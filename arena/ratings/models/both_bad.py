@@ -25,6 +25,7 @@ from pytensor.tensor.variable import TensorVariable
 from scipy.special import expit
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.models import values
 from rostra.arena.ratings.models.blocks import containers
 from rostra.arena.ratings.spec import ModelSpec
 
@@ -41,7 +42,7 @@ def add(board: Board, spec: ModelSpec) -> None:
 
     Into the model whose context is open, which has the dimension `contestant`.
     """
-    found = containers(data(board))
+    found = containers(values.both_bad(board))
     priors = spec.priors
     scale = pm.LogNormal("bad_scale", mu=np.log(priors.bad_scale_median), sigma=priors.scale_sigma)
     bad = pm.ZeroSumNormal("bad", sigma=scale, dims="contestant")
@@ -56,20 +57,6 @@ def add(board: Board, spec: ModelSpec) -> None:
         dtype="int64",
         observed=found["bad_votes"],
     )
-
-
-def data(board: Board) -> dict[str, NDArray[np.int64]]:
-    """`bad_left` and `bad_right` [pairs], index of the contestants, the lower one first;
-    `bad_votes` and `all_votes` [pairs], votes that neither answer is good, and all of them."""
-    pooled = board.pooled
-    first, second = np.minimum(pooled.left, pooled.right), np.maximum(pooled.left, pooled.right)
-    pairs = Board.of(board.contestants, first, second, pooled.table)
-    return {
-        "bad_left": pairs.left,
-        "bad_right": pairs.right,
-        "bad_votes": pairs.both_bad,
-        "all_votes": pairs.table.sum(axis=1),
-    }
 
 
 def _logp(votes: TensorVariable, total: TensorVariable, logit: TensorVariable) -> TensorVariable:

@@ -31,7 +31,7 @@ import pymc as pm
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.models import blocks
+from rostra.arena.ratings.models import blocks, values
 from rostra.arena.ratings.spec import ModelSpec
 
 
@@ -41,13 +41,13 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
 
     Raises RatingsError for a factor with a single level.
     """
-    levels = list(blocks.reduced(board, spec).factors[str(spec.factor)].levels)
+    levels = list(values.reduced(board, spec).factors[str(spec.factor)].levels)
     if len(levels) < 2:
         raise RatingsError(
             f"every vote has the {spec.factor} {levels[0]!r}; ratings by {spec.factor} want two"
         )
     with pm.Model(coords={**blocks.coords(board, spec), "level": levels}) as model:
-        found = blocks.containers(data(board, spec))
+        found = blocks.containers(values.categories(board, spec))
         strength = blocks.strengths(spec)
         scale = pm.HalfNormal("level_scale", sigma=spec.priors.level_scale_sd)
         dims = ("level", "contestant")
@@ -57,9 +57,3 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
         difference = at_level[level, found["left"]] - at_level[level, found["right"]]
         blocks.outcomes(spec, difference, found)
     return model
-
-
-def data(board: Board, spec: ModelSpec) -> dict[str, blocks.Array]:
-    """`level_of` [cells], index of the level, beside the data of `blocks.cells`."""
-    reduced = blocks.reduced(board, spec)
-    return {**blocks.cells(reduced, spec), "level_of": reduced.factors[str(spec.factor)].codes}

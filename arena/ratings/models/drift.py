@@ -21,16 +21,12 @@ Priors, weakly informative:
 
 from __future__ import annotations
 
-from datetime import date
-
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.models import blocks
+from rostra.arena.ratings.models import blocks, values
 from rostra.arena.ratings.spec import ModelSpec
 
 
@@ -40,12 +36,12 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
 
     Raises RatingsError for a factor with a single level.
     """
-    levels = list(blocks.reduced(board, spec).factors[str(spec.factor)].levels)
+    levels = list(values.reduced(board, spec).factors[str(spec.factor)].levels)
     if len(levels) < 2:
         raise RatingsError(f"every vote is of the {spec.factor} {levels[0]!r}; drift wants two")
     coords = {**blocks.coords(board, spec), "level": levels, "walked": levels[1:]}
     with pm.Model(coords=coords) as model:
-        found = blocks.containers(data(board, spec))
+        found = blocks.containers(values.drift(board, spec))
         strength = blocks.strengths(spec)
         scale = pm.HalfNormal("level_scale", sigma=spec.priors.drift_sd)
         step = pm.ZeroSumNormal("step", dims=("walked", "contestant"))
@@ -61,28 +57,3 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
         difference = at_level[level, found["left"]] - at_level[level, found["right"]]
         blocks.outcomes(spec, difference, found)
     return model
-
-
-def data(board: Board, spec: ModelSpec) -> dict[str, blocks.Array]:
-    """`level_of` [cells], index of the period, and `elapsed` [periods - 1], beside the data of
-    `blocks.cells`."""
-    reduced = blocks.reduced(board, spec)
-    factor = reduced.factors[str(spec.factor)]
-    return {
-        **blocks.cells(reduced, spec),
-        "level_of": factor.codes,
-        "elapsed": elapsed(factor.levels),
-    }
-
-
-def elapsed(levels: tuple[str, ...]) -> NDArray[np.float64]:
-    """[levels - 1], periods from each level to the next.
-
-    Levels that are ISO dates are as far apart as their days, in units of the smallest distance;
-    others follow each other at equal distance, in the order they are in.
-    """
-    try:
-        days = np.diff([date.fromisoformat(level).toordinal() for level in levels])
-    except ValueError:
-        return np.ones(len(levels) - 1)
-    return days / days.min()

@@ -23,18 +23,14 @@ at equal strengths and the prior's shares, from where the votes lead to the righ
 
 from __future__ import annotations
 
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from numpy.typing import NDArray
 from pytensor.tensor.variable import TensorVariable
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.models import blocks
+from rostra.arena.ratings.models import blocks, values
 from rostra.arena.ratings.models.likelihoods import log_weights
 from rostra.arena.ratings.spec import KINDS, ModelSpec
-
-FloatArray = NDArray[np.float64]
 
 
 def build(board: Board, spec: ModelSpec) -> pm.Model:
@@ -44,10 +40,10 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
     The votes enter by a potential, `votes_by_voter`, as their likelihood is a product over voters
     and not over cells.
     """
-    voters = list(blocks.reduced(board, spec).factors[str(spec.factor)].levels)
+    voters = list(values.reduced(board, spec).factors[str(spec.factor)].levels)
     coords = {**blocks.coords(board, spec), "voter": voters, "kind": list(KINDS)}
     with pm.Model(coords=coords) as model:
-        found = blocks.containers(data(board, spec))
+        found = blocks.containers(values.voters(board, spec))
         strength = blocks.strengths(spec)
         difference = strength[found["left"]] - strength[found["right"]]
         weights = log_weights(
@@ -69,29 +65,3 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
         pm.Potential("votes_by_voter", total)
         pm.Deterministic("voter_kind", pt.exp(joint - total[:, None]), dims=("voter", "kind"))
     return model
-
-
-def data(board: Board, spec: ModelSpec) -> dict[str, blocks.Array]:
-    """`voter_of` [cells], index of the voter, and `careless` [voters], log probability of a
-    voter's votes if careless, beside the data of `blocks.cells`."""
-    reduced = blocks.reduced(board, spec)
-    factor = reduced.factors[str(spec.factor)]
-    votes = np.zeros((len(factor.levels), 3))
-    np.add.at(votes, factor.codes, reduced.decided)
-    return {
-        **blocks.cells(reduced, spec),
-        "voter_of": factor.codes,
-        "careless": votes @ _careless(votes.sum(axis=0), spec),
-    }
-
-
-def _careless(votes: FloatArray, spec: ModelSpec) -> FloatArray:
-    """[3], log weight of each outcome for careless voters, from the votes of all, [3].
-
-    One vote more for each outcome, so that one without votes has a weight.
-    """
-    votes = votes + 1
-    if spec.ties == "bradley-terry":
-        left, right = np.log(votes[[0, 2]] + votes[1] / 2) - np.log(votes.sum())
-        return np.array([left, (left + right) / 2, right])
-    return np.asarray(np.log(votes / votes.sum()))
