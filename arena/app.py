@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import panel as pn
@@ -18,10 +18,15 @@ from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.analyst import AnalystView, analyst
 from rostra.arena.pages.battle import BattleView
+from rostra.arena.pages.chat import ChatView
 from rostra.arena.pages.document import document, fill_in
-from rostra.arena.pages.frame import page, session
+from rostra.arena.pages.frame import COOKIES, page, session, texts_for
 from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
 from rostra.arena.pages.results import Results
+from rostra.arena.pages.round_view import RoundView
+from rostra.arena.pages.side_by_side import SideBySideView
+from rostra.arena.pages.tickets import ForgetTicket, KeepTicket, ResumeTicket
+from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
 
@@ -54,10 +59,14 @@ async def serve(
         try:
             server = _listen(arena)
             server.start()
+            refreshing = asyncio.create_task(Refresher(settings).run())
             on_ready(f"http://{_authority(settings.host, server.port or 0)}")
             await stop.wait()
             server.unlisten()
             server.stop()
+            refreshing.cancel()
+            await asyncio.wait([refreshing])
+            await arena.live.close()
         finally:
             for signum in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(signum)
@@ -72,7 +81,9 @@ def _listen(arena: Arena) -> Server:
     try:
         return get_server(
             {
-                "/": lambda: battle_page(arena),
+                "/": lambda: round_page(arena, "battle", BattleView),
+                "/side-by-side": lambda: round_page(arena, "side_by_side", SideBySideView),
+                "/chat": lambda: round_page(arena, "chat", ChatView),
                 "/leaderboard": lambda: leaderboard_page(arena),
                 "/analyst": lambda: analyst_page(arena),
                 "/how": lambda: how_page(arena),
@@ -80,7 +91,14 @@ def _listen(arena: Arena) -> Server:
             port=port,
             address=settings.host,
             websocket_origin=sorted(local | set(settings.allowed_origins)),
-            extra_patterns=[("/health", Health), (r"/results/(.+)", Results, {"arena": arena})],
+            extra_patterns=[
+                ("/health", Health),
+                (r"/results/(.+)", Results, {"arena": arena}),
+                ("/round/keep", KeepTicket, {"claims": arena.claims}),
+                ("/round/forget", ForgetTicket, {"claims": arena.claims}),
+                ("/round/resume", ResumeTicket, {"claims": arena.claims}),
+            ],
+            include_cookies=COOKIES,
             use_xheaders=settings.behind_proxy,
             unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),
             check_unused_sessions_milliseconds=1000,
@@ -105,11 +123,12 @@ def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def battle_page(arena: Arena) -> Viewable:
+def round_page(arena: Arena, key: str, kind: type[RoundView]) -> Viewable:
     context: Any = session().session_context
-    view = BattleView(arena, context.request.remote_ip, sizing_mode="stretch_both")
-    pn.state.on_session_destroyed(_leaving(view.leave))
-    return page(arena.settings, "/", "Battle", view)
+    words = texts_for(arena.settings)
+    view = kind(arena, context.request.remote_ip, words, sizing_mode="stretch_both")
+    pn.state.on_session_destroyed(lambda _context: view.leave())
+    return page(arena.settings, key, view, words.language)
 
 
 def leaderboard_page(arena: Arena) -> Viewable:
@@ -119,7 +138,7 @@ def leaderboard_page(arena: Arena) -> Viewable:
         view.html = await leaderboard(arena)
 
     pn.state.onload(fill)
-    return page(arena.settings, "/leaderboard", "Leaderboard", view)
+    return page(arena.settings, "leaderboard", view)
 
 
 def analyst_page(arena: Arena) -> Viewable:
@@ -129,19 +148,9 @@ def analyst_page(arena: Arena) -> Viewable:
         view.html = await analyst(arena)
 
     pn.state.onload(fill)
-    return page(arena.settings, "/analyst", "Analyst", view)
+    return page(arena.settings, "analyst", view)
 
 
 def how_page(arena: Arena) -> Viewable:
-    return page(arena.settings, "/how", "How it works", document(fill_in("how.html")))
-
-
-def _leaving(leave: Callable[[], Awaitable[None]]) -> Callable[[object], None]:
-    tasks: set[asyncio.Future[None]] = set()
-
-    def destroyed(_context: object) -> None:
-        task = asyncio.ensure_future(leave())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    return destroyed
+    language = texts_for(arena.settings).language
+    return page(arena.settings, "how", document(fill_in(f"how.{language}.html")), language)

@@ -17,11 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-SUGGESTED_PROMPTS = (
-    "Explain why the sky is blue to a ten-year-old.",
-    "Write a polite e-mail that declines a meeting and offers another day.",
-    "What are the trade-offs between SQL and NoSQL databases?",
-)
+from rostra.arena.texts import Language
 
 
 class Sampling(BaseModel):
@@ -183,12 +179,20 @@ class ArenaSettings(BaseModel):
     title: str = "Rostra"
     currency: str = ""
     """Of the contestants' prices, as in `USD`."""
-    suggested_prompts: tuple[str, str, str] = SUGGESTED_PROMPTS
+    language: Language | None = None
+    """Of the voter's pages, where the voter has not chosen one; `None`: the browser's."""
+    prompts_file: Path | None = None
+    """Questions to suggest and to draw from at random; see `rostra.arena.prompts`. `None`: a few of
+    our own."""
+    suggested_prompts: tuple[str, str, str] | None = None
+    """Always these, in place of three drawn at random."""
     max_prompt_chars: int = Field(default=8000, ge=1)
     answer_timeout: float = Field(default=300.0, gt=0)
     """Seconds for one answer, from the question to its end."""
     unused_session_lifetime: float = Field(default=15.0, gt=0)
-    """Seconds after which a page that lost its browser is forgotten and its answers cancelled."""
+    """Seconds after which a page that lost its browser is forgotten."""
+    resume_grace: float = Field(default=120.0, ge=0)
+    """Seconds after that for which the answers go on, for a voter who comes back."""
 
     @model_validator(mode="after")
     def _contestants_can_meet(self) -> Self:

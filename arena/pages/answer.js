@@ -18,23 +18,24 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text
 }
 
-// An empty card for the answer with this letter.
-export function answerCard(letter) {
+// An empty card for the answer with this letter. `words`: `title`, `copy`, `copied` and
+// `copyAnswer`, in the language of the page.
+export function answerCard(letter, words) {
   const side = letter.toLowerCase()
   const body = make("div", { class: "body" },
     make("div", { class: "settled" }), make("div", { class: "tail" }))
-  const copy = copyButton(`Copy answer ${letter}`, () => body.innerText)
+  const copy = copyButton(words.copyAnswer, words, () => body.innerText)
   const card = make(
     "article",
-    { class: `answer ${side}`, "aria-label": `Answer ${letter}` },
+    { class: `answer ${side}`, "aria-label": words.title },
     make("header", {},
       make("span", { class: "badge", "aria-hidden": "true" }, letter),
-      make("div", {}, make("h2", {}, `Answer ${letter}`), make("p", {})),
+      make("div", {}, make("h2", {}, words.title), make("p", {})),
       copy),
     body,
     make("footer", {}),
   )
-  card.letter = letter
+  card.words = words
   card.pieces = 0
   return card
 }
@@ -55,17 +56,18 @@ export function drawPart(card, { at, html, tail }) {
 export function updateAnswer(card, { note, name, rating, busy }) {
   const header = card.querySelector(":scope > header")
   if (note !== undefined) setText(card.querySelector(":scope > footer"), note)
-  if (name !== undefined) setText(header.querySelector("h2"), name || `Answer ${card.letter}`)
+  if (name !== undefined) setText(header.querySelector("h2"), name || card.words.title)
   if (rating !== undefined) setText(header.querySelector("p"), rating)
   if (busy !== undefined) card.setAttribute("aria-busy", String(busy))
 }
 
-function copyButton(label, read) {
-  const button = make("button", { type: "button", class: "copy", "aria-label": label }, "Copy")
+function copyButton(label, words, read) {
+  const button = make("button", { type: "button", class: "copy", "aria-label": label },
+    words.copy)
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(read())
-    setText(button, "Copied")
-    setTimeout(() => setText(button, "Copy"), 1500)
+    setText(button, words.copied)
+    setTimeout(() => setText(button, words.copy), 1500)
   })
   button.hidden = !navigator.clipboard
   return button

@@ -1,10 +1,16 @@
-// The links of the header. It also carries the theme between pages, since it is on each of them.
+// The links of the header and the choice of language. It also carries the theme between pages, since
+// it is on each of them.
+function remember(name, value) {
+  document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax`
+}
+
 export function render({ model, el }) {
   const nav = document.createElement("nav")
-  nav.setAttribute("aria-label", "Pages")
+  nav.lang = model.language
+  nav.setAttribute("aria-label", model.label)
   const brand = document.createElement("a")
   brand.className = "brand"
-  brand.href = "/"
+  brand.href = model.links[0][1]
   brand.textContent = model.brand
   nav.append(brand)
   for (const [label, href] of model.links) {
@@ -14,11 +20,26 @@ export function render({ model, el }) {
     if (href === model.current) link.setAttribute("aria-current", "page")
     nav.append(link)
   }
+
+  const select = document.createElement("select")
+  select.setAttribute("aria-label", model.language_label)
+  for (const [code, name] of model.languages) {
+    const option = document.createElement("option")
+    option.value = option.lang = code
+    option.textContent = name
+    select.append(option)
+  }
+  select.value = model.language
+  select.addEventListener("change", () => {
+    remember("rostra-language", select.value)
+    location.reload()
+  })
+  nav.append(select)
   el.append(nav)
 
   model.on("change:dark", () => {
     const theme = model.dark ? "dark" : "light"
     document.documentElement.dataset.theme = theme
-    document.cookie = `rostra-theme=${theme}; path=/; max-age=31536000; samesite=lax`
+    remember("rostra-theme", theme)
   })
 }

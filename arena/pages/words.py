@@ -1,82 +1,64 @@
-"""Sentences of the battle page. Until the vote, none of them names anybody."""
+"""How a round stands, in sentences. Until the vote, none of them names anybody."""
 
 from __future__ import annotations
 
-from rostra.arena.matchmaking import Side
+from rostra.arena.conversation import StreamedAnswer
 from rostra.arena.ratings.table import Row
-from rostra.arena.round import Round, StreamedAnswer
-from rostra.arena.votes.records import Outcome
+from rostra.arena.round import Round
+from rostra.arena.texts import Texts
 
-INTERNAL_ERROR = "Something went wrong on our side. Try again, or take a new pair."
-CHOOSE = "Which answer is better? Vote, or ask both a further question."
-EMPTY_ANSWER = "complete, without any text"
-
-
-def too_long(length: int, limit: int) -> str:
-    return f"The question has {length:,} characters; shorten it to {limit:,}."
+SLOW = 20
+"""Seconds without a word after which the voter is told what else can be done."""
 
 
-def status(current: Round) -> str:
-    """What is waited for, or what to do now that both answers have ended."""
+def status(current: Round, texts: Texts) -> str:
+    """What is waited for, or what to do now that all has ended."""
+    if not current.ended:
+        return _waiting(current, texts)
+    alone = len(current.answers) == 1
     if failed := current.failed_sides:
-        return _failure(failed)
-    writing = [side for side, answer in current.answers.items() if not answer.ended]
-    if not writing:
-        return CHOOSE
-    elapsed = int(max(current.answers[side].elapsed for side in writing))
+        if len(failed) == 1 and not alone:
+            return texts("status.failed_one", letter=failed[0].upper())
+        return texts("status.failed" if alone else "status.failed_both")
+    if current.interrupted:
+        return texts("status.interrupted")
+    return texts("status.ended" if alone else "status.choose")
+
+
+def _waiting(current: Round, texts: Texts) -> str:
+    answers = current.answers
+    writing = [side for side, answer in answers.items() if not answer.ended]
+    seconds = int(max(answers[side].elapsed for side in writing))
+    if not any(answer.text for answer in answers.values()):
+        slow = "_slow" if seconds >= SLOW else ""
+        return texts(f"status.first_words{slow}", seconds=seconds)
+    if len(answers) == 1:
+        return texts("status.writing", seconds=seconds)
     if len(writing) == 1:
-        return f"Answer {writing[0].upper()} is being written, {elapsed} s"
-    if any(current.answers[side].text for side in writing):
-        return f"Both answers are being written, {elapsed} s"
-    return f"Waiting for the first words, {elapsed} s"
+        return texts("status.writing_one", letter=writing[0].upper(), seconds=seconds)
+    return texts("status.writing_both", seconds=seconds)
 
 
-def _failure(failed: list[Side]) -> str:
-    if len(failed) == 1:
-        which = f"Answer {failed[0].upper()} could not be completed"
-    else:
-        which = "The answers could not be completed"
-    return f"{which}. Ask another pair: this round takes no vote."
-
-
-def note(answer: StreamedAnswer) -> str:
+def note(answer: StreamedAnswer, texts: Texts) -> str:
     """How an answer stands, under the answer."""
-    if answer.state == "waiting":
-        return "waiting for the first word"
-    if answer.state == "writing":
-        return "being written"
-    if answer.state == "failed":
-        return "could not be completed"
-    if answer.state == "stopped":
-        return "stopped here"
-    if answer.finish_reason == "length":
-        return "cut off at the longest length allowed"
-    return "complete" if answer.text else EMPTY_ANSWER
+    if answer.state == "complete" and answer.finish_reason == "length":
+        return texts("note.length")
+    return texts(f"note.{answer.state}")
 
 
-def revealed_note(answer: StreamedAnswer) -> str:
+def revealed_note(answer: StreamedAnswer, texts: Texts) -> str:
     """`note` with figures, which before the vote would be a hint."""
     figures = []
     if answer.completion_tokens is not None:
-        figures.append(f"{answer.completion_tokens:,} tokens")
+        figures.append(texts("note.tokens", count=f"{answer.completion_tokens:,}"))
     if answer.seconds is not None:
-        figures.append(f"{answer.seconds:.1f} s")
-    return " · ".join([note(answer), *figures])
+        figures.append(texts("note.seconds", seconds=f"{answer.seconds:.1f}"))
+    return " · ".join([note(answer, texts), *figures])
 
 
-def voted(outcome: Outcome) -> str:
-    chosen = {
-        "a": "You preferred A.",
-        "b": "You preferred B.",
-        "tie": "You called it a tie.",
-        "both_bad": "You found both bad.",
-    }[outcome]
-    return f"{chosen} Thank you: the vote is stored, and the names are above the answers."
-
-
-def rating(row: Row | None) -> str:
+def rating(row: Row | None, texts: Texts) -> str:
     """A contestant's rating with its 94 % interval, when it has one."""
     if row is None:
-        return "not rated yet"
+        return texts("voted.unrated")
     low, high = row.eti_94
-    return f"rated {row.rating:.0f}, with 94 % between {low:.0f} and {high:.0f}"
+    return texts("voted.rating", rating=f"{row.rating:.0f}", low=f"{low:.0f}", high=f"{high:.0f}")

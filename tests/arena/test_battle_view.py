@@ -6,6 +6,7 @@ from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.battle import BattleView
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
+from rostra.arena.texts import texts
 
 
 async def test_the_longest_question_is_not_the_browsers_to_choose(votes_url, tmp_path, pair):
@@ -16,7 +17,7 @@ async def test_the_longest_question_is_not_the_browsers_to_choose(votes_url, tmp
         max_prompt_chars=20,
     )
     arena = Arena.open(settings, GatewayClient(settings.gateway_url, None, 5))
-    view = BattleView(arena, "192.0.2.7")
+    view = BattleView(arena, "192.0.2.7", texts("en"))
     view.max_chars = 10**6
     await view._handle_msg({"action": "ask", "round": 0, "prompt": "x" * 21})
     assert (view.phase, arena.store.counts().battles) == ("empty", 0)

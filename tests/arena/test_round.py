@@ -40,8 +40,12 @@ async def both_begun(current: Round) -> None:
 
 
 @pytest.fixture
-def begin(store, pair) -> Callable[[Script], Round]:
-    return lambda script: Round(pair, store, ScriptedClient(script), "192.0.2.7")
+def begin(store, pair) -> Callable[..., Round]:
+    def make(script: Script, mode: str = "side_by_side") -> Round:
+        sides = {"a": pair.a} if mode == "direct" else {"a": pair.a, "b": pair.b}
+        return Round(sides, mode, store, ScriptedClient(script), "192.0.2.7")
+
+    return make
 
 
 def query(url: str, sql: str) -> list[tuple]:
@@ -81,7 +85,7 @@ async def test_an_answer_that_names_itself_marks_the_battle(begin, store):
         yield Delta("Goodfellow!")
         yield End("stop")
 
-    current = begin(boast)
+    current = begin(boast, "battle")
     await current.ask("who are you?")
     await ended(current)
     await current.cast("a")
@@ -100,7 +104,7 @@ async def test_a_failed_answer_ends_the_round_without_a_vote(begin, store, pair)
     await current.ask("hello")
     await ended(current)
     assert current.failed_sides == ["b"]
-    assert current.answers["a"].state == "stopped"
+    assert current.answers["a"].state == "interrupted"
     with pytest.raises(VoteRefusedError, match="failed"):
         await current.cast("a")
     assert store.counts().failed_battles == 1

@@ -131,7 +131,7 @@ def arena(
         unused_session_lifetime=30,
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, settings.model_dump_json()],
+        [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
         stdout=subprocess.PIPE,
         text=True,
     )

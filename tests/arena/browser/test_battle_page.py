@@ -107,7 +107,7 @@ def test_a_round_from_the_question_to_the_names(visit, arena, gateway, contestan
 def test_keys_vote_once(visit, arena, key, outcome):
     page = visit().page
     before = arena.store.counts().outcomes
-    page.get_by_role("button", name=arena.settings.suggested_prompts[0]).click()
+    page.get_by_role("list", name="Try one of these").get_by_role("button").first.click()
     expect(vote_button(page)).to_be_enabled()
     for pressed in (key, key, "1", "4"):
         page.keyboard.press(pressed)
@@ -173,13 +173,13 @@ def test_a_failed_answer_names_nobody_and_another_pair_can_be_asked(visit, arena
     page = seen.page
     failed = arena.store.counts().failed_battles
     ask(page, "please fail")
-    expect(page.get_by_role("button", name="Ask another pair")).to_be_focused()
+    expect(page.get_by_role("button", name="Try again")).to_be_focused()
     expect(page.get_by_text(re.compile("Answer [AB] could not be completed")).first).to_be_visible()
     expect(vote_button(page)).to_be_disabled()
     for text in (everything_shown(page), *seen.frames):
         assert not NEVER_BEFORE_THE_VOTE.search(text)
     assert arena.store.counts().failed_battles == failed + 1
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Ask another pair").click()
     assert wait_until(lambda: arena.store.counts().failed_battles == failed + 2)
     expect(page.get_by_text("please fail")).to_be_visible()
 
@@ -194,19 +194,6 @@ def test_a_hostile_answer_does_nothing(visit, arena):
     assert page.evaluate("window.harmed") is None
     local = (arena.url, "blob:", "data:")
     assert [url for url in seen.outside if not url.startswith(local)] == []
-
-
-def test_a_reloaded_page_begins_anew_and_stores_no_vote(visit, arena):
-    page = visit().page
-    ask(page, "hello")
-    expect(vote_button(page)).to_be_enabled()
-    before = arena.store.counts()
-    page.reload()
-    expect(page.get_by_text("Try one of these")).to_be_visible()
-    page.keyboard.press("Escape")
-    page.keyboard.press("1")
-    after = arena.store.counts()
-    assert (after.battles, after.votes) == (before.battles, before.votes)
 
 
 def test_on_a_phone_answers_are_stacked_and_the_vote_bar_stays(visit):

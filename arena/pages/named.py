@@ -1,0 +1,33 @@
+"""Contestants that the voter chooses by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rostra.arena.errors import VoteRefusedError
+from rostra.arena.pages.round_view import RoundView
+from rostra.arena.settings import Contestant
+from rostra.arena.state import Arena
+from rostra.arena.texts import Texts
+
+
+class NamedView(RoundView):
+    """One choice for each side."""
+
+    def __init__(self, arena: Arena, voter: str, texts: Texts, **params: Any) -> None:
+        entries = arena.settings.contestants
+        sides = params.get("sides", ["a", "b"])
+        super().__init__(
+            arena,
+            voter,
+            texts,
+            contestants=[[entry.name, entry.label] for entry in entries],
+            chosen={side: entry.name for side, entry in zip(sides, entries, strict=False)},
+            **params,
+        )
+
+    def _contestant(self, name: object) -> Contestant:
+        known = {entry.name: entry for entry in self._arena.settings.contestants}
+        if not isinstance(name, str) or name not in known:
+            raise VoteRefusedError(self._texts("status.unknown"))
+        return known[name]

@@ -1,0 +1,187 @@
+// The view of one round. All state is the server's; this draws it and reports what the voter does.
+// It follows the other scripts of its page in one module; see round_view.py.
+
+export function render({ model, el }) {
+  const send = (action, details = {}) => model.send_msg({ action, round: model.round, ...details })
+  const words = model.texts.page
+  const sides = model.sides
+  const choosers = {}
+  const chosen = () => Object.fromEntries(
+    Object.entries(choosers).map(([side, select]) => [side, select.value]))
+
+  // ---- what the page is made of
+  const empty = opening(model, (prompt) => send("ask", { prompt, chosen: chosen() }), choosers)
+  const title = (side) => sides.length === 1
+    ? words.the_answer : words.answer.replace("{letter}", side.toUpperCase())
+  const jump = (side) => turns.lastElementChild?.querySelector(`.${side}`)
+    .scrollIntoView({ block: "start" })
+  const sideSwitch = make("div", { class: "switch", role: "group", "aria-label": words.go_to },
+    ...sides.map((side) => make(
+      "button",
+      { type: "button", class: side, onclick: () => jump(side) },
+      make("span", { class: "badge", "aria-hidden": "true" }, side.toUpperCase()),
+      title(side),
+    )))
+  const turns = make("div", { class: "turns" })
+  const again = make("button", { type: "button", class: "again", onclick: () => send("again") },
+    words.again)
+  const told = verdict(model, reasonsForm(model, send))
+  const scroller = make("div", { class: "scroller", tabindex: "0", role: "region",
+    "aria-label": words.answers }, empty, sideSwitch, turns,
+    make("div", { class: "after" }, again, told))
+
+  const bar = voteBar(model, send)
+  const status = make("p", { class: "status" })
+  const announcer = make("p", { class: "hidden", role: "status" })
+  const input = make("textarea", { rows: "1", "aria-label": words.question,
+    maxlength: String(model.max_chars) })
+  const random = make("button", { type: "button", onclick: () => send("random") }, words.random)
+  const next = make("button", { type: "button", class: "new", onclick: () => leave() })
+  const another = make("button", { type: "button", onclick: () => send("another") }, words.another)
+  const action = make("button", { type: "submit", class: "primary" })
+  const composer = make("form", { class: "composer" }, input, random, another, next, action)
+  const dock = make("div", { class: "dock" }, status, ...(sides.length > 1 ? [bar] : []), composer)
+  el.append(scroller, dock, announcer)
+
+  // ---- what the voter does
+  function ask() {
+    const prompt = input.value.trim()
+    if (prompt && model.phase !== "answering") send("ask", { prompt, chosen: chosen() })
+  }
+
+  function leave() {
+    if (model.phase === "failed") {
+      send("again")
+    } else {
+      kept.forget()
+      send("new")
+    }
+  }
+
+  function fit() {
+    input.style.height = "auto"
+    input.style.height = `${Math.min(input.scrollHeight + 2, 160)}px`
+  }
+
+  composer.addEventListener("submit", (event) => {
+    event.preventDefault()
+    if (model.phase === "answering") send("stop")
+    else ask()
+  })
+  input.addEventListener("input", fit)
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    ask()
+  })
+
+  // ---- drawing
+  function addTurn() {
+    const prompt = model.prompts[turns.children.length]
+    const cards = sides.map((side) => answerCard(side.toUpperCase(), {
+      title: title(side),
+      copy: words.copy,
+      copied: words.copied,
+      copyAnswer: words.copy_answer.replace("{letter}", side.toUpperCase()),
+    }))
+    turns.append(make("section", { class: "turn" },
+      make("p", { class: "question" }, make("span", { class: "label" }, words.you_asked),
+        make("span", { class: "text" }, prompt)),
+      make("div", { class: `pair of${sides.length}` }, ...cards)))
+    if (turns.children.length > 1) turns.lastElementChild.scrollIntoView({ block: "start" })
+    else scroller.scrollTop = 0
+    // What was asked is on the page: only now is it taken from where it was written.
+    if (input.value.trim() === prompt.trim()) {
+      input.value = ""
+      fit()
+      scroller.focus({ preventScroll: true })
+    }
+  }
+
+  let drawnRound = model.round
+  let drawnPhase = null
+
+  function draw() {
+    if (drawnRound !== model.round) {
+      drawnRound = model.round
+      turns.replaceChildren()
+      told.clear()
+    }
+    while (turns.children.length < model.prompts.length) addTurn()
+    for (const side of sides) {
+      const cards = turns.querySelectorAll(`.answer.${side}`)
+      cards.forEach((card, i) => updateAnswer(card, {
+        name: model.names[side] ?? "",
+        ...(i === model.prompts.length - 1 && {
+          note: model.notes[side] ?? "",
+          rating: model.ratings[side] ?? "",
+          busy: model.phase === "answering",
+        }),
+      }))
+    }
+    setText(status, model.status)
+    bar.update()
+    told.update()
+    if (drawnPhase !== model.phase) drawPhase()
+  }
+
+  function drawPhase() {
+    const before = drawnPhase
+    drawnPhase = model.phase
+    const phase = model.phase
+    el.dataset.phase = phase
+    empty.hidden = phase !== "empty"
+    sideSwitch.hidden = phase === "empty" || sides.length === 1
+    again.hidden = phase !== "ended"
+    input.placeholder = phase === "ended" ? model.texts.mode.placeholder : words.placeholder
+    setText(action, phase === "answering" ? words.stop : words.send)
+    const ways = { voted: model.texts.mode.next, failed: words.retry }
+    setText(next, ways[phase] ?? model.texts.mode.new)
+    random.hidden = phase !== "empty"
+    next.hidden = phase === "empty"
+    another.hidden = phase !== "failed" || model.kind !== "battle"
+    next.classList.toggle("primary", phase === "voted" || phase === "failed")
+    action.classList.toggle("primary", phase !== "voted" && phase !== "failed")
+    const writing = sides.length === 1 ? words.writing : words.writing_both
+    setText(announcer, phase === "answering" ? writing : model.status)
+    if (phase === "empty") input.focus({ preventScroll: true })
+    if (phase === "voted" || phase === "failed") next.focus({ preventScroll: true })
+    if (phase === "ended" && before === "answering" && el.getRootNode().activeElement !== input) {
+      scroller.focus({ preventScroll: true })
+    }
+  }
+
+  // One drawing for each set of changes, once all of them are in.
+  let asked = false
+  function drawSoon() {
+    if (asked) return
+    asked = true
+    queueMicrotask(() => requestAnimationFrame(() => {
+      asked = false
+      draw()
+    }))
+  }
+  const watched = ["phase", "round", "prompts", "status", "choice", "notes", "names", "ratings",
+    "verdict", "settings", "reasons_given"]
+  for (const name of watched) model.on(`change:${name}`, drawSoon)
+  const kept = keeping(model, send)
+  draw()
+
+  // ---- what the server says once
+  model.on("msg:custom", (message) => {
+    if (message.round !== model.round) return
+    if (message.claim) kept.keep(message.claim)
+    if (message.random) {
+      input.value = message.random
+      fit()
+      input.focus()
+    }
+    if (message.part) {
+      draw()
+      const card = turns.children[message.turn]?.querySelector(`.answer.${message.side}`)
+      if (card && !drawPart(card, message.part)) send("redraw")
+    }
+  })
+  if (model.prompts.length) send("redraw")
+  else kept.resume()
+}

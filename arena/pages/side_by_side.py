@@ -1,0 +1,19 @@
+"""The page on which two contestants of the voter's choice answer. Votes are kept apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rostra.arena.errors import VoteRefusedError
+from rostra.arena.pages.named import NamedView
+from rostra.arena.round import Round
+
+
+class SideBySideView(NamedView):
+    mode = "side_by_side"
+
+    def new_round(self, chosen: dict[str, Any]) -> Round:
+        a, b = self._contestant(chosen.get("a")), self._contestant(chosen.get("b"))
+        if a is b:
+            raise VoteRefusedError(self._texts("status.same"))
+        return self._arena.new_round({"a": a, "b": b}, self.mode, self._voter)
