@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from rostra.arena.refresh.settings import RefreshSettings
+
 from rostra.arena.texts import Language
 
 
@@ -109,7 +111,12 @@ class MatchmakingSettings(BaseModel):
             "variance": {"exploration"},
             "informative": {"exploration"},
         }.get(self.policy, set())
-        if others := sorted(self.model_fields_set - {"policy", "paused"} - takes):
+        given = {
+            name
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.default
+        }
+        if others := sorted(given - {"policy", "paused"} - takes):
             raise ValueError(f"the policy {self.policy!r} does not take {', '.join(others)}")
         return self
 
@@ -176,6 +183,7 @@ class ArenaSettings(BaseModel):
         tuple[Contestant, ...], Field(min_length=2), AfterValidator(_unique_names)
     ]
     matchmaking: MatchmakingSettings = MatchmakingSettings()
+    refresh: RefreshSettings = RefreshSettings()
     title: str = "Rostra"
     currency: str = ""
     """Of the contestants' prices, as in `USD`."""

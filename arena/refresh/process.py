@@ -1,0 +1,159 @@
+"""The process that rates: `python -m rostra.arena.refresh.process`.
+
+Its standard input is the arena's: one line of JSON, a `Job`, then a line for each time that ratings
+are wanted now. When it closes, as it does however the arena ends, so does the process, in the
+middle of a fit too. Its standard output has one line of JSON, a `Told`, for each look at the votes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from rostra.arena.errors import ArenaError
+from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.storage import SUMMARY, latest
+from rostra.arena.refresh.settings import RefreshSettings
+from rostra.arena.votes.reduction import VoteReader
+
+NICENESS = 10
+"""Voters and their pages come first."""
+MARK = "refreshed"
+"""A file in the folders of results that this process made, and may delete."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    votes_url: str
+    ratings_dir: str
+    refresh: str
+    """`RefreshSettings` in JSON."""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one look at the votes came to."""
+
+    rated: int | None = None
+    """Votes in the new result; None where there is none."""
+    folder: str = ""
+    """Of the new result."""
+    seconds: float = 0.0
+    why: str = ""
+    """Why there is no new result."""
+
+
+class _Outline(msgspec.Struct):
+    """Of `summary.json`."""
+
+    votes: dict[str, int]
+    provenance: Provenance
+
+
+class Rater:
+    """Looks at the votes of one store, and publishes ratings when there are enough new ones."""
+
+    def __init__(self, votes_url: str, directory: Path, settings: RefreshSettings) -> None:
+        self._url = votes_url
+        self._directory = directory
+        self._settings = settings
+        self._seen: object = None
+
+    def look(self, asked: bool = False) -> Told:
+        """`asked`: ratings are wanted now, with one new vote already.
+
+        Raises ArenaError when the votes cannot be read or rated, or the result be written.
+        """
+        began = time.monotonic()
+        reader = VoteReader(self._url)
+        try:
+            version = reader.version()
+            if version == self._seen:
+                return Told(why="no new votes")
+            told = self._rate(reader, 1 if asked else self._settings.min_votes)
+        finally:
+            reader.close()
+        if told.rated is None:
+            return told
+        self._seen = version
+        return msgspec.structs.replace(told, seconds=time.monotonic() - began)
+
+    def _rate(self, reader: VoteReader, least: int) -> Told:
+        wanted = self._settings.wanted()
+        board, provenance = reader.reduce(wanted)
+        new = board.num_votes - self._rated_before(provenance.source)
+        # Votes can become fewer too, when some are taken out.
+        if abs(new) < least:
+            return Told(why=f"{new:,} new votes, of {least:,} that are waited for")
+        # Here, since who only looks does not wait for the import.
+        from rostra.arena.publishing import publish
+        from rostra.arena.ratings.fit import fit
+
+        posterior = fit(
+            board,
+            self._settings.fit_settings(),
+            spec=self._settings.spec(),
+            provenance=provenance,
+        )
+        published = publish(
+            posterior, self._directory, lambda other: reader.reduce(other)[0], wanted
+        )
+        (published.folder / MARK).touch()
+        self._forget()
+        return Told(rated=board.num_votes, folder=str(published.folder))
+
+    def _rated_before(self, source: str) -> int:
+        """Votes in the newest result, 0 where that is not of this store or cannot be read."""
+        try:
+            folder = latest(self._directory)
+            if folder is None:
+                return 0
+            found = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=_Outline)
+        except (ArenaError, OSError, msgspec.DecodeError):
+            return 0
+        return found.votes.get("total", 0) if found.provenance.source == source else 0
+
+    def _forget(self) -> None:
+        """Deletes the oldest of the results that this process made, beyond those to keep."""
+        own = sorted(path.parent for path in self._directory.glob(f"[!.]*/{MARK}"))
+        for folder in own[: -self._settings.keep]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(read: IO[str], write: Callable[[bytes], object]) -> None:
+    job = msgspec.json.decode(read.readline(), type=Job)
+    asked = threading.Event()
+    threading.Thread(target=_listen, args=(read, asked), daemon=True).start()
+    settings = RefreshSettings.model_validate_json(job.refresh)
+    rater = Rater(job.votes_url, Path(job.ratings_dir), settings)
+    now = False
+    while True:
+        try:
+            told = rater.look(now)
+        except ArenaError as error:
+            told = Told(why=str(error))
+        write(msgspec.json.encode(told) + b"\n")
+        # Those who asked meanwhile are served together.
+        now = asked.wait(settings.interval)
+        asked.clear()
+
+
+def _listen(read: IO[str], asked: threading.Event) -> None:
+    for _ in read:
+        asked.set()
+    # At once: nothing is half written under its own name, and nobody waits for it.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    os.nice(NICENESS)
+    # What libraries print must not get between the lines.
+    output = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    main(sys.stdin, output.write)

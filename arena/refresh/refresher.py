@@ -1,0 +1,129 @@
+"""The arena's side of the rating process: starts it, hears it, and starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+
+import msgspec
+
+from rostra.arena.refresh.process import Job, Told
+from rostra.arena.settings import ArenaSettings
+
+logger = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-P", "-m", "rostra.arena.refresh.process")
+"""-P: the folder the arena happens to stand in must not shadow packages."""
+FIRST_LOOK = 10.0
+"""Seconds after the start of the arena, which has more urgent things to do then."""
+FIRST_BACKOFF, MAX_BACKOFF = 1.0, 300.0
+STOP_GRACE = 5.0
+
+
+class Refresher:
+    """Keeps one rating process alive, and none where the settings want none.
+
+    A process that dies is started again, after twice as long each time until one has come to an
+    end of a look at the votes. It ends with the arena, however that ends: its standard input is a
+    pipe that nobody else holds.
+    """
+
+    def __init__(
+        self,
+        settings: ArenaSettings,
+        on_told: Callable[[Told], None] = lambda told: None,
+        first_look: float = FIRST_LOOK,
+        command: tuple[str, ...] = COMMAND,
+    ) -> None:
+        """`on_told` is called on the event loop after each look at the votes."""
+        self._interval = settings.refresh.interval
+        self._job = msgspec.json.encode(
+            Job(
+                settings.votes_url,
+                str(settings.ratings_dir),
+                settings.refresh.model_dump_json(),
+            )
+        )
+        self._on_told = on_told
+        self._first_look = first_look
+        self._command = command
+        self._process: Process | None = None
+        self._backoff = FIRST_BACKOFF
+        self._complaint = ""
+        self._asked = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process else None
+
+    def ask(self) -> None:
+        """Wants ratings now, if there is a new vote. Returns at once; asking twice is asking once.
+
+        Does nothing where the settings want no process.
+        """
+        self._asked.set()
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                self._process.stdin.write(b"now\n")
+
+    async def run(self) -> None:
+        """Until it is cancelled, which ends the process."""
+        if not self._interval:
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._asked.wait(), self._first_look)
+        try:
+            while True:
+                code = await self._run_once()
+                logger.warning(
+                    "the rating process %s; starting it again in %.0f s",
+                    f"was ended by signal {-code}" if code < 0 else f"ended with {code}",
+                    self._backoff,
+                )
+                await asyncio.sleep(self._backoff)
+                self._backoff = min(2 * self._backoff, MAX_BACKOFF)
+        finally:
+            await self._end()
+
+    async def _run_once(self) -> int:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            # Ctrl-C reaches the arena alone, which then ends the process by its pipe.
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(self._job + (b"\nnow\n" if self._asked.is_set() else b"\n"))
+        async for line in self._process.stdout:
+            self._hear(msgspec.json.decode(line, type=Told))
+        return await self._process.wait()
+
+    def _hear(self, told: Told) -> None:
+        self._backoff = FIRST_BACKOFF
+        if told.rated is not None:
+            self._complaint = ""
+            logger.info("rated %d votes in %.1f s: %s", told.rated, told.seconds, told.folder)
+        elif told.why != self._complaint:
+            self._complaint = told.why
+            logger.info("no new ratings: %s", told.why)
+        self._on_told(told)
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_GRACE)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
