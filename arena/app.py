@@ -27,7 +27,6 @@ from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
 from rostra.arena.pages.tickets import ForgetTicket, KeepTicket, ResumeTicket
 from rostra.arena.refresh.refresher import Refresher
-from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
 
@@ -61,13 +60,10 @@ async def serve(
             server = _listen(arena)
             server.start()
             refreshing = asyncio.create_task(Refresher(settings).run())
-            refreshing = asyncio.create_task(Refresher(settings).run())
             on_ready(f"http://{_authority(settings.host, server.port or 0)}")
             await stop.wait()
             server.unlisten()
             server.stop()
-            refreshing.cancel()
-            await asyncio.wait([refreshing])
             refreshing.cancel()
             await asyncio.wait([refreshing])
             await arena.live.close()

@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from rostra.arena.refresh.settings import RefreshSettings
-
 from rostra.arena.texts import Language
 
 
