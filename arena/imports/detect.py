@@ -95,6 +95,8 @@ def _json(path: Path) -> Detected:
     if keys >= mt_bench.KEYS:
         return Detected("mt-bench", "its keys are judge, question_id, turn, winner")
     if not _has_outcome(keys):
+        if pairs.fits(list(keys)):
+            return Detected("pairs", "its objects have counts of outcomes")
         shown = ", ".join(sorted(keys)) or "none"
         raise ImportFileError(f"{path} is in no known format: its keys are {shown}")
     return Detected("jsonl", "JSON with one object for each vote")

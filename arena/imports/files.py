@@ -56,21 +56,14 @@ def read_votes(
         ImportFileError: the file cannot be read, is in no known format or in more than one, or
             lacks a column that votes need. What is wrong with single rows is in the report.
     """
-    if format is not None and format not in FORMATS:
-        raise ImportFileError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
-    if not path.is_file():
-        raise ImportFileError(f"{path} is not a file")
-    try:
-        found = detect(path) if format is None else Detected(format, "as asked")
-        if found.format == "pairs":
-            return _counts(path, found)
-        raw = _READERS[found.format](path, texts)
-    except OSError as error:
-        raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from None
+    found = chosen_format(path, format)
+    if found.format == "pairs":
+        return _counts(path, found)
+    raw = read_raw(path, found, texts=texts)
     if not set(REQUIRED) <= set(raw.rows.collect_schema()):
         reasons = "; ".join(map(str, raw.faults)) or "it names no contestants and outcomes"
         raise ImportFileError(f"{path} holds no vote in the format {found.format}: {reasons}")
-    result = normalised(raw.rows, in_memory=_fits(path))
+    result = normalised(raw.rows, in_memory=fits_in_memory(path))
     faults = merged((*raw.faults, *result.faults))
     left_out = sum(count for _, count in raw.left_out)
     return ImportedVotes(
@@ -86,9 +79,31 @@ def read_votes(
     )
 
 
+def chosen_format(path: Path, format: Format | None) -> Detected:
+    """`format`, or what the file is found to be. Raises ImportFileError as `read_votes` does."""
+    if format is not None and format not in FORMATS:
+        raise ImportFileError(f"there is no format {format!r}; there are {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise ImportFileError(f"{path} is not a file")
+    try:
+        return detect(path) if format is None else Detected(format, "as asked")
+    except OSError as error:
+        raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def read_raw(path: Path, found: Detected, *, texts: bool) -> Raw:
+    """The rows of a file that is not of counts, before they are judged."""
+    try:
+        return _READERS[found.format](path, texts)
+    except OSError as error:
+        raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from None
+
+
 def _counts(path: Path, found: Detected) -> ImportedCounts:
-    separator = "\t" if path.suffix in (".tsv", ".tab") else ","
-    counts = pairs.read(path, separator)
+    try:
+        counts = pairs.read(path)
+    except OSError as error:
+        raise ImportFileError(f"cannot read {path}: {error.strerror or error}") from None
     report = ImportReport(
         path=str(path),
         format=found.format,
@@ -99,7 +114,8 @@ def _counts(path: Path, found: Detected) -> ImportedCounts:
     return ImportedCounts(counts.board, counts.sided, report)
 
 
-def _fits(path: Path) -> bool:
+def fits_in_memory(path: Path) -> bool:
+    """Whether the rows of a file are better read once and kept."""
     size = path.stat().st_size * (PACKED if path.suffix == ".parquet" else 1)
     return size < IN_MEMORY_BYTES
 

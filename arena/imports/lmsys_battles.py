@@ -41,7 +41,7 @@ def read(path: Path, *, texts: bool) -> Raw:
     votes: list[dict[str, str | None]] = []
     wanted = (*KEYS, *NESTED, *(CONVERSATIONS if texts else ()))
     source = (
-        _of_parquet(path, wanted)
+        records_of_parquet(path, wanted)
         if path.suffix == ".parquet"
         else json_lines.records(path, counter)
     )
@@ -61,12 +61,16 @@ def read(path: Path, *, texts: bool) -> Raw:
     return Raw(frame_of(rows, votes).lazy(), counter.faults(), tuple(left_out.items()))
 
 
-def _of_parquet(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, Record]]:
+def records_of_parquet(
+    path: Path, wanted: Sequence[str] | None = None
+) -> Iterator[tuple[int, Record]]:
+    """Rows with their number from 1; `wanted` columns, or all. Raises ImportFileError without the
+    contestants and the winner."""
     scan = parquet.scan(path)
     has = scan.collect_schema()
     if missing := [name for name in ("model_a", "model_b", "winner") if name not in has]:
         raise ImportFileError(f"{path} lacks the column {missing[0]}")
-    lazy = scan.select(ROW, *(name for name in wanted if name in has))
+    lazy = scan if wanted is None else scan.select(ROW, *(name for name in wanted if name in has))
     for batch in lazy.collect_batches(chunk_size=_SLICE):
         for record in batch.iter_rows(named=True):
             yield record[ROW], record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,7 +10,7 @@ import polars as pl
 from rostra.arena.imports.labels import LABELS
 from rostra.arena.imports.report import EXAMPLES, Example, Fault, merged, shortened
 from rostra.arena.imports.times import moment, names_zone
-from rostra.arena.ratings.frame import OUTCOME, SCHEMA
+from rostra.arena.ratings.frame import OUTCOME, REQUIRED, SCHEMA
 
 ROW = "row"
 """Column with the number of the row, Int64; see `Example.row`."""
@@ -51,27 +51,32 @@ def normalised(raw: pl.LazyFrame, *, in_memory: bool) -> Normalised:
     """The votes of `rows` of a `Raw`, and the rows that are malformed.
 
     `in_memory`: read the rows once and keep them. Otherwise the votes stay a query on the file,
-    which is passed over once, and once more each for ids, for times and for what is malformed.
+    which is passed over twice, and once more each for ids, for times and for what is malformed.
+
+    Contestants and outcomes are few, so each is looked at once and the rows are looked up.
     """
     has = raw.collect_schema()
     names = [name for name in SCHEMA if name in has]
-    rows = raw.with_columns(_trimmed(name) for name in names if name in TRIMMED)
+    rows = raw.with_columns(pl.col(*REQUIRED).cast(pl.String))
     if in_memory:
         rows = rows.collect().lazy()
+    found = _distinct(rows)
     rows = rows.with_columns(
-        label=pl.col("outcome"),
-        outcome=pl.col("outcome")
-        .str.to_lowercase()
-        .replace_strict(LABELS, default=None, return_dtype=OUTCOME),
+        found["left"].cleaned,
+        found["right"].cleaned,
+        label=found["outcome"].cleaned,
+        outcome=_outcome(found["outcome"]),
     )
-    checks = _checks()
+    checks = _checks(found)
     if "at" in has:
         time = moment(pl.col("at"), has["at"], rows)
-        rows = rows.with_columns(said=pl.col("at").cast(pl.String), at=time.instant)
+        rows = rows.with_columns(said=pl.col("at"), at=time.instant)
         checks += _checks_of_times(rows, time.in_words)
     rows = rows.with_columns(_first_of(checks).alias("fault"))
     if in_memory:
         rows = rows.collect().lazy()
+    # Each of these is trimmed only where it is wanted.
+    rows = rows.with_columns(_trimmed(name) for name in names if name in TRIMMED - {*REQUIRED})
     if "id" in has and len(again := _repeated(rows)):
         repeated = (pl.col(ROW) > pl.col("first"), "id of an earlier row", pl.col("id"))
         rows = rows.join(again.lazy(), on="id", how="left", maintain_order="left").with_columns(
@@ -100,22 +105,61 @@ def _trimmed(name: str) -> pl.Expr:
     return pl.when(text.str.to_lowercase().is_in(["", "nan"]).not_()).then(text).alias(name)
 
 
-def _checks() -> list[Check]:
+@dataclass(frozen=True)
+class Values:
+    """What stands in a column, each value once."""
+
+    name: str
+    raw: pl.Series
+    clean: pl.Series
+    """`_trimmed` of each."""
+
+    @property
+    def cleaned(self) -> pl.Expr:
+        """The column, `_trimmed`."""
+        changed = self.raw.ne_missing(self.clean)
+        column = pl.col(self.name)
+        if not changed.any():
+            return column
+        return column.replace(self.raw.filter(changed), self.clean.filter(changed))
+
+
+def _distinct(rows: pl.LazyFrame) -> dict[str, Values]:
+    """By the name of each of `REQUIRED`, in one pass over the rows."""
+    each = pl.collect_all(
+        [rows.select(pl.col(name).unique()) for name in REQUIRED], engine="streaming"
+    )
+    return {
+        name: Values(name, values[name], values.select(_trimmed(name))[name])
+        for name, values in zip(REQUIRED, each, strict=True)
+    }
+
+
+def _outcome(labels: Values) -> pl.Expr:
+    meant = [LABELS.get(label.lower()) if label else None for label in labels.clean]
+    return pl.col("outcome").replace_strict(
+        labels.raw, pl.Series(meant, dtype=OUTCOME), default=None, return_dtype=OUTCOME
+    )
+
+
+def _checks(found: Mapping[str, Values]) -> list[Check]:
     left, right = pl.col("left"), pl.col("right")
     nothing = pl.lit("")
     checks = [
         (left.is_null(), "no contestant on the left", nothing),
         (right.is_null(), "no contestant on the right", nothing),
     ]
-    for name in (left, right):
-        checks += [
-            (name.str.contains(r"[\p{Cc}\x{FFFD}]"), UNREADABLE, name),
+    for name in ("left", "right"):
+        shown, clean = pl.col(name), found[name].clean
+        for bad, reason in (
+            (clean.str.contains(r"[\p{Cc}\x{FFFD}]"), UNREADABLE),
             (
-                name.str.len_chars() > LONGEST_NAME,
+                clean.str.len_chars() > LONGEST_NAME,
                 f"a name longer than {LONGEST_NAME} characters",
-                name,
             ),
-        ]
+        ):
+            if bad.any():
+                checks.append((shown.is_in(clean.filter(bad).implode()), reason, shown))
     return [
         *checks,
         (pl.col("label").is_null(), "no outcome", nothing),
@@ -126,8 +170,8 @@ def _checks() -> list[Check]:
 
 def _checks_of_times(rows: pl.LazyFrame, in_words: bool) -> list[Check]:
     """`rows` have `at`, and `said` as the file has it; `in_words`: some are in ISO 8601."""
-    said = pl.col("said")
-    checks = [(pl.col("at").is_null() & said.is_not_null(), "unreadable time", said)]
+    said = pl.col("said").cast(pl.String)
+    checks = [(pl.col("at").is_null() & pl.col("said").is_not_null(), "unreadable time", said)]
     zoned = rows.filter(pl.col("at").is_not_null()).select(zoned=names_zone(said).unique())
     if in_words and len(zoned.collect(engine="streaming")) > 1:
         reason = "a time without its zone, where other rows name theirs"

@@ -1,4 +1,4 @@
-"""Counts of outcomes by pair, CSV or TSV: a board without the single votes.
+"""Counts of outcomes by pair, CSV, TSV or JSON objects: a board without the single votes.
 
 Columns model_a, model_b, win_a, win_b and, where there are any, tie and both_bad. So also the home
 and away results of R's BradleyTerry2 and the comparisons of R's PlackettLuce.
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
+from rostra.arena.imports import json_lines
 from rostra.arena.imports.columns import ALIASES, plain
 from rostra.arena.imports.delimited import headings, read_table
 from rostra.arena.imports.errors import ImportFileError
-from rostra.arena.imports.normalise import ROW
+from rostra.arena.imports.normalise import ROW, Raw
 from rostra.arena.imports.report import Fault, FaultCounter, merged
 from rostra.arena.ratings.board import OUTCOMES, Board
 
@@ -45,14 +46,19 @@ def fits(names: list[str]) -> bool:
     return {"left", "right", "a", "b"} <= _match(names).keys()
 
 
-def read(path: Path, separator: str) -> PairCounts:
-    found = _match(headings(path, separator))
+def read(path: Path) -> PairCounts:
+    if path.suffix in (".json", ".jsonl"):
+        table = _of_json(path)
+        found = _match([name for name in table.rows.collect_schema() if name != ROW])
+    else:
+        separator = "\t" if path.suffix in (".tsv", ".tab") else ","
+        table = read_table(path, separator)
+        found = _match(headings(path, separator))
     if missing := [name for name in NAMES if name not in found and name not in OPTIONAL]:
         raise ImportFileError(
             f"{path} lacks the column {NAMES[missing[0]][0]}; "
             "pair counts have model_a, model_b, win_a, win_b, and may have tie and both_bad"
         )
-    table = read_table(path, separator)
     frame = table.rows.select(
         ROW, *(pl.col(heading).str.strip_chars().alias(name) for name, heading in found.items())
     ).collect()
@@ -87,6 +93,17 @@ def read(path: Path, separator: str) -> PairCounts:
         faults=merged((*table.faults, *counter.faults())),
         sided=any((right, left) in orders for left, right in orders),
     )
+
+
+def _of_json(path: Path) -> Raw:
+    counter = FaultCounter()
+    numbered = list(json_lines.records(path, counter))
+    texts = [
+        {name: None if value is None else str(value) for name, value in record.items()}
+        for _, record in numbered
+    ]
+    rows = json_lines.frame_of([row for row, _ in numbered], texts)
+    return Raw(rows.lazy(), counter.faults())
 
 
 def _match(names: list[str]) -> dict[str, str]:

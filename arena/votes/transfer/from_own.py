@@ -1,0 +1,152 @@
+"""Our own JSON lines as the store takes them; see `rostra.arena.votes.transfer.own`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rostra.arena.imports.json_lines import records
+from rostra.arena.votes.log.chain import link
+from rostra.arena.votes.log.lines import FORMAT, VERSION, texts_in_body
+from rostra.arena.votes.records import MODES, OUTCOMES
+from rostra.arena.votes.transfer.forms import OWN, TransferError
+from rostra.arena.votes.transfer.from_lmsys import RowFaults
+from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Said
+
+BODY = "its body is not of this form"
+_BATTLE = ("campaign", "matchmaking", "failed", "identity_revealed")
+_ANSWER = (
+    "attempt",
+    "finish_reason",
+    "model_revision",
+    "prompt_tokens",
+    "first_text_seconds",
+    "seconds",
+)
+
+
+def is_own(path: Path) -> bool:
+    """Whether the first line is the header of our own form."""
+    try:
+        with path.open("rb") as file:
+            header = msgspec.json.decode(file.readline(2**16))
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(header, dict) and header.get("format") == FORMAT
+
+
+class OwnLines:
+    """Reasons come after their vote, possibly far: they are rows of their own."""
+
+    form = OWN
+    because = "its first line says so"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self) -> Iterator[Incoming | NotTaken | Reasons]:
+        faults = RowFaults()
+        previous: bytes | None = None
+        for row, record in records(self._path, faults):
+            yield from faults.take()
+            if record.get("format") == FORMAT:
+                if record.get("version") != VERSION:
+                    raise TransferError(
+                        f"{self._path} is of version {record.get('version')} of its form; "
+                        f"this Rostra reads {VERSION}: upgrade"
+                    )
+                previous = None if record.get("part") else bytes(32)
+            elif "checkpoint" not in record:
+                try:
+                    if previous is not None:
+                        previous = _linked(previous, record)
+                    yield _of_entry(row, record)
+                except _BrokenError as error:
+                    raise TransferError(
+                        f"{self._path}: row {row:,} {error}; `rostra votes verify` tells more"
+                    ) from None
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    yield NotTaken(row, BODY, f"{type(error).__name__}: {error}")
+        yield from faults.take()
+
+
+class Reasons(msgspec.Struct, frozen=True):
+    """What a voter said of a vote, which stands in a row before."""
+
+    row: int
+    battle_id: str
+    at: datetime
+    tags: list[str]
+    comment: str | None
+
+
+class _BrokenError(Exception):
+    pass
+
+
+def _linked(previous: bytes, record: Mapping[str, Any]) -> bytes:
+    """The entry's hash. Raises _BrokenError when it does not follow from the one before."""
+    found = link(previous, str(record.get("body")))
+    if found.hex() != record.get("hash"):
+        raise _BrokenError("does not follow from the entry before it")
+    return found
+
+
+def _of_entry(row: int, record: Mapping[str, Any]) -> Incoming | NotTaken | Reasons:
+    body = msgspec.json.decode(record["body"], type=dict[str, Any])
+    texts = record.get("texts")
+    if texts and texts_in_body(body["kind"], body, texts) != body:
+        return NotTaken(row, "its texts are not those that the log commits to", body["battle_id"])
+    if body["kind"] == "reasons":
+        comment = texts.get("comment") if texts else None
+        return Reasons(row, body["battle_id"], _time(body["at"]), body["tags"], comment)
+    if body["outcome"] not in OUTCOMES or body["mode"] not in MODES or body["contestant_b"] is None:
+        return NotTaken(row, BODY, body["battle_id"])
+    given = record.get("imported") or {}
+    return Incoming(
+        row=row,
+        contestant_a=body["contestant_a"],
+        contestant_b=body["contestant_b"],
+        outcome=body["outcome"],
+        original_id=given.get("original_id") or body["battle_id"],
+        at=_time(body["at"]) if given.get("timed", True) else None,
+        voter=record.get("voter"),
+        turns=body["turns_read"],
+        mode=body["mode"],
+        prompts=tuple(texts["prompts"]) if texts else (),
+        asked_at=tuple(_time(turn["asked_at"]) for turn in body["turns"]) if texts else (),
+        answers=_answers(body, texts) if texts else (),
+        tags=record.get("tags") or {},
+        extra=given.get("extra"),
+        battle={
+            **{name: body[name] for name in _BATTLE},
+            "id": body["battle_id"],
+            "created_at": _time(body["created_at"]),
+            **({name: texts[name] for name in ("settings_a", "settings_b")} if texts else {}),
+        },
+    )
+
+
+def _answers(body: Mapping[str, Any], texts: Mapping[str, Any]) -> tuple[Said, ...]:
+    return tuple(
+        Said(
+            answer["turn"],
+            answer["side"],
+            said["text"],
+            answer["completion_tokens"],
+            {
+                **{name: answer[name] for name in _ANSWER},
+                "error": said["error"],
+                "ended_at": _time(answer["ended_at"]),
+            },
+        )
+        for answer, said in zip(body["answers"], texts["answers"], strict=True)
+    )
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
