@@ -18,6 +18,7 @@ from rostra.mesh.cli.keys import app as keys
 from rostra.mesh.cli.models import app as models
 from rostra.mesh.cli.rate import rate
 from rostra.mesh.cli.up import up
+from rostra.mesh.cli.votes import app as votes
 from rostra.mesh.cli.worker import worker
 from rostra.mesh.errors import RostraError
 
@@ -38,6 +39,7 @@ app.command()(chat)
 app.add_typer(models, name="models")
 app.add_typer(adapters, name="adapters")
 app.add_typer(keys, name="keys")
+app.add_typer(votes, name="votes")
 
 
 def _print_version(wanted: bool) -> None:

@@ -22,6 +22,7 @@ class _Header(msgspec.Struct):
     log: str | None
     entries: int
     head: str
+    part: dict[str, Any] | None = None
 
 
 class _Entry(msgspec.Struct):
@@ -101,6 +102,10 @@ def _header(path: Path, file: BinaryIO) -> _Header:
     if header.version != VERSION:
         raise ArenaError(
             f"{path} is of version {header.version} of the export, this Rostra knows {VERSION}"
+        )
+    if header.part is not None:
+        raise ArenaError(
+            f"{path} is a part of a log, whose chain has gaps; export the whole of it to verify it"
         )
     return header
 
