@@ -51,8 +51,12 @@ def contestant(saved: Saved, posterior: Posterior, name: str, labels: Mapping[st
         distribution=[(place, 100 * float(probability[place - 1])) for place in places],
         highest=100 * float(probability.max()),
         spoken=(
-            f"Ranks {row.rank_best} to {row.rank_worst}, most likely {likely + 1} "
-            f"({chance(float(probability[likely]))})."
+            (
+                f"Rank {row.rank_best} "
+                if row.rank_best == row.rank_worst
+                else f"Ranks {row.rank_best} to {row.rank_worst}, most likely {likely + 1} "
+            )
+            + f"({chance(float(probability[likely]))})."
         ),
         opponents=opponents(posterior, name, labels),
         past=past,

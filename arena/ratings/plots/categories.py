@@ -8,6 +8,7 @@ from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.interval_rows import interval_rows
 from rostra.arena.ratings.plots.levels import level_table
+from rostra.arena.ratings.plots.names import shortened
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
@@ -15,6 +16,8 @@ from rostra.arena.ratings.posterior import Posterior
 
 MOST = 30
 """Contestants in the figure; the table has all."""
+LONGEST_NAME = 18
+"""Characters; leaves half of a small figure to the intervals."""
 
 
 def categories(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
@@ -48,14 +51,14 @@ def categories(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
 
 
 def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Theme) -> figure:
-    names = part["contestant"].to_list()
-    source = ColumnDataSource(part.to_dict(as_series=False))
+    names = shortened(part["contestant"].to_list(), LONGEST_NAME)
+    source = ColumnDataSource({**part.to_dict(as_series=False), "shown": names})
     plot = figure(
         width=WIDTH,
-        height=18 * len(names) + 70,
+        height=18 * len(names) + 86,
         x_range=Range1d(start=ends[0], end=ends[1]),
         y_range=FactorRange(factors=names[::-1]),
-        title=title(f"{level} ({_votes(part)} votes)", theme),
+        title=title(f"{shortened([level], 24)[0]}\n{_votes(part)} votes", theme),
         toolbar_location=None,
         tools="",
     )
@@ -65,7 +68,7 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
         ("94 %", "@low_94{0} to @high_94{0}"),
         ("votes here", "@votes{0,0}"),
     ]
-    interval_rows(plot, source, "contestant", "rating", theme, tooltips, thin=1.2, thick=4, size=6)
+    interval_rows(plot, source, "shown", "rating", theme, tooltips, thin=1.2, thick=4, size=6)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
     ticks(plot.xaxis, 3)

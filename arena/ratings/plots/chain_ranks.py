@@ -9,9 +9,10 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from rostra.arena.ratings.plots.names import shortened
 from rostra.arena.ratings.plots.parameters import watched
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
+from rostra.arena.ratings.plots.small_multiples import LONGEST_TITLE, WIDTH, small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
@@ -36,7 +37,7 @@ def chain_ranks(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
         plot = figure(
             width=WIDTH,
             height=150,
-            title=title(name, theme),
+            title=title(shortened([name], LONGEST_TITLE)[0], theme),
             x_range=Range1d(start=0, end=chains * draws),
             y_range=Range1d(start=0, end=1.05 * max(most, expected + band)),
             toolbar_location=None,

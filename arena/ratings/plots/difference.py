@@ -9,7 +9,7 @@ from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 from scipy.stats import gaussian_kde
 
-from rostra.arena.ratings.plots.names import chance, span
+from rostra.arena.ratings.plots.names import chance, shortened, span
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, dot, ink, style
 from rostra.arena.ratings.posterior import Posterior
@@ -18,6 +18,7 @@ from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.ratings.summary.pairs import difference as summarise
 
 POINTS = 301
+LONGEST_NAME = 34
 
 
 def difference(
@@ -75,11 +76,11 @@ def _draw(
     at, density = table["difference"].to_numpy(), table["density"].to_numpy()
     top = float(density.max()) or 1.0
     plot = figure(
-        height=280,
+        height=300,
         sizing_mode="stretch_width",
         max_width=1000,
         x_range=Range1d(start=float(at[0]), end=float(at[-1])),
-        y_range=Range1d(start=-0.16 * top, end=1.2 * top),
+        y_range=Range1d(start=-0.16 * top, end=1.42 * top),
         toolbar_location=None,
         tools="",
         x_axis_label="Elo points ahead",
@@ -109,11 +110,13 @@ def _draw(
     for interval, line_width in ((eti_94, 1.5), (eti_50, 6.0)):
         plot.segment(interval[0], below, interval[1], below, color=theme.a, line_width=line_width)
     plot.scatter([mean], [below], **dot(theme))
-    for place, name, align, offset in (
-        (float(at[0]), f"{names[1]} ahead", "left", 4),
-        (float(at[-1]), f"{names[0]} ahead", "right", -4),
+    # One above the other: beside each other two long names meet on a phone.
+    winner, other = shortened(names, LONGEST_NAME)
+    for place, height, words, align, offset in (
+        (float(at[0]), 1.3, f"{other} ahead", "left", 4),
+        (float(at[-1]), 1.13, f"{winner} ahead", "right", -4),
     ):
-        plot.text([place], [1.12 * top], [name], text_align=align, x_offset=offset, **ink(theme))
+        plot.text([place], [height * top], [words], text_align=align, x_offset=offset, **ink(theme))
     style(plot, theme)
     plot.yaxis.visible = False
     plot.ygrid.grid_line_color = None

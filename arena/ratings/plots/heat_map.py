@@ -19,13 +19,15 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from rostra.arena.ratings.plots.names import shortened
 from rostra.arena.ratings.plots.theme import Theme, ink, style
 
 LABELLED = 60
 """More rows or columns than this are counted off instead of named; hovering and zooming tell."""
 NUMBER_WIDTH = 26
 """Pixels that a number in a cell needs."""
-WIDEST_NAME = 26
+LONGEST_NAME = 20
+"""Characters; whoever hovers reads it whole."""
 
 
 def heat_map(
@@ -48,7 +50,8 @@ def heat_map(
     cell = cell_size(max(height, width))
     named = max(height, width) <= LABELLED
     # 16 pixels below the size of a cell would make names overlap.
-    longest = min(max(len(name) for name in rows), WIDEST_NAME) if named else 4
+    rows_shown, columns_shown = shortened(rows, LONGEST_NAME), shortened(columns, LONGEST_NAME)
+    upright = named and max(map(len, columns_shown)) > 2
     plot = figure(
         x_range=Range1d(start=0, end=width),
         y_range=Range1d(start=height, end=0),
@@ -58,8 +61,8 @@ def heat_map(
         x_axis_label=label,
         toolbar_location=None if named else "below",
         tools="",
-        min_border_left=8 * longest,
-        min_border_top=8 * longest if named else 20,
+        min_border_left=_room(rows_shown) if named else 30,
+        min_border_top=_room(columns_shown) if upright else 20,
     )
     image = plot.image(  # type: ignore[call-arg]  # the stub lacks `color_mapper`
         image=[values.astype(np.float32)],
@@ -69,7 +72,7 @@ def heat_map(
         dh=height,
         color_mapper=mapper,
     )
-    _label(plot, rows, columns, named)
+    _label(plot, rows_shown, columns_shown, named)
     if cell >= NUMBER_WIDTH:
         _numbers(plot, values, mapper, inks, theme, write)
     hover = HoverTool(renderers=[image], tooltips=_sentence(tooltip))
@@ -84,7 +87,7 @@ def heat_map(
         plot.toolbar.autohide = True
     style(plot, theme)
     plot.grid.grid_line_color = None
-    plot.xaxis.major_label_orientation = np.pi / 2 if named else 0
+    plot.xaxis.major_label_orientation = np.pi / 2 if upright else 0
     return plot
 
 
@@ -99,9 +102,7 @@ def _label(plot: figure, rows: Sequence[str], columns: Sequence[str], named: boo
         step = 1 if named else 25
         places = [i for i in range(len(names)) if i == 0 or not (i + 1) % step]
         axis.ticker = FixedTicker(ticks=[i + 0.5 for i in places])
-        axis.major_label_overrides = {
-            i + 0.5: _cut(names[i]) if named else str(i + 1) for i in places
-        }
+        axis.major_label_overrides = {i + 0.5: names[i] if named else str(i + 1) for i in places}
 
 
 def _numbers(
@@ -150,5 +151,6 @@ def _number() -> CustomJSHover:
     return CustomJSHover(code="return isNaN(value) ? 'not known' : String(+value.toPrecision(3))")
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= WIDEST_NAME else name[: WIDEST_NAME - 1] + "…"
+def _room(names: Sequence[str]) -> int:
+    """Pixels that the longest needs."""
+    return 7 * max(map(len, names)) + 12

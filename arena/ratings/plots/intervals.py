@@ -7,7 +7,7 @@ from bokeh.models import ColumnDataSource, FactorRange, Range1d
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
-from rostra.arena.ratings.plots.names import span
+from rostra.arena.ratings.plots.names import shortened, span
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
@@ -15,7 +15,8 @@ from rostra.arena.ratings.posterior import Posterior
 FAILED = "Do not rely on these ratings"
 ROW_HEIGHT = 24
 MARGIN_HEIGHT = 110
-LONGEST_NAME = 24
+LONGEST_NAME = 18
+"""Characters; leaves half of a phone to the intervals."""
 
 
 def intervals(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
@@ -32,7 +33,8 @@ def intervals(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
             "Mean (dot), 50 % (thick) and 94 % (thin) credible interval, highest rating first. "
             f"{first.contestant} leads with {first.rating:.0f} points, 94 % between "
             f"{first.eti_94[0]:.0f} and {first.eti_94[1]:.0f}; it may hold "
-            f"{_ranks(first.rank_best, first.rank_worst)} of {len(posterior.rows)}."
+            f"{_ranks(first.rank_best, first.rank_worst)} of {len(posterior.rows)}. "
+            f"The scale: {posterior.settings.anchor}."
         ),
         figure=_draw(posterior, theme),
         table=table(posterior),
@@ -63,7 +65,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     rows = posterior.rows
     data = table(posterior).to_dict(as_series=False)
     # Names may be long on a phone; whoever hovers reads them whole.
-    shown = _shortened(data["contestant"])
+    shown = shortened(data["contestant"], LONGEST_NAME)
     source = ColumnDataSource(
         {
             **data,
@@ -77,13 +79,13 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     plot = figure(
         y_range=FactorRange(factors=shown[::-1]),
         # Room on the right for the numbers, on a phone too.
-        x_range=Range1d(start=low - 0.04 * width, end=high + 0.2 * width),
+        x_range=Range1d(start=low - 0.04 * width, end=high + 0.3 * width),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
         max_width=1000,
         # A title does not wrap, so it is short; the sentences stand beside the figure.
         title=title("" if posterior.diagnostics.ok else FAILED, theme),
-        x_axis_label=f"Rating ({posterior.settings.anchor})",
+        x_axis_label="Rating",
         toolbar_location=None,
         tools="",
     )
@@ -99,19 +101,9 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     end_labels(plot, source, "shown", "label", theme)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
-    ticks(plot.xaxis, 5)
+    ticks(plot.xaxis, 4)
     return plot
 
 
 def _ranks(best: int, worst: int) -> str:
     return f"rank {best}" if best == worst else f"ranks {best} to {worst}"
-
-
-def _shortened(names: list[str]) -> list[str]:
-    """Cut in the middle, where that leaves them apart: ends tell versions and sizes."""
-    half = LONGEST_NAME // 2
-    cut = [
-        name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
-        for name in names
-    ]
-    return cut if len(set(cut)) == len(cut) else names

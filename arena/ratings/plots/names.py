@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -14,6 +15,17 @@ def by_rating(posterior: Posterior) -> NDArray[np.int64]:
     """[contestants], places in `posterior.contestants` by descending rating."""
     names = posterior.contestants
     return np.array([names.index(row.contestant) for row in posterior.rows], dtype=np.int64)
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """To `most` characters, cut in the middle: ends tell versions and sizes. Names that this would
+    make alike stay whole."""
+    tail = most // 2
+    cut = [
+        name if len(name) <= most else f"{name[: most - tail - 1]}…{name[-tail:]}" for name in names
+    ]
+    alike = {name for name, times in Counter(cut).items() if times > 1}
+    return [name if short in alike else short for name, short in zip(names, cut, strict=True)]
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

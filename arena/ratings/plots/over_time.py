@@ -9,7 +9,8 @@ import polars as pl
 from bokeh.models import ColumnDataSource, DatetimeTickFormatter, HoverTool, Range1d, Row
 from bokeh.plotting import figure
 
-from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
+from rostra.arena.ratings.plots.names import shortened
+from rostra.arena.ratings.plots.small_multiples import LONGEST_TITLE, WIDTH, small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 
 MOST = 24
@@ -50,7 +51,7 @@ def _draw(
         x_range=x_range,
         y_range=y_range,
         x_axis_type="datetime",
-        title=title(name, theme),
+        title=title(shortened([name], LONGEST_TITLE)[0], theme),
         toolbar_location=None,
         tools="",
     )

@@ -15,6 +15,7 @@ IN_WORDS = {
     "tie": "ties",
     "bad_mean": "both bad",
     "bad_scale": "spread of both bad",
+    "level_scale": "spread of levels",
 }
 
 

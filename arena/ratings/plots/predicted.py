@@ -9,7 +9,7 @@ from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import small_multiples
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, title
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.predictive import Predictive
 
@@ -129,4 +129,6 @@ def _draw(table: pl.DataFrame, words: str, theme: Theme) -> figure:
             ],
         )
     )
-    return style(plot, theme)
+    style(plot, theme)
+    ticks(plot.axis, 4)
+    return plot

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 from bokeh.models import ColumnDataSource, DataRange1d, HoverTool
 from bokeh.plotting import figure
 
-from rostra.arena.ratings.plots.names import listed
+from rostra.arena.ratings.plots.names import listed, shortened
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, ink, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme, ink, style, ticks
 from rostra.arena.ratings.posterior import Posterior
+
+LONGEST_NAME = 24
+"""Characters, on the figure."""
 
 
 def price(
@@ -80,14 +84,14 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
     source = ColumnDataSource(table.to_dict(as_series=False))
     front = table.filter("pareto").sort("price")
     least, most = float(table["price"].min()), float(table["price"].max())  # type: ignore[arg-type]
+    # Prices span orders of magnitude; nothing that is free fits a logarithm.
+    log = least > 0 and most / least >= 20
     plot = figure(
         height=420,
         sizing_mode="stretch_width",
         max_width=1000,
-        # Prices span orders of magnitude; nothing that is free fits a logarithm.
-        x_axis_type="log" if least > 0 and most / least >= 20 else "linear",
-        # Names at the right edge need room that the data do not.
-        x_range=DataRange1d(range_padding=0.25),
+        x_axis_type="log" if log else "linear",
+        x_range=DataRange1d(range_padding=0.1),
         x_axis_label=f"Price, {unit}",
         y_axis_label="Rating",
         toolbar_location=None,
@@ -95,15 +99,13 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
     )
     costs, ratings = front["price"].to_numpy(), front["rating"].to_numpy()
     plot.step(costs, ratings, mode="after", color=theme.b, line_width=1.5)
+    _name(plot, front, (least * most) ** 0.5 if log else (least + most) / 2, log, theme)
     bars = plot.segment(
         "price", "low_94", "price", "high_94", source=source, color=theme.a, line_alpha=0.6
     )
     dots = plot.scatter(
         "price", "rating", source=source, size=9, color=theme.a, line_color=theme.surface
     )
-    look = ink(theme) | {"text_baseline": "bottom"}
-    names = front["contestant"].to_numpy()
-    plot.text(costs, ratings, names, x_offset=6, y_offset=-5, **look)
     plot.add_tools(
         HoverTool(
             renderers=[dots, bars],
@@ -115,4 +117,27 @@ def _draw(table: pl.DataFrame, unit: str, theme: Theme) -> figure:
             ],
         )
     )
-    return style(plot, theme)
+    style(plot, theme)
+    ticks(plot.xaxis, 4)
+    return plot
+
+
+def _name(plot: figure, front: pl.DataFrame, middle: float, log: bool, theme: Theme) -> None:
+    """Beside the dots, towards the `middle` price, so that no name runs over an edge."""
+    ratings = front["rating"].to_list()
+    names = shortened(front["contestant"].to_list(), LONGEST_NAME)
+    place = np.log if log else np.asarray
+    places = place(front["price"].to_numpy())
+    for i in labelled(places.tolist(), ratings):
+        right = places[i] > place(middle)
+        plot.text(
+            [front["price"][i]],
+            [ratings[i]],
+            [names[i]],
+            text_align="right" if right else "left",
+            x_offset=-6 if right else 6,
+            y_offset=-5,
+            background_fill_color=theme.surface,
+            background_fill_alpha=0.8,
+            **ink(theme) | {"text_baseline": "bottom"},
+        )

@@ -8,7 +8,9 @@ from bokeh.models import Row
 from bokeh.plotting import figure
 
 WIDTH = 300
-"""Pixels: one to a line on a phone, four on a desk."""
+"""Pixels: one to a line on a phone, three on a desk."""
+LONGEST_TITLE = 28
+"""Characters."""
 
 
 def small_multiples(plots: Sequence[figure]) -> Row:

@@ -7,9 +7,10 @@ import polars as pl
 from bokeh.models import ColumnDataSource, Range1d
 from bokeh.plotting import figure
 
+from rostra.arena.ratings.plots.names import shortened
 from rostra.arena.ratings.plots.parameters import watched
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
+from rostra.arena.ratings.plots.small_multiples import LONGEST_TITLE, WIDTH, small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
 
@@ -27,7 +28,7 @@ def traces(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
         plot = figure(
             width=WIDTH,
             height=150,
-            title=title(name, theme),
+            title=title(shortened([name], LONGEST_TITLE)[0], theme),
             x_range=Range1d(start=0, end=draws),
             toolbar_location=None,
             tools="",
