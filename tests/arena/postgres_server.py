@@ -11,6 +11,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -68,7 +69,7 @@ class PostgresServer:
         end = time.monotonic() + _STARTED
         while True:
             try:
-                psycopg.connect(self._dsn("postgres"), connect_timeout=5).close()
+                psycopg.connect(self._dsn, connect_timeout=5).close()
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > end:
@@ -97,14 +98,16 @@ class PostgresServer:
             self._process.wait(60)
 
     def new_database(self) -> str:
-        """SQLAlchemy URL of an empty database."""
+        """SQLAlchemy URL of a place without tables: a schema, as it is made and gone at once."""
         name = f"votes_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"postgresql://rostra@127.0.0.1:{self.port}/{name}"
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}".encode())
+        search = quote(f"-csearch_path={name}")
+        return f"postgresql://rostra@127.0.0.1:{self.port}/postgres?options={search}"
 
-    def _dsn(self, database: str) -> str:
-        return f"host=127.0.0.1 port={self.port} user=rostra dbname={database}"
+    @property
+    def _dsn(self) -> str:
+        return f"host=127.0.0.1 port={self.port} user=rostra dbname=postgres"
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
