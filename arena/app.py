@@ -26,7 +26,6 @@ from rostra.arena.pages.results import Results
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
 from rostra.arena.pages.tickets import ForgetTicket, KeepTicket, ResumeTicket
-from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
 
@@ -59,7 +58,7 @@ async def serve(
         try:
             server = _listen(arena)
             server.start()
-            refreshing = asyncio.create_task(Refresher(settings).run())
+            refreshing = asyncio.create_task(arena.refresher.run())
             on_ready(f"http://{_authority(settings.host, server.port or 0)}")
             await stop.wait()
             server.unlisten()

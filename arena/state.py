@@ -15,6 +15,7 @@ from rostra.arena.matchmaking import Policy, Side
 from rostra.arena.matchmaking.build import open_policy
 from rostra.arena.matchmaking.evidence import of_store
 from rostra.arena.prompts import Prompts, read_prompts
+from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.results import ResultsReader
 from rostra.arena.round import Round
 from rostra.arena.settings import ArenaSettings, Contestant
@@ -29,6 +30,7 @@ class Arena:
     store: VoteStore
     client: GatewayClient
     matchmaker: Policy
+    refresher: Refresher
     standings: StandingsReader
     results: ResultsReader
     prompts: Prompts
@@ -48,6 +50,7 @@ class Arena:
             store=store,
             client=client,
             matchmaker=open_policy(settings, of_store(settings.votes_url)),
+            refresher=Refresher(settings),
             standings=StandingsReader(settings.ratings_dir),
             results=ResultsReader(settings.ratings_dir),
             prompts=prompts,
