@@ -11,6 +11,10 @@ class VoteRefusedError(ArenaError):
     """A vote that cannot be counted. The line is written for the voter and names no contestant."""
 
 
+class ToldVoterError(ArenaError):
+    """What a voter asked for cannot be. The line is for the voter, in the voter's language."""
+
+
 class AnswerError(ArenaError):
     """The gateway gave no complete answer.
 

@@ -10,6 +10,7 @@ function keeping(model, send) {
   }
   const post = (action, fields) => fetch(`round/${action}`, {
     method: "POST",
+    keepalive: true, // also while the page is being left
     body: new URLSearchParams({ tab: `${model.kind}-${tab}`, ...fields }),
   })
   return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rostra.arena.errors import VoteRefusedError
+from rostra.arena.errors import ToldVoterError
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.settings import Contestant
 from rostra.arena.state import Arena
@@ -29,5 +29,5 @@ class NamedView(RoundView):
     def _contestant(self, name: object) -> Contestant:
         known = {entry.name: entry for entry in self._arena.settings.contestants}
         if not isinstance(name, str) or name not in known:
-            raise VoteRefusedError(self._texts("status.unknown"))
+            raise ToldVoterError(self._texts("status.unknown"))
         return known[name]

@@ -34,8 +34,12 @@ export function render({ model, el }) {
     remember("rostra-language", select.value)
     location.reload()
   })
-  nav.append(select)
-  el.append(nav)
+  const bar = document.createElement("div")
+  bar.className = "bar"
+  bar.append(nav, select)
+  el.append(bar)
+  // Where the links do not fit, the one of this page is still to be seen.
+  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" })
 
   model.on("change:dark", () => {
     const theme = model.dark ? "dark" : "light"

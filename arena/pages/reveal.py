@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import Side
@@ -17,7 +18,25 @@ from rostra.arena.texts import Texts
 logger = logging.getLogger(__name__)
 
 
-def settings(contestant: Contestant, texts: Texts) -> list[list[str]]:
+async def told(current: Round, standings: StandingsReader, texts: Texts) -> dict[str, Any]:
+    """Parameters of the page of a round that has been voted on, all but the `verdict`."""
+    if current.vote is None:
+        raise RuntimeError("names are due after the vote")
+    contestants = current.contestants
+    return {
+        "choice": current.vote.outcome,
+        "status": texts(f"voted.{current.vote.outcome}"),
+        "names": {side: each.label for side, each in contestants.items()},
+        "notes": {
+            side: words.revealed_note(answer, texts) for side, answer in current.answers.items()
+        },
+        "ratings": await _ratings(current, standings, texts),
+        "settings": {side: _settings(each, texts) for side, each in contestants.items()},
+        "reasons_given": current.reasons is not None,
+    }
+
+
+def _settings(contestant: Contestant, texts: Texts) -> list[list[str]]:
     """Rows of the configuration that answered. Sampling settings keep their names in the API."""
     rows = [[texts("setting.model"), contestant.model]]
     if contestant.adapter:
@@ -28,7 +47,7 @@ def settings(contestant: Contestant, texts: Texts) -> list[list[str]]:
     return rows + [[name, str(value)] for name, value in sampling.items()]
 
 
-async def ratings(current: Round, standings: StandingsReader, texts: Texts) -> dict[Side, str]:
+async def _ratings(current: Round, standings: StandingsReader, texts: Texts) -> dict[Side, str]:
     """A rating for each side, with or without which the names are due."""
     try:
         newest = await standings.newest()

@@ -41,6 +41,7 @@ export function render({ model, el }) {
   const action = make("button", { type: "submit", class: "primary" })
   const composer = make("form", { class: "composer" }, input, random, another, next, action)
   const dock = make("div", { class: "dock" }, status, ...(sides.length > 1 ? [bar] : []), composer)
+  el.dataset.mode = model.kind
   el.append(scroller, dock, announcer)
 
   // ---- what the voter does

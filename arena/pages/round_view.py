@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import param
 from panel.custom import JSComponent
 
-from rostra.arena.errors import ArenaError, VoteRefusedError
+from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
 from rostra.arena.matchmaking import Side
 from rostra.arena.pages import reveal, words
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
@@ -83,7 +83,7 @@ class RoundView(JSComponent):
 
     def new_round(self, chosen: dict[str, Any]) -> Round:
         """A round with new contestants. `chosen` is what the browser says was chosen; raises
-        `VoteRefusedError`, in the voter's words, where it cannot be."""
+        `ToldVoterError` where it cannot be."""
         raise NotImplementedError
 
     async def _handle_msg(self, data: Any) -> None:  # type: ignore[override]
@@ -101,9 +101,11 @@ class RoundView(JSComponent):
             self._busy = True
             try:
                 await self._actions[action](self, data)
+            except ToldVoterError as error:
+                self.status = str(error)
             except VoteRefusedError as error:
                 logger.info("refused: %s", error)
-                self.status = str(error)
+                self.status = self._texts("status.refused")
             except ArenaError as error:
                 logger.warning("%s", error)
                 self.status = self._texts("status.error")
@@ -173,35 +175,19 @@ class RoundView(JSComponent):
         current = self._current
         try:
             await current.cast(cast(Outcome, outcome))
-        except VoteRefusedError as error:
-            logger.info("refused: %s", error)
+        except VoteRefusedError:
             if current.vote is None:
-                raise VoteRefusedError(self._texts("status.refused")) from error
+                raise
             await self._reveal(current)
             self.status = self._texts("status.refused_voted")
         else:
             await self._reveal(current)
 
     async def _reveal(self, current: Round) -> None:
-        if current.vote is None:
-            return
-        contestants = current.contestants
-        self.param.update(
-            phase="voted",
-            choice=current.vote.outcome,
-            status=self._texts(f"voted.{current.vote.outcome}"),
-            names={side: each.label for side, each in contestants.items()},
-            notes={
-                side: words.revealed_note(answer, self._texts)
-                for side, answer in current.answers.items()
-            },
-            ratings=await reveal.ratings(current, self._arena.standings, self._texts),
-            settings={
-                side: reveal.settings(each, self._texts) for side, each in contestants.items()
-            },
-            reasons_given=current.reasons is not None,
-        )
-        self._run(self._judge(current))
+        told = await reveal.told(current, self._arena.standings, self._texts)
+        if current is self._current:
+            self.param.update(phase="voted", **told)
+            self._run(self._judge(current))
 
     async def _judge(self, current: Round) -> None:
         lines = await reveal.verdict(current, self._arena.results, self._texts)
@@ -215,7 +201,7 @@ class RoundView(JSComponent):
         try:
             await self._current.give_reasons(map(str, tags), comment)
         except VoteRefusedError as error:
-            raise VoteRefusedError(self._texts("status.refused_reasons")) from error
+            raise ToldVoterError(self._texts("status.refused_reasons")) from error
         self.reasons_given = True
 
     async def _resume(self, data: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rostra.arena.errors import VoteRefusedError
+from rostra.arena.errors import ToldVoterError
 from rostra.arena.pages.named import NamedView
 from rostra.arena.round import Round
 
@@ -15,5 +15,5 @@ class SideBySideView(NamedView):
     def new_round(self, chosen: dict[str, Any]) -> Round:
         a, b = self._contestant(chosen.get("a")), self._contestant(chosen.get("b"))
         if a is b:
-            raise VoteRefusedError(self._texts("status.same"))
+            raise ToldVoterError(self._texts("status.same"))
         return self._arena.new_round({"a": a, "b": b}, self.mode, self._voter)

@@ -151,6 +151,136 @@ async def test_leaving_cancels_the_answers_and_stores_them_as_abandoned(begin, v
     ]
 
 
+async def test_an_answer_without_text_has_failed_and_may_be_written_again(begin, store, votes_url):
+    answers = iter(["", "fine", "better", "best"])
+
+    async def empty_at_first(contestant: Contestant, conversation: Sequence[Message]):
+        if text := next(answers):
+            yield Delta(text)
+        yield End("length")
+
+    current = begin(empty_at_first)
+    await current.ask("hello")
+    await ended(current)
+    assert len(current.failed_sides) == 1
+    assert store.counts().failed_battles == 1
+    with pytest.raises(VoteRefusedError, match="failed"):
+        await current.cast("a")
+    await current.ask_again()
+    assert not current.ended
+    await ended(current)
+    assert {answer.text for answer in current.answers.values()} == {"better", "best"}
+    assert query(votes_url, "SELECT attempt, count(*) FROM answers GROUP BY 1") == [(0, 2), (1, 2)]
+    await current.cast("a")
+    assert store.counts().votes == 1
+
+
+async def test_the_answer_asked_for_again_takes_the_place_of_the_one_before(begin):
+    heard: list[list[str]] = []
+
+    async def count(contestant: Contestant, conversation: Sequence[Message]):
+        heard.append([message["content"] for message in conversation])
+        yield Delta(f"answer {len(heard)}")
+        yield End("stop")
+
+    current = begin(count, "direct")
+    await current.ask("first")
+    await ended(current)
+    await current.ask_again()
+    await ended(current)
+    await current.ask("second")
+    await ended(current)
+    assert heard == [["first"], ["first"], ["first", "answer 2", "second"]]
+    assert current.history("a") == ["answer 2"]
+    with pytest.raises(VoteRefusedError):
+        await current.cast("a")
+
+
+async def test_in_a_battle_a_waiting_answer_is_not_shown_before_the_other_begins(begin, pair):
+    second = asyncio.Event()
+
+    async def one_waits(contestant: Contestant, conversation: Sequence[Message]):
+        if contestant is pair.b:
+            await second.wait()
+        yield Delta("The whole of it.")
+        yield End("stop")
+
+    current = begin(one_waits, "battle")
+    await current.ask("hello")
+    for _ in range(5):
+        await current.next_moment()
+        assert [answer.text for answer in current.answers.values()] == ["", ""]
+        assert {answer.state for answer in current.answers.values()} == {"waiting"}
+    second.set()
+    await ended(current)
+    assert {answer.text for answer in current.answers.values()} == {"The whole of it."}
+
+
+async def test_what_was_not_shown_when_it_was_stopped_is_not_stored(begin, pair, votes_url):
+    async def one_ahead(contestant: Contestant, conversation: Sequence[Message]):
+        yield Delta("0123456789" * (9 if contestant is pair.a else 1))
+        if contestant is pair.b:
+            await asyncio.sleep(60)
+        yield End("stop")
+
+    current = begin(one_ahead, "battle")
+    await current.ask("hello")
+    await both_begun(current)
+    current.stop()
+    await ended(current)
+    assert query(votes_url, "SELECT DISTINCT text, finish_reason FROM answers") == [
+        ("0123456789", "stopped")
+    ]
+
+
+async def test_a_round_is_taken_up_where_it_was_left(begin, store, pair):
+    current = begin(both_well)
+    await current.ask("first")
+    await ended(current)
+    await current.ask("second")
+    await ended(current)
+    sides = {"a": pair.a, "b": pair.b}
+
+    def resume() -> Round:
+        stored = store.resume(current.ticket)
+        return Round.resumed(sides, stored, current.ticket, store, ScriptedClient(both_well))
+
+    again = resume()
+    assert (again.turns, again.history("b")) == (["first", "second"], ["answer 1"])
+    assert again.can_go_on
+    await again.ask("third")
+    await ended(again)
+    assert again.answers["a"].text == "answer 5"
+    await again.cast("b")
+    assert resume().vote == again.vote
+    with pytest.raises(VoteRefusedError):
+        await current.cast("a")
+    assert current.vote == again.vote
+
+
+async def test_a_round_whose_answers_were_lost_is_interrupted_until_they_are_written(
+    begin, store, pair
+):
+    async def silent(contestant: Contestant, conversation: Sequence[Message]):
+        await asyncio.sleep(60)
+        yield End("stop")
+
+    left = begin(silent)
+    await left.ask("hello")
+    sides = {"a": pair.a, "b": pair.b}
+    stored = store.resume(left.ticket)
+    again = Round.resumed(sides, stored, left.ticket, store, ScriptedClient(both_well))
+    assert again.ended
+    assert again.interrupted
+    with pytest.raises(VoteRefusedError, match="interrupted"):
+        await again.cast("a")
+    await again.ask_again()
+    await ended(again)
+    assert (await again.cast("a")).outcome == "a"
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
 async def test_there_is_no_vote_before_a_question(begin):
     with pytest.raises(VoteRefusedError, match="ask a question"):
         await begin(both_well).cast("a")
