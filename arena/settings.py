@@ -10,8 +10,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    FiniteFloat,
-    NonNegativeFloat,
     PositiveInt,
     field_validator,
     model_validator,
@@ -76,13 +74,16 @@ class Contestant(BaseModel):
         return self.model_dump(mode="json", exclude_none=True, exclude={"aliases"})
 
 
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Boost(BaseModel):
     """Two contestants that are to meet more often, or less."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pair: tuple[str, str]
-    factor: Annotated[FiniteFloat, NonNegativeFloat]
+    factor: Weight
     """Of the weight of the pair; 0: never."""
 
 
@@ -94,7 +95,7 @@ class MatchmakingSettings(BaseModel):
     policy: Literal["uniform", "weighted", "variance", "informative"] = "uniform"
     paused: tuple[str, ...] = ()
     """Names of contestants that are in no battle for now."""
-    weights: dict[str, Annotated[FiniteFloat, NonNegativeFloat]] = {}
+    weights: dict[str, Weight] = {}
     """By name, 1 where none is given: weighted."""
     boosts: tuple[Boost, ...] = ()
     """weighted"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 
@@ -18,12 +19,13 @@ Votes = Callable[[datetime | None], Board | None]
 
 
 def of_store(url: str) -> Votes:
-    """Votes in the store at `url`. Raises ArenaError when it is not there; so do the answers."""
-    reader = VoteReader(url)
+    """Votes in the store at `url`, opened when it is first asked, which raises ArenaError where it
+    cannot be read."""
+    reader = cache(lambda: VoteReader(url))
 
     def read(since: datetime | None) -> Board | None:
         try:
-            return reader.reduce(Wanted(since=since))[0]
+            return reader().reduce(Wanted(since=since))[0]
         except RatingsError:
             return None
 
