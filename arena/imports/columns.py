@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from rostra.arena.imports.errors import ImportFileError
-from rostra.arena.ratings.frame import COUNTED
+from rostra.arena.ratings.frame import COUNTED, TAGS
 
 _SIDES = {
     "left": ("left", "model_a", "contestant_a", "player_a", "item_a", "a", "model_left",
@@ -23,6 +23,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "voter": ("voter", "voter_id", "judge", "worker", "annotator", "rater", "user", "user_id"),
     "category": ("category", "topic", "task"),
     "language": ("language", "lang"),
+    **{name: (name,) for name in TAGS if name != "language"},
     "prompt": ("prompt", "prompt_id", "question", "question_id", "instruction"),
     **{
         f"text_{side}": tuple(

@@ -6,6 +6,8 @@
     at            Datetime us, UTC   when the vote was cast
     voter         String             pseudonym of who cast it
     category, language  String       of the question
+    code, maths, multi_turn  String  yes or no
+    length              String       of the question: short, medium or long
     prompt        String             the question, or what identifies it
     text_left, text_right      String  the answers in Markdown
     tokens_left, tokens_right  Int64   their lengths in tokens, as counted by who made them
@@ -32,6 +34,8 @@ OUTCOME = pl.Enum(OUTCOMES)
 TIME = pl.Datetime("us", "UTC")
 COUNTED = ("headers", "lists", "bold", "code", "emoji")
 """Features of an answer that are counted in its Markdown."""
+TAGS = ("language", "code", "maths", "length", "multi_turn")
+"""What battles are tagged with; each is a factor."""
 REQUIRED = ("left", "right", "outcome")
 SCHEMA: dict[str, pl.DataType] = {
     "left": pl.String(),
@@ -39,13 +43,13 @@ SCHEMA: dict[str, pl.DataType] = {
     "outcome": OUTCOME,
     "id": pl.String(),
     "at": TIME,
-    **{name: pl.String() for name in ("voter", "category", "language", "prompt")},
+    **{name: pl.String() for name in ("voter", "category", *TAGS, "prompt")},
     **{f"text_{side}": pl.String() for side in ("left", "right")},
     **{f"{name}_{side}": pl.Int64() for name in ("tokens", *COUNTED) for side in ("left", "right")},
 }
 WEEK = "week"
 """The factor that is made of `at`: the ISO date of the week's Monday, UTC."""
-FACTORS = ("category", "language", WEEK, "voter")
+FACTORS = ("category", *TAGS, WEEK, "voter")
 
 
 @dataclass(frozen=True)

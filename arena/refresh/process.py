@@ -22,6 +22,7 @@ from rostra.arena.errors import ArenaError
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.storage import SUMMARY, latest
 from rostra.arena.refresh.settings import RefreshSettings
+from rostra.arena.tags.tagger import tag_for
 from rostra.arena.votes.reduction import VoteReader
 
 NICENESS = 10
@@ -86,6 +87,7 @@ class Rater:
 
     def _rate(self, reader: VoteReader, least: int) -> Told:
         wanted = self._settings.wanted()
+        tag_for(self._url, wanted.factors)
         board, provenance = reader.reduce(wanted)
         new = board.num_votes - self._rated_before(provenance.source)
         # Votes can become fewer too, when some are taken out.

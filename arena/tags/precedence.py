@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rostra.arena.ratings.frame import TAGS
 from rostra.arena.tags.rules import VERSION
 
 IMPORT = "import"
 """Who gave the tags that came with a battle."""
-NAMES = ("language", "code", "maths", "length", "multi_turn")
+NAMES = TAGS
 _RULES = "rules "
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from sqlalchemy import Engine, exists, select
@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.tags.exchange import Exchange
 from rostra.arena.tags.language import LanguageDetector
+from rostra.arena.tags.precedence import NAMES
 from rostra.arena.tags.rules import Rules
-from rostra.arena.votes.database import WRITES
+from rostra.arena.votes.database import WRITES, open_existing
 from rostra.arena.votes.models import Answer, Battle, BattleTag, Turn, Vote
 from rostra.arena.votes.stored import newest
 
@@ -38,6 +39,17 @@ def tag_by_rules(engine: Engine, progress: Callable[[int], None] = lambda _: Non
         return 0
     with LanguageDetector() as detector:
         return tag_battles(engine, Rules(detector), progress)
+
+
+def tag_for(url: str, factors: Collection[str]) -> int:
+    """Tags by the rules what `factors` need, in the store at `url`; returns how many battles."""
+    if not set(factors) & set(NAMES):
+        return 0
+    engine = open_existing(url)
+    try:
+        return tag_by_rules(engine)
+    finally:
+        engine.dispose()
 
 
 def tag_battles(

@@ -14,12 +14,13 @@ from sqlalchemy.orm import aliased
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.frame import SCHEMA
+from rostra.arena.ratings.frame import SCHEMA, TAGS
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.reduce import COUNT, Wanted, board_of_groups, reduce_wanted
 from rostra.arena.ratings.style.features import with_features
 from rostra.arena.votes.database import open_existing, snapshot
-from rostra.arena.votes.models import Answer, Battle, LogHead, Vote
+from rostra.arena.votes.models import Answer, Battle, ImportedBattle, LogHead, Vote
+from rostra.arena.votes.tag_columns import tag_column
 
 IN_DATABASE = ("voter",)
 """Factors by which the database itself can group."""
@@ -28,14 +29,20 @@ CHUNK = 5_000
 REVEALED = "not blind, an answer says who wrote it"
 NAMED = "named pair, not blind"
 FAILED = "failed battle, which had no vote"
+OTHER_CAMPAIGN = "of another campaign"
+IMPORTED = "imported, not cast here"
+_IS_IMPORTED = exists().where(ImportedBattle.battle_id == Battle.id)
 _BLIND = (Battle.mode == "battle", Battle.failed.is_(False), Battle.identity_revealed.is_(False))
 
 
 class VoteReader:
     """Votes in a store that exists, for rating; writes none. Methods block."""
 
-    def __init__(self, url: str) -> None:
-        """Raises ArenaError when there is no store, or it cannot be opened."""
+    def __init__(self, url: str, campaigns: Sequence[str] = (), *, imported: bool = True) -> None:
+        """`campaigns`: whose votes are rated, none for all. `imported`: whether those are too that
+        were not cast here. Raises ArenaError when there is no store, or it cannot be opened."""
+        self._of_campaigns = [Battle.campaign.in_(campaigns)] if campaigns else []
+        self._chosen = [*self._of_campaigns, *([] if imported else [~_IS_IMPORTED])]
         self._engine: Engine = open_existing(
             url,
             "0 votes to rate from in {store}: there is no such file; vote in the arena first "
@@ -98,19 +105,24 @@ class VoteReader:
 
     def _left_out(self, connection: Connection, wanted: Wanted) -> list[tuple[str, int]]:
         """Votes and battles that are not rated, the reasons that have any."""
-        votes = select(func.count()).select_from(Vote)
+        every = select(func.count()).select_from(Vote).join(Battle)
         found: list[tuple[str, int]] = []
+        votes = every.where(*self._chosen)
+        if self._chosen:
+            of_campaigns = _count(connection, every.where(*self._of_campaigns))
+            found.append((OTHER_CAMPAIGN, _count(connection, every) - of_campaigns))
+            found.append((IMPORTED, of_campaigns - _count(connection, votes)))
         if wanted.since is not None:
             before = _count(connection, votes.where(Vote.at < wanted.since))
             found.append((f"cast before {wanted.since.isoformat()}", before))
         if wanted.until is not None:
             after = _count(connection, votes.where(Vote.at >= wanted.until))
             found.append((f"cast at {wanted.until.isoformat()} or later", after))
-        within = votes.join(Battle).where(*_window(wanted, Vote.at))
+        within = votes.where(*_window(wanted, Vote.at))
         found.append((NAMED, _count(connection, within.where(Battle.mode == "side_by_side"))))
         revealed = within.where(Battle.mode == "battle", Battle.identity_revealed)
         found.append((REVEALED, _count(connection, revealed)))
-        failed = select(func.count()).where(Battle.failed, Battle.mode == "battle")
+        failed = select(func.count()).where(Battle.failed, Battle.mode == "battle", *self._chosen)
         found.append(
             (FAILED, _count(connection, failed.where(*_window(wanted, Battle.created_at))))
         )
@@ -132,7 +144,7 @@ class VoteReader:
             )
             .select_from(Vote)
             .join(Battle)
-            .where(*_BLIND, *_window(wanted, Vote.at))
+            .where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
             .group_by(*keys)
         )
         schema = {name: SCHEMA[name] for name in ("left", "right", "outcome", *wanted.factors)}
@@ -140,6 +152,7 @@ class VoteReader:
         return pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
 
     def _frame(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
+        tags = [name for name in wanted.factors if name in TAGS]
         rows = (
             select(
                 Vote.battle_id.label("id"),
@@ -148,12 +161,14 @@ class VoteReader:
                 Battle.contestant_a.label("left"),
                 Battle.contestant_b.label("right"),
                 Vote.outcome,
+                *(tag_column(name).label(name) for name in tags),
             )
             .join(Battle)
-            .where(*_BLIND, *_window(wanted, Vote.at))
+            .where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
             .order_by(Vote.at, Vote.battle_id)
         )
-        schema = {name: SCHEMA[name] for name in ("id", "at", "voter", "left", "right", "outcome")}
+        names = ("id", "at", "voter", "left", "right", "outcome", *tags)
+        schema = {name: SCHEMA[name] for name in names}
         chunks = [pl.DataFrame(schema=schema)]
         streamed = connection.execute(rows, execution_options={"yield_per": CHUNK})
         for part in streamed.partitions():

@@ -52,6 +52,14 @@ def rate(
         str | None,
         typer.Option(help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder."),
     ] = None,
+    campaign: Annotated[
+        list[str] | None,
+        typer.Option(help="Votes of this campaign of the store. Repeat for more. Default: all."),
+    ] = None,
+    imported: Annotated[
+        bool,
+        typer.Option("--imported/--no-imported", help="Votes that were imported into the store."),
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -74,7 +82,10 @@ def rate(
     ] = BothBad.OWN,
     by: Annotated[
         Factor | None,
-        typer.Option(help="One rating for each category, language or week, partially pooled."),
+        typer.Option(
+            help="One rating for each category, language, week, or tag of the battles, partially "
+            "pooled."
+        ),
     ] = None,
     drift: Annotated[
         Period | None, typer.Option(help="Strengths that change from one period to the next.")
@@ -152,7 +163,9 @@ def rate(
         until=until,
     )
     with one_line():
-        source = chosen_source(votes, format, votes_url, default_url, strict)
+        source = chosen_source(
+            votes, format, votes_url, default_url, strict, campaign or (), imported
+        )
         rating = Rating(
             source,
             options,

@@ -30,6 +30,10 @@ class BothBad(StrEnum):
 class Factor(StrEnum):
     CATEGORY = "category"
     LANGUAGE = "language"
+    CODE = "code"
+    MATHS = "maths"
+    LENGTH = "length"
+    MULTI_TURN = "multi_turn"
     WEEK = "week"
 
 

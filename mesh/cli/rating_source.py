@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,16 +74,23 @@ class StoreSource:
     """The database at a URL, opened for each question so that none of it stays locked."""
 
     url: str
+    campaigns: tuple[str, ...] = ()
+    """None: all."""
+    imported: bool = True
+    """Whether votes are rated that were not cast here."""
 
     def read(self, wanted: Wanted) -> Found:
+        from rostra.arena.tags.tagger import tag_for
         from rostra.arena.votes.reduction import VoteReader
 
-        reader = VoteReader(self.url)
+        reader = VoteReader(self.url, self.campaigns, imported=self.imported)
         try:
+            tagged = tag_for(self.url, wanted.factors)
             board, provenance = reader.reduce(wanted)
         finally:
             reader.close()
-        return Found(board, provenance)
+        notes = (f"{tagged:,} battles tagged by the rules first.",) if tagged else ()
+        return Found(board, provenance, notes)
 
     def version(self) -> tuple[int, int] | None:
         from rostra.arena.errors import ArenaError
@@ -100,17 +107,26 @@ class StoreSource:
 
 
 def chosen_source(
-    votes: Path | None, format: str | None, votes_url: str | None, default_url: str, strict: bool
+    votes: Path | None,
+    format: str | None,
+    votes_url: str | None,
+    default_url: str,
+    strict: bool,
+    campaigns: Sequence[str] = (),
+    imported: bool = True,
 ) -> Source:
     """Raises RostraError for options that contradict each other."""
     if votes is not None:
         if votes_url is not None:
             raise RostraError("--votes and --votes-url name two sources of votes; give one")
+        if campaigns or not imported:
+            option = "--campaign" if campaigns else "--no-imported"
+            raise RostraError(f"{option} is for votes of the store; leave out --votes")
         return FileSource(votes, None if format in (None, "auto") else format, strict)
     if format is not None or strict:
         option = "--format" if format is not None else "--strict"
         raise RostraError(f"{option} is for a file of votes; name it with --votes")
-    return StoreSource(votes_url or default_url)
+    return StoreSource(votes_url or default_url, tuple(campaigns), imported)
 
 
 @contextmanager
