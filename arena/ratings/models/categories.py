@@ -10,8 +10,9 @@ Deviations sum to zero over contestants, since strengths are relative at each le
 levels, so that `strength` is what every level has in common: the mean over the levels, each
 counting alike, however many votes it has. For another mix see `poststratify`.
 
-Side, tie and style are shared by all levels. Where the propensity to tie differs by level, as it
-does between single prompts, that is averaged over.
+Side, tie and style are shared by all levels. Where they differ by level, as the propensity to tie
+does between prompts, that is averaged over; a covariate that is 1 at a level and 0 elsewhere gives
+it a side or a propensity to tie of its own.
 
 Priors, weakly informative:
 
