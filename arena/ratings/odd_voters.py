@@ -21,11 +21,11 @@ Measured by `benchmarks/odd_voters.py` on 13 simulated boards of 120 honest vote
 200 votes, where 40 % or 67 % of all votes are ties: 4.9 % of voters have a p-value below 5 %, and 2
 of 1,560 are named. FastChat's sequential test calls 10 % and 64 % of the same voters odd. Where a
 quarter of the voters are odd, 6 % to 15 % of the random and 28 % to 42 % of the contrary ones are
-named: with a few dozen votes a random voter can rarely be told from an honest one. Another statistic
-hardly does better: the likelihood ratio of careless or contrary votes to honest ones, which knows
-both kinds, the fitted probabilities and the ties. On 8 such boards it names 9 % and 2 % of the random
-voters (40 % and 67 % of ties) where this one names 7 % and none, 15 and 8 of 24 contrary ones where
-this one names 16 and 5, and one honest voter of 720 where this one names none.
+named: with a few dozen votes a random voter can rarely be told from an honest one. Another
+statistic hardly does better: the likelihood ratio of careless or contrary votes to honest ones,
+which knows both kinds, the fitted probabilities and the ties. On 8 such boards it names 9 % and 2 %
+of the random voters (40 % and 67 % of ties) where this one names 7 % and none, 15 and 8 of 24
+contrary ones where this one names 16 and 5, and one honest voter of 720 where this one names none.
 
 It assumes that honest voters share one order of the contestants. Voters with another taste, or
 whose questions were of another kind, vote unlike the rest without a fault: a named voter is one to
