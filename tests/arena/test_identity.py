@@ -30,6 +30,14 @@ PHRASES = give_aways(
         "mischief-v2 at your service",
         "they call me Robin\nGoodfellow",
         "this is o1 speaking",
+        "I am Mus\u200btard",
+        "I am \u202eM\u2066us\u00adtard",
+        "I am Ｍｕｓｔａｒｄ",
+        "I am 𝐌𝐮𝐬𝐭𝐚𝐫𝐝",
+        "I am Мuѕtаrd",
+        "I am MUЅТАRD",
+        "I am M\u0301u\u0335stárd",
+        "p\u2060uck\ufeff-3b-l\U000e0061ora",
     ],
 )
 def test_names_give_an_answer_away(text):
@@ -38,7 +46,16 @@ def test_names_give_an_answer_away(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "I am a language model.", "custards and mustardy things", "robin sings", "o1o", "lora"],
+    [
+        "",
+        "I am a language model.",
+        "custards and mustardy things",
+        "robin sings",
+        "o1o",
+        "lora",
+        "горчица",
+        "마스터",
+    ],
 )
 def test_other_words_do_not(text):
     assert not reveals(text, PHRASES)

@@ -1,0 +1,123 @@
+"""Code to highlighted HTML: class names only, so that the page's theme colours it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import groupby
+
+from markupsafe import escape
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token, _TokenType
+from pygments.util import ClassNotFound
+
+MOST_CHARACTERS = 8_192
+"""Longer code is not highlighted."""
+LONGEST_LINE = 1_000
+"""Code with longer lines is not highlighted: data rather than code, and slow to tell apart."""
+
+# Lexers look for what may follow blank lines again from each of them.
+_EMPTY = re.compile(r"\s{200}")
+
+PREFIX = "c-"
+# Several hundred token types of Pygments, coloured as ten.
+_KINDS = {
+    Token.Comment: "comment",
+    Token.Comment.Preproc: "keyword",
+    Token.Keyword: "keyword",
+    Token.Keyword.Type: "type",
+    Token.Operator.Word: "keyword",
+    Token.Name.Builtin: "builtin",
+    Token.Name.Class: "type",
+    Token.Name.Exception: "type",
+    Token.Name.Function: "function",
+    Token.Name.Decorator: "function",
+    Token.Name.Tag: "keyword",
+    Token.Name.Attribute: "builtin",
+    Token.Literal.String: "string",
+    Token.Literal.Number: "number",
+    Token.Generic.Deleted: "deleted",
+    Token.Generic.Inserted: "inserted",
+    Token.Generic.Heading: "keyword",
+    Token.Generic.Subheading: "keyword",
+}
+CLASSES = frozenset(PREFIX + kind for kind in _KINDS.values())
+"""Every class name that highlighting gives out."""
+
+# Lexers whose time grows with the length of the code and no faster, whatever the code is.
+LANGUAGES = frozenset(
+    "bash c cpp csharp css dart diff docker elixir go graphql haskell html http ini java "
+    "javascript json julia kotlin lua make matlab nginx ocaml perl php powershell protobuf python "
+    "r ruby rust scala sql swift terraform toml typescript xml yaml zig".split()
+)
+_ALSO = {
+    "shell": "bash",
+    "sh": "bash",
+    "zsh": "bash",
+    "console": "bash",
+    "py": "python",
+    "python3": "python",
+    "js": "javascript",
+    "jsx": "javascript",
+    "ts": "typescript",
+    "tsx": "typescript",
+    "c++": "cpp",
+    "cs": "csharp",
+    "c#": "csharp",
+    "golang": "go",
+    "rs": "rust",
+    "kt": "kotlin",
+    "rb": "ruby",
+    "yml": "yaml",
+    "dockerfile": "docker",
+    "makefile": "make",
+    "hcl": "terraform",
+    "tf": "terraform",
+    "hs": "haskell",
+    "ps1": "powershell",
+    "proto": "protobuf",
+    "postgresql": "sql",
+    "mysql": "sql",
+    "sqlite": "sql",
+    "svg": "xml",
+    "conf": "ini",
+}
+
+
+@cache
+def _lexer(language: str) -> Lexer | None:
+    name = _ALSO.get(language, language)
+    if name not in LANGUAGES:
+        return None
+    try:
+        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return None
+
+
+@cache
+def _class(kind: _TokenType) -> str | None:
+    while kind is not Token:
+        if kind in _KINDS:
+            return PREFIX + _KINDS[kind]
+        kind = kind.parent
+    return None
+
+
+def highlight(code: str, language: str) -> str:
+    """Safe HTML of `code`; plain where the language is unknown, or the code too long."""
+    lexer = _lexer(language.lower())
+    if (
+        lexer is None
+        or len(code) > MOST_CHARACTERS
+        or max(map(len, code.split("\n"))) > LONGEST_LINE
+        or _EMPTY.search(code)
+    ):
+        return str(escape(code))
+    tokens = ((_class(kind), text) for kind, text in lexer.get_tokens(code))
+    parts = []
+    for name, run in groupby(tokens, key=lambda token: token[0]):
+        text = str(escape("".join(text for _, text in run)))
+        parts.append(f'<span class="{name}">{text}</span>' if name else text)
+    return "".join(parts)
