@@ -86,7 +86,7 @@ def _counts(
     *where: Any,
 ) -> dict[Any, int]:
     rows = select(key, func.count()).select_from(table).where(*where).group_by(key).order_by(key)
-    return dict(connection.execute(rows).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(rows)}
 
 
 def _count(connection: Connection, *where: Any) -> int:
