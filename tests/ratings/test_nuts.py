@@ -24,7 +24,7 @@ TRUTH = Truth(np.array([0.9, 0.5, 0.1, -0.1, -0.4, -1.0]), side=0.5, tie=0.3)
 
 @pytest.fixture(scope="module")
 def settings() -> FitSettings:
-    return FitSettings(chains=4, draws=1000, tune=500, seed=7)
+    return FitSettings(chains=4, draws=400, tune=300, seed=7)
 
 
 @pytest.fixture(scope="module")
