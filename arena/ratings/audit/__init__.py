@@ -1,7 +1,7 @@
 """Which claims of an order the votes carry: one probe for each way in which they might not.
 
 How often each speaks up, on boards where nothing is wrong and on boards with a planted defect, is
-measured by `benchmarks/audit_rates.py`; what it found stands in `benchmarks/results/README.md`.
+measured by `benchmarks/audit_rates.py`, which saves it in `benchmarks/results`.
 """
 
 from __future__ import annotations
