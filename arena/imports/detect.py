@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from rostra.arena.imports import (
     delimited,
+    json_array,
     json_lines,
     llmfao,
     lmsys_battles,
@@ -82,7 +83,8 @@ def _delimited(path: Path, separator: str) -> Detected:
 
 
 def _json(path: Path) -> Detected:
-    sample = [record for _, record in islice(json_lines.records(path, FaultCounter()), _SAMPLE)]
+    records = json_array.objects if json_lines.is_array(path) else json_lines.records
+    sample = [record for _, record in islice(records(path, FaultCounter()), _SAMPLE)]
     keys: set[str] = set().union(*sample)
     if "type" in keys and any(
         record.get("type") in (*lmsys_log.VOTES, *lmsys_log.OTHERS) for record in sample

@@ -64,7 +64,7 @@ def _elements(path: Path) -> Iterator[tuple[Any, str]]:
                 continue
             piece = file.read(max(PIECE, len(text) - at))
             if not piece:
-                raise _broken(path, number)
+                raise _broken(path, number + (end is not None))
             text, at = text[at:] + decode(piece), 0
 
 

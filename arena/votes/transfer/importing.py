@@ -31,6 +31,7 @@ from rostra.arena.votes.models import (
     VoteReasons,
 )
 from rostra.arena.votes.texts import storable
+from rostra.arena.votes.transfer.forms import TransferError
 from rostra.arena.votes.transfer.from_own import Reasons
 from rostra.arena.votes.transfer.identities import Pseudonyms
 from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Source
@@ -71,7 +72,11 @@ class Importer:
         refused: Callable[[NotTaken], None] = lambda _: None,
     ) -> None:
         """`campaign`: None for the file's own, or its name. `refused` is told of each row that is
-        not taken, those that are in the store already among them."""
+        not taken, those that are in the store already among them.
+
+        Raises TransferError for a campaign's name that the store cannot keep."""
+        if campaign is not None and not 0 < len(campaign) <= LONGEST_CAMPAIGN:
+            raise TransferError(f"a campaign's name has 1 to {LONGEST_CAMPAIGN} characters")
         self._writing = sessionmaker(engine.execution_options(**{WRITES: True}))
         self._path = path
         self._source = source
