@@ -39,6 +39,7 @@ TITLES = {
     "ratings_calibration": "Whether intervals of ratings are right",
     "reduction": "From stored votes to the counts that are rated",
     "audit_rates": "How often each probe of the audit raises an alarm",
+    "matchmaking": "Votes until the order is known, by policy of matchmaking",
     "odd_voters": "Tests for odd voters: honest ones named, odd ones found",
 }
 """Of the known benchmarks, in the order of the page; others follow under their own names."""

@@ -38,7 +38,7 @@ from rostra.arena.settings import Contestant
 logger = logging.getLogger(__name__)
 
 SHARPNESS = 4.0
-"""Power of the gains: a higher one saves no votes in simulation, and is easier to foretell."""
+"""Power of the gains: a higher one is easier to foretell."""
 
 
 class Informative:
