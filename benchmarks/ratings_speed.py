@@ -1,8 +1,9 @@
-"""How long ratings take: in a fresh process, and again in a living one.
+"""How long ratings take: from stored votes in a fresh process, and again in a living one.
 
 Two boards: 50 contestants with 100,000 votes from a known truth, and 129 with 1.67 million real
-votes. Each engine has a process of its own, which starts Python, imports, rates the board, then
-rates as many votes of another draw. `--cold` gives it an empty folder for compiled code, so that
+votes, each a Parquet file with one row for each vote. Each engine has a process of its own, which
+starts Python, imports, reads and reduces the votes, rates them, then rates as many votes of another
+draw. `--cold` gives it an empty folder for compiled code, so that
 the first fit compiles everything, as on a machine that has never rated.
 
     python -m benchmarks.ratings_speed
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Row, add_output_options, report
-from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.board import OUTCOMES, Board
 from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.settings import FitSettings
 
@@ -69,14 +70,36 @@ def again(board: Board, rng: np.random.Generator) -> Board:
     return Board.of(board.contestants, board.left, board.right, table)
 
 
-def rate(name: str, settings: FitSettings) -> Row:
-    """In the process that is measured: reads the clock before and after each fit."""
-    from rostra.arena.ratings.fit import fit
+def write_votes(board: Board, path: Path) -> None:
+    """The board's votes in Parquet, one row for each, in random order."""
+    import polars as pl
 
-    rng = np.random.default_rng(1)
-    board = made_board(rng) if name == "made" else real_board()
+    cell, outcome = np.indices(board.table.shape).reshape(2, -1)
+    count = board.table.reshape(-1)
+    order = np.random.default_rng(2).permutation(board.num_votes)
+    cell, outcome = (np.repeat(index, count)[order] for index in (cell, outcome))
+    names = np.array(board.contestants)
+    pl.DataFrame(
+        {
+            "left": names[board.left[cell]],
+            "right": names[board.right[cell]],
+            "outcome": np.array(OUTCOMES)[outcome],
+        }
+    ).write_parquet(path)
+
+
+def rate(path: Path, settings: FitSettings) -> Row:
+    """In the process that is measured: reads the clock before and after each fit."""
+    start, cpu = time.perf_counter(), time.process_time()
+    from rostra.arena.imports.board import read_board
+    from rostra.arena.ratings.fit import fit
+    from rostra.arena.ratings.reduce import Wanted
+
+    board = read_board(path, Wanted()).board
     row: Row = {"contestants": len(board.contestants), "votes": board.num_votes}
-    for step, votes in (("first", board), ("refit", again(board, rng))):
+    row["read s"] = time.perf_counter() - start
+    row["read cpu s"] = time.process_time() - cpu
+    for step, votes in (("first", board), ("refit", again(board, np.random.default_rng(1)))):
         start, cpu = time.perf_counter(), time.process_time()
         posterior = fit(votes, settings)
         row[f"{step} s"] = time.perf_counter() - start
@@ -87,14 +110,14 @@ def rate(name: str, settings: FitSettings) -> Row:
     return row
 
 
-def measure(board: str, engine: str, args: argparse.Namespace) -> Row:
+def measure(board: str, path: Path, engine: str, args: argparse.Namespace) -> Row:
     with _compiled_code(args.cold) as environment:
         start = time.perf_counter()
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "benchmarks.ratings_speed", "--inside"),
-                *("--boards", board, "--engines", engine),
-                *("--draws", str(args.draws), "--tune", str(args.tune)),
+                *(sys.executable, "-m", "benchmarks.ratings_speed", "--inside", str(path)),
+                *("--engines", engine, "--draws", str(args.draws)),
+                *(("--tune", str(args.tune)) if args.tune else ()),
             ],
             env=environment,
             stdout=subprocess.PIPE,
@@ -123,18 +146,28 @@ def main() -> None:
     parser.add_argument("--boards", nargs="+", choices=BOARDS, default=list(BOARDS))
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--draws", type=int, default=FitSettings.draws)
-    parser.add_argument("--tune", type=int, default=FitSettings.tune)
+    parser.add_argument("--tune", type=int, help="default: what the model needs")
+    parser.add_argument("--repeats", type=int, default=1, help="a row for each")
     parser.add_argument("--cold", action="store_true", help="nothing compiled yet")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     add_output_options(parser)
     args = parser.parse_args()
     if args.inside:
         settings = FitSettings(draws=args.draws, tune=args.tune, engine=args.engines[0])
-        print(json.dumps(rate(args.boards[0], settings)))
+        print(json.dumps(rate(args.inside, settings)))
         return
+    del args.inside
     if "real" in args.boards and not REAL_VOTES.is_file():
         parser.error(f"{REAL_VOTES} is missing; take --boards made")
-    rows = [measure(board, engine, args) for board in args.boards for engine in args.engines]
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.boards:
+            path = Path(folder) / f"{name}.parquet"
+            write_votes(
+                made_board(np.random.default_rng(1)) if name == "made" else real_board(), path
+            )
+            for engine in args.engines:
+                rows += [measure(name, path, engine, args) for _ in range(args.repeats)]
     report(args, "ratings_speed", rows)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,3 +141,17 @@ def test_what_is_asked_for_is_kept() -> None:
         found = schedule(asked, whitened=whitened)
         assert (found.tune, found.target_accept) == (700, 0.9)
     assert schedule(FitSettings(), whitened=True).tune == 300
+
+
+@pytest.mark.parametrize("engine", ["nuts", "laplace"])
+def test_the_overall_model_needs_no_pymc(engine: str) -> None:
+    code = (
+        "import sys\n"
+        "from rostra.arena.ratings.board import Board\n"
+        "from rostra.arena.ratings.fit import fit\n"
+        "from rostra.arena.ratings.settings import FitSettings\n"
+        "board = Board.from_comparisons([('a', 'b', 'a'), ('b', 'a', 'both_bad')])\n"
+        f"found = fit(board, FitSettings(draws=100, engine={engine!r}))\n"
+        "assert not {'pymc', 'pytensor'} & {*sys.modules, *found.versions}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=200)
