@@ -103,6 +103,8 @@ def page(settings: ArenaSettings, key: str, view: Viewable, language: Language =
             )
         },
         sx={
+            # The page draws one in spite of `busy_indicator`, and it has no name.
+            "& .MuiLinearProgress-root": {"display": "none"},
             "& .MuiAppBar-root": {
                 "boxShadow": "none",
                 "backgroundImage": "none",
