@@ -121,7 +121,7 @@ def _by_contestant(connection: Connection) -> dict[str, ContestantVotes]:
             .group_by(name, Vote.outcome)
         )
         for contestant, outcome, count in connection.execute(rows):
-            counts = found.setdefault(contestant, Counter())
+            counts = found.setdefault(str(contestant), Counter())
             counts["battles"] += count
             if outcome is not None:
                 counts["votes"] += count

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from vote_rounds import PAIR, answered, ended, voted
 
 from rostra.arena.errors import ArenaError, VoteRefusedError
+from rostra.arena.ratings.reduce import Wanted
 from rostra.arena.votes.log.chain import GENESIS, link
 from rostra.arena.votes.log.checkpoints import sign
 from rostra.arena.votes.log.errors import LogBrokenError
 from rostra.arena.votes.log.keys import make_key
 from rostra.arena.votes.log.verify import verify
+from rostra.arena.votes.reduction import VoteReader
 from rostra.arena.votes.store import VoteStore
 
 Execute = Callable[[str], None]
@@ -260,3 +262,12 @@ def test_nothing_of_a_battle_changes_after_its_vote(any_store):
     with pytest.raises(VoteRefusedError, match="voted on"):
         any_store.add_turn(ticket, 1, "later")
     assert verify(any_store._engine).entries == 1
+
+
+def test_a_rating_tells_the_head_of_the_log_it_counted(filled, any_url):
+    reader = VoteReader(any_url)
+    board, provenance = reader.reduce(Wanted())
+    reader.close()
+    assert board.num_votes == 4
+    assert provenance.log_seq == 5
+    assert provenance.log_head == verify(filled._engine).head.hex()
