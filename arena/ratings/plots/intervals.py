@@ -79,7 +79,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     plot = figure(
         y_range=FactorRange(factors=shown[::-1]),
         # Room on the right for the numbers, on a phone too.
-        x_range=Range1d(start=low - 0.04 * width, end=high + 0.3 * width),
+        x_range=Range1d(start=low - 0.04 * width, end=high + 0.38 * width),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
         max_width=1000,
