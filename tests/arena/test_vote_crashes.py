@@ -43,8 +43,9 @@ class Caster:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["vote_caster"])
         self._hears, says = context.Pipe(duplex=False)
+        # A daemon ends with the test that started it, however that ends.
         self._process: BaseProcess = context.Process(
-            target=vote_caster.cast, args=(url, seed, says)
+            target=vote_caster.cast, args=(url, seed, says), daemon=True
         )
         self._process.start()
         says.close()
