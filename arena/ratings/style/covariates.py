@@ -70,11 +70,12 @@ def _columns(name: str) -> tuple[str, str]:
 
 def _standardised(votes: pl.LazyFrame, name: str, bins: int | None) -> pl.Expr:
     x = votes.select(x=difference(name)).collect(engine="streaming")["x"].drop_nulls()
-    sd = float(x.to_numpy().std()) if len(x) else 0.0
     if not len(x):
         return difference(name)
-    if not sd:
+    # Not by the deviation: the mean of equal numbers may differ from them in its last bit.
+    if x.min() == x.max():
         raise RatingsError(f"the covariate {name!r} is the same in all votes; leave it out")
+    sd = float(x.to_numpy().std())
     if bins is None:
         return difference(name) / sd
     size = np.abs(x.to_numpy())
