@@ -1,0 +1,107 @@
+"""No page breaks a rule that axe-core calls serious or critical, light or dark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from rated_board import asked, by_level
+
+from rostra.arena.ratings.plots.report import write_report
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+NPM = Path(__file__).parent / "npm"
+
+CHECK = """async () => {
+  const found = await axe.run(document, { resultTypes: ["violations"] })
+  return found.violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, help, nodes }) => [
+      id, help, nodes.slice(0, 5).map((node) => `${node.target.flat()}: ${node.failureSummary}`),
+    ])
+}"""
+
+
+def every_figure(page: Page) -> None:
+    page.set_viewport_size({"width": 1280, "height": 12_000})
+    expect(page.locator("[data-plot=chain-ranks] canvas").first).to_be_attached(timeout=90_000)
+    expect(page.locator("[aria-busy=true]:visible")).to_have_count(0, timeout=90_000)
+
+
+def opened_line(page: Page) -> None:
+    page.get_by_role("rowheader").get_by_role("button").first.click()
+    expect(page.get_by_role("region", name="Record by opponent")).to_be_visible()
+
+
+def heading(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+
+
+PAGES: dict[str, Callable[[Page], None]] = {
+    "/leaderboard": opened_line,
+    "/analyst": every_figure,
+    "/how": heading,
+}
+"""By path: what has to be there before the page is looked at."""
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script, from npm, as the lock file beside this one names it."""
+    root = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        (root / name).write_bytes((NPM / name).read_bytes())
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    made = subprocess.run(
+        command, cwd=root, check=False, capture_output=True, text=True, timeout=200
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return (root / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
+def violations(page: Page, axe: str) -> str:
+    page.evaluate(axe)
+    return json.dumps(page.evaluate(CHECK), indent=1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_breaks_no_serious_rule(visit, ratings, axe, path: str, scheme: str) -> None:
+    page = visit(path, color_scheme=scheme).page
+    expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+    PAGES[path](page)
+    assert violations(page, axe) == "[]"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_breaks_no_serious_rule(chromium, tmp_path, axe, scheme: str) -> None:
+    posterior = by_level(("ash", "elm", "oak"), "categories")
+    question = asked(posterior)
+    path = write_report(
+        posterior, tmp_path / "report.html", prices=question.prices, earlier=question.earlier
+    )
+    page = chromium.new_page(color_scheme=scheme)
+    try:
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-drawn]", state="attached")
+        assert violations(page, axe) == "[]"
+    finally:
+        page.close()
+
+
+def test_what_breaks_a_rule_is_found(chromium, axe) -> None:
+    page = chromium.new_page()
+    try:
+        page.set_content(
+            "<html lang=en><title>x</title><main><h1>x</h1><img src=x><button></button>"
+        )
+        found = violations(page, axe)
+        assert "image-alt" in found
+        assert "button-name" in found
+    finally:
+        page.close()
