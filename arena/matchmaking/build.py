@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
 
 from rostra.arena.matchmaking.evidence import Votes, by_contestant
 from rostra.arena.matchmaking.informative import Informative
@@ -24,7 +25,9 @@ def open_policy(settings: ArenaSettings, votes: Votes, rng: random.Random | None
     rng = rng or random.SystemRandom()
     playing = [each for each in settings.contestants if each.name not in wanted.paused]
     if wanted.policy == "weighted":
-        counts = Kept(lambda: by_contestant(votes(None)), {}) if wanted.targets else dict
+        counts: Callable[[], Mapping[str, int]] = dict
+        if wanted.targets:
+            counts = Kept[Mapping[str, int]](lambda: by_contestant(votes(None)), {})
         return Weighted(playing, rng, wanted.weights, wanted.boosts, wanted.targets, counts)
     if wanted.policy == "variance":
         return Variance(playing, rng, votes, wanted.exploration)

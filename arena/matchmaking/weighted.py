@@ -56,8 +56,8 @@ class Weighted:
         """[pairs]"""
         index, table = self._lottery.index, np.ones((len(self._weights),) * 2)
         for boost in boosts:
-            places = [index.get(name) for name in boost.pair]
-            if None not in places:
+            places = [index[name] for name in boost.pair if name in index]
+            if len(places) == len(boost.pair):
                 table[np.ix_(places, places)] *= boost.factor
         return table[self._lottery.pairs]
 

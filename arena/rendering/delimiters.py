@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from markdown_it import MarkdownIt
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
@@ -21,7 +22,7 @@ _DOLLAR = re.compile(r"(?<!\\)(?:\\\\)*\$")
 def latex(markdown: MarkdownIt) -> None:
     """Adds tokens `math_inline` and `math_block` (content: the formula, markup: what opened it) and
     `math_open` (a block that began as a formula and never ended; content: all of it)."""
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     markdown.block.ruler.before("fence", "math_block", _block, interrupts)
     markdown.inline.ruler.before("escape", "math_inline", _inline)
 

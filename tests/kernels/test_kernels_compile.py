@@ -112,7 +112,6 @@ PLANTED = """
 import sys
 from rostra.kernels import aot
 from rostra.kernels.chip import AHEAD_OF_TIME
-from rostra.mesh.home import Home
 from rostra.kernels.variants import variants
 
 chip, option, value = sys.argv[1:]

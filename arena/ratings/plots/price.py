@@ -130,7 +130,7 @@ def _name(plot: figure, front: pl.DataFrame, middle: float, log: bool, theme: Th
     places = place(front["price"].to_numpy())
     for i in labelled(places.tolist(), ratings):
         right = places[i] > place(middle)
-        plot.text(
+        plot.text(  # type: ignore[call-arg]
             [front["price"][i]],
             [ratings[i]],
             [names[i]],

@@ -15,7 +15,7 @@ from rostra.arena.votes.log.lines import FORMAT, VERSION, texts_in_body
 from rostra.arena.votes.records import MODES, OUTCOMES
 from rostra.arena.votes.transfer.forms import OWN, TransferError
 from rostra.arena.votes.transfer.from_lmsys import RowFaults
-from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Said
+from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Reasons, Said
 
 BODY = "its body is not of this form"
 _BATTLE = ("campaign", "matchmaking", "failed", "identity_revealed")
@@ -72,16 +72,6 @@ class OwnLines:
                 except (KeyError, TypeError, ValueError, AttributeError) as error:
                     yield NotTaken(row, BODY, f"{type(error).__name__}: {error}")
         yield from faults.take()
-
-
-class Reasons(msgspec.Struct, frozen=True):
-    """What a voter said of a vote, which stands in a row before."""
-
-    row: int
-    battle_id: str
-    at: datetime
-    tags: list[str]
-    comment: str | None
 
 
 class _BrokenError(Exception):

@@ -34,7 +34,8 @@ class Table:
     """CSV, TSV, JSON lines, Parquet, LLMFAO's and MT-bench's votes."""
 
     def __init__(self, path: Path, found: Detected) -> None:
-        self.form, self.because = found.format, found.because
+        self.form: str = found.format
+        self.because = found.because
         self._path = path
         self._found = found
 

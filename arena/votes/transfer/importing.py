@@ -32,9 +32,8 @@ from rostra.arena.votes.models import (
 )
 from rostra.arena.votes.texts import storable
 from rostra.arena.votes.transfer.forms import TransferError
-from rostra.arena.votes.transfer.from_own import Reasons
 from rostra.arena.votes.transfer.identities import Pseudonyms
-from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Source
+from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Reasons, Source
 
 BATCH = 500
 """Battles in one transaction; voters wait while it is written."""

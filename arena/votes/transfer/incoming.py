@@ -71,6 +71,17 @@ class NotTaken:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Reasons:
+    """What a voter said of a vote, which stands in a row before."""
+
+    row: int
+    battle_id: str
+    at: datetime
+    tags: list[str]
+    comment: str | None
+
+
 class Source(Protocol):
     """A file in one form."""
 
@@ -78,7 +89,7 @@ class Source(Protocol):
     because: str
     """How the form was known."""
 
-    def rows(self) -> Iterator[Incoming | NotTaken]:
+    def rows(self) -> Iterator[Incoming | NotTaken | Reasons]:
         """In the file's order, some in memory at a time."""
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Row, select
 
 from rostra.arena.tags.precedence import preferred
 from rostra.arena.votes.log.rows import Logged, logged
-from rostra.arena.votes.models import BattleTag, ImportedBattle
+from rostra.arena.votes.models import Answer, BattleTag, ImportedBattle
 from rostra.arena.votes.stored import newest
 
 CHUNK = 200
@@ -78,7 +78,9 @@ class Voted:
 
     def answers(self, side: str) -> list[Any]:
         """The newest answer to each question that the voter had read, None for none."""
-        found = {each.turn: each for each in newest(self.logged.answers) if each.side == side}
+        # Rows, which have the attributes of answers.
+        answers = cast("Sequence[Answer]", self.logged.answers)
+        found = {each.turn: each for each in newest(answers) if each.side == side}
         return [found.get(turn.number) for turn in self.turns]
 
     @property

@@ -81,7 +81,7 @@ def _constrain() -> None:
     with op.batch_alter_table(
         "answers",
         naming_convention=_NAMES,
-        table_args=[sa.CheckConstraint("side IN ('a', 'b')", name="answer_side")]
+        table_args=(sa.CheckConstraint("side IN ('a', 'b')", name="answer_side"),)
         if on_sqlite
         else (),
     ) as answers:
