@@ -37,8 +37,8 @@ def test_as_much_of_one_as_of_the_other_until_one_is_whole(moments, seconds):
         before = shown
 
 
-@given(histories(), histories(), SECONDS)
-def test_the_order_of_the_sides_makes_no_difference(moments, _, seconds):
+@given(histories(), SECONDS)
+def test_the_order_of_the_sides_makes_no_difference(moments, seconds):
     one, other = InStep(), InStep()
     for received in moments:
         swapped = {"a": received["b"], "b": received["a"]}
