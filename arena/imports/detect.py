@@ -84,7 +84,14 @@ def _delimited(path: Path, separator: str) -> Detected:
 
 def _json(path: Path) -> Detected:
     records = json_array.objects if json_lines.is_array(path) else json_lines.records
-    sample = [record for _, record in islice(records(path, FaultCounter()), _SAMPLE)]
+    sample: list[json_lines.Record] = []
+    try:
+        for _, record in islice(records(path, FaultCounter()), _SAMPLE):
+            sample.append(record)
+    except ImportFileError:
+        # Where the file breaks is told by who reads it all; its form shows before that.
+        if not sample:
+            raise
     keys: set[str] = set().union(*sample)
     if "type" in keys and any(
         record.get("type") in (*lmsys_log.VOTES, *lmsys_log.OTHERS) for record in sample
