@@ -28,7 +28,8 @@ function voteBar(model, send) {
     const target = event.composedPath()[0]
     if (target.closest?.("textarea, input, select, [contenteditable]")) return
     const pressed = OUTCOMES.find(([, , keys]) => keys.includes(event.key))
-    if (!pressed || model.phase !== "ended") return
+    // A page without the bar, as a chat with one contestant, has no vote.
+    if (!pressed || model.phase !== "ended" || !bar.isConnected) return
     event.preventDefault()
     vote(pressed[0])
   }

@@ -147,6 +147,10 @@ export function render({ model, el }) {
     setText(announcer, phase === "answering" ? writing : model.status)
     if (phase === "empty") input.focus({ preventScroll: true })
     if (phase === "voted" || phase === "failed") next.focus({ preventScroll: true })
+    // A round taken up again: the keys are for its vote, and not for the empty line.
+    if (before === "empty" && phase !== "empty" && !input.value) {
+      scroller.focus({ preventScroll: true })
+    }
     if (phase === "ended" && before === "answering" && el.getRootNode().activeElement !== input) {
       scroller.focus({ preventScroll: true })
     }

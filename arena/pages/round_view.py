@@ -78,7 +78,7 @@ class RoundView(JSComponent):
         self._texts = texts
         self._current: Round | None = None
         self._streams: list[dict[Side, AnswerStream]] = []
-        self._busy = False
+        self._acting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def new_round(self, chosen: dict[str, Any]) -> Round:
@@ -97,23 +97,25 @@ class RoundView(JSComponent):
             self._redraw()
         elif action == "random":
             self._say(random=self._arena.prompts.draw(self._texts.language))
-        elif action in self._actions and not self._busy:
-            self._busy = True
-            try:
-                await self._actions[action](self, data)
-            except ToldVoterError as error:
-                self.status = str(error)
-            except VoteRefusedError as error:
-                logger.info("refused: %s", error)
-                self.status = self._texts("status.refused")
-            except ArenaError as error:
-                logger.warning("%s", error)
-                self.status = self._texts("status.error")
-            except Exception:
-                logger.exception("the page of mode %s failed", self.mode)
-                self.status = self._texts("status.error")
-            finally:
-                self._busy = False
+        elif action in self._actions:
+            async with self._acting:
+                if data["round"] == self.round:
+                    await self._act(action, data)
+
+    async def _act(self, action: str, data: dict[str, Any]) -> None:
+        try:
+            await self._actions[action](self, data)
+        except ToldVoterError as error:
+            self.status = str(error)
+        except VoteRefusedError as error:
+            logger.info("refused: %s", error)
+            self.status = self._texts("status.refused")
+        except ArenaError as error:
+            logger.warning("%s", error)
+            self.status = self._texts("status.error")
+        except Exception:
+            logger.exception("the page of mode %s failed", self.mode)
+            self.status = self._texts("status.error")
 
     async def _ask(self, data: dict[str, Any]) -> None:
         prompt = str(data.get("prompt", "")).strip()

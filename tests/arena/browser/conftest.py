@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Response
 
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.board import Board
@@ -154,6 +155,7 @@ class Visit:
     page: Page
     frames: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
@@ -174,9 +176,11 @@ def visit(chromium: Browser, arena: RunningArena) -> Iterator[Callable[..., Visi
             ),
         )
         visit.page.on("request", lambda request: visit.outside.append(request.url))
+        # Playwright marks its handlers, which a built-in method does not let it.
+        visit.page.on("response", lambda response: visit.responses.append(response))  # noqa: PLW0108
         visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
         visit.page.goto(arena.url + path)
-        visit.page.get_by_role("navigation", name="Pages").wait_for()
+        visit.page.get_by_role("navigation", name=re.compile("Pages|Seiten|페이지")).wait_for()
         return visit
 
     yield go
