@@ -60,6 +60,10 @@ def test_votes_become_a_leaderboard(up, home, page):
     assert store.counts().votes == 1
 
     page.reload()
+    first = page.get_by_role("article", name="Answer A").locator("header h2")
+    expect(first).to_have_text(names[0])
+    page.get_by_role("button", name="Next pair").click()
+    expect(first).to_have_count(0)
     page.received.clear()
     battle(page, "Name a colour of the sky.")
     assert store.counts().votes == 2
@@ -70,7 +74,8 @@ def test_votes_become_a_leaderboard(up, home, page):
     command = [sys.executable, "-m", "rostra.mesh.cli.main", "rate", "--home", str(home)]
     rated = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     assert "SmolLM2" in rated.stdout or "smollm2" in rated.stdout
-    [folder] = [path for path in Home.locate(home).ratings.iterdir() if path.is_dir()]
+    ratings = Home.locate(home).ratings
+    folder = ratings / (ratings / "latest").read_text().strip()
     suffixes = {path.suffix for path in folder.iterdir()}
     assert {".nc", ".json", ".csv", ".html"} <= suffixes
 
