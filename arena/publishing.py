@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rostra.arena.errors import ArenaError
 from rostra.arena.ratings import audit
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.reduce import Wanted
 
+Read = Callable[[Wanted], Board]
 REPORT = "report.html"
 AUDITED_BY_VOTER = 1_000_000
 """Votes up to which they are read again, by voter and by week, for the audit."""
@@ -23,34 +24,40 @@ class Published:
     findings: tuple[audit.Finding, ...]
 
 
-def publish(
-    posterior: Posterior, directory: Path, read: Callable[[Wanted], Board], wanted: Wanted
-) -> Published:
+def publish(posterior: Posterior, directory: Path, read: Read, wanted: Wanted) -> Published:
     """Writes all of it into a new folder in `directory`, which is the latest then.
 
-    `read` gives the votes again, told apart by more than `wanted`, which gave the posterior's. It
-    may raise RatingsError where they do not tell. Raises RatingsError when nothing can be written.
+    The audit is of the cheap kind. Raises RatingsError when nothing can be written.
     """
     from rostra.arena.ratings.plots.report import write_report
 
     folder = posterior.save(directory)
-    evidence = audit.Evidence.of(posterior)
-    if posterior.provenance.rows_used <= AUDITED_BY_VOTER:
-        evidence = replace(
-            evidence,
-            by_voter=evidence.by_voter or _by("voter", read, wanted),
-            by_week=evidence.by_week or _by("week", read, wanted),
-        )
-    findings = audit.run(evidence, quick=True)
+    few = posterior.provenance.rows_used <= AUDITED_BY_VOTER
+    seen = evidence(posterior, read, wanted) if few else audit.Evidence.of(posterior)
+    findings = audit.run(seen, quick=True)
     audit.save(findings, folder)
     write_report(posterior, folder / REPORT, findings)
     return Published(folder, findings)
 
 
-def _by(factor: str, read: Callable[[Wanted], Board], wanted: Wanted) -> Board | None:
+def evidence(posterior: Posterior, read: Read, wanted: Wanted) -> audit.Evidence:
+    """The posterior, with the votes that it was computed from told apart by voter and by week.
+
+    `read` gives those votes again for `wanted`, and for what tells them further apart; it may raise
+    ArenaError where they do not tell.
+    """
+    own = audit.Evidence.of(posterior)
+    return replace(
+        own,
+        by_voter=own.by_voter or _by("voter", read, wanted),
+        by_week=own.by_week or _by("week", read, wanted),
+    )
+
+
+def _by(factor: str, read: Read, wanted: Wanted) -> Board | None:
     factors = tuple(dict.fromkeys((*wanted.factors, factor)))
     try:
         board = read(replace(wanted, factors=factors))
-    except RatingsError:
+    except ArenaError:
         return None
     return board.by(factor, covariates=wanted.style)

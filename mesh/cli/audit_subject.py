@@ -71,18 +71,10 @@ def find(result: Path | None, ratings: Path, named: Source | None, own: Source) 
 
 
 def evidence(posterior: Posterior, source: Source, wanted: Wanted) -> Evidence:
-    """The posterior with the votes that it was computed from told apart by voter and by week.
+    """`wanted`: of `source`, what gave the posterior's board."""
+    from rostra.arena import publishing
 
-    `wanted`: of `source`, what gave the posterior's board.
-    """
-    from rostra.arena.ratings.audit import Evidence
-
-    own = Evidence.of(posterior)
-    return replace(
-        own,
-        by_voter=own.by_voter or _by("voter", source, wanted),
-        by_week=own.by_week or _by("week", source, wanted),
-    )
+    return publishing.evidence(posterior, lambda other: source.read(other).board, wanted)
 
 
 def behind(posterior: Posterior) -> Wanted:
@@ -114,18 +106,6 @@ def _found(posterior: Posterior, source: Source) -> Found | None:
         return None
     same = found.board.pooled.data_hash == posterior.board.pooled.data_hash
     return found if same else None
-
-
-def _by(factor: str, source: Source, wanted: Wanted) -> Board | None:
-    """The votes by a factor; None where no vote carries it."""
-    from rostra.arena.errors import ArenaError
-
-    factors = tuple(dict.fromkeys((*wanted.factors, factor)))
-    try:
-        board = source.read(replace(wanted, factors=factors)).board
-    except ArenaError:
-        return None
-    return board.by(factor, covariates=wanted.style)
 
 
 def _wanted() -> Wanted:

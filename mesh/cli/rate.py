@@ -28,15 +28,10 @@ from rostra.mesh.cli.rating_source import MALFORMED, Found, Source, chosen_sourc
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
-    from rostra.arena.ratings.audit import Finding
     from rostra.arena.ratings.board import Board
     from rostra.arena.ratings.engines.draws import Progress
     from rostra.arena.ratings.posterior import Posterior
     from rostra.arena.ratings.settings import FitSettings
-
-REPORT = "report.html"
-AUDITED_BY_VOTER = 1_000_000
-"""Votes up to which they are read again, by voter and by week, for the audit after each rating."""
 
 
 def rate(
@@ -192,6 +187,7 @@ class Rating:
 
     def once(self) -> int:
         """Reads, fits, saves and shows. Returns how many rows were malformed."""
+        from rostra.arena.publishing import REPORT, publish
         from rostra.arena.ratings import audit
         from rostra.mesh.cli.rating_table import level_tables, provenance_lines, rating_table
 
@@ -200,29 +196,19 @@ class Rating:
         for note in found.notes:
             console.print(note, style="yellow" if found.malformed else None, **PLAIN)
         posterior = self._fit(found)
-        folder = posterior.save(self._directory)
-        findings = self._audit(posterior)
-        audit_file = audit.save(findings, folder)
-        report = _write_report(posterior, folder, findings)
+        published = publish(
+            posterior, self._directory, lambda other: self._source.read(other).board, self._wanted
+        )
         console.print(rating_table(posterior))
         for table in level_tables(posterior, console.width):
             console.print(table)
         for line in provenance_lines(posterior.provenance):
             console.print(line, **PLAIN)
         console.print(posterior.summary, style=None if posterior.diagnostics.ok else "bold red")
-        for sentence in audit.sentences(findings):
+        for sentence in audit.sentences(published.findings):
             console.print(sentence, **PLAIN)
-        console.print(f"Wrote {folder}, with {report.name} and {audit_file.name} in it.", **PLAIN)
+        console.print(f"Wrote {published.folder}, with {REPORT} and {audit.FILE} in it.", **PLAIN)
         return found.malformed
-
-    def _audit(self, posterior: Posterior) -> tuple[Finding, ...]:
-        """Of the cheap kind; `rostra audit` looks longer."""
-        from rostra.arena.ratings import audit
-        from rostra.mesh.cli.audit_subject import evidence
-
-        if posterior.provenance.rows_used > AUDITED_BY_VOTER:
-            return audit.run(audit.Evidence.of(posterior), quick=True)
-        return audit.run(evidence(posterior, self._source, self._wanted), quick=True)
 
     def watch(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> int:
         """`once` now and whenever the votes have changed, in one process, so that what is compiled
@@ -250,12 +236,6 @@ class Rating:
 
 
 PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
-
-
-def _write_report(posterior: Posterior, folder: Path, findings: tuple[Finding, ...]) -> Path:
-    from rostra.arena.ratings.plots.report import write_report
-
-    return write_report(posterior, folder / REPORT, findings)
 
 
 def _settings(

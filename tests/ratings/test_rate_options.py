@@ -14,6 +14,7 @@ import typer
 from ratings_boards import made_up_posterior
 from typer.testing import CliRunner, Result
 
+from rostra.arena.publishing import Published
 from rostra.arena.ratings import fit as fit_module
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.posterior import Posterior
@@ -64,8 +65,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     asked = Asked()
     monkeypatch.setattr(fit_module, "fit", asked.fit)
     # Audits and reports take a second each, are of real posteriors, and have tests of their own.
-    monkeypatch.setattr("rostra.mesh.cli.rate.Rating._audit", lambda _self, _posterior: ())
-    monkeypatch.setattr("rostra.mesh.cli.rate._write_report", lambda _posterior, folder, _: folder)
+    monkeypatch.setattr(
+        "rostra.arena.publishing.publish",
+        lambda posterior, directory, _read, _wanted: Published(posterior.save(directory), ()),
+    )
     return asked
 
 
