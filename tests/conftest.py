@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, EMBEDDING_MODEL, resolve
@@ -86,6 +86,8 @@ def chromium() -> Iterator[Browser]:
     found = next(filter(None, (shutil.which(name) for name in names if name)), None)
     if found is None:
         pytest.fail("no Chromium: install the package chromium or set ROSTRA_CHROMIUM")
+    # What a page must come to show, not how soon: the machine may be busy.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM_FLAGS)
         yield browser

@@ -42,12 +42,56 @@ def heading(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
 
 
-PAGES: dict[str, Callable[[Page], None]] = {
-    "/leaderboard": opened_line,
-    "/analyst": every_figure,
-    "/how": heading,
+def ready(page: Page) -> None:
+    expect(page.get_by_label("Your question")).to_be_focused()
+
+
+def asking(question: str) -> Callable[[Page], None]:
+    def ask(page: Page) -> None:
+        ready(page)
+        page.get_by_label("Your question").fill(question)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("article").first).to_be_visible()
+
+    return ask
+
+
+def answering(page: Page) -> None:
+    asking("hold the second half")(page)
+    expect(page.get_by_role("article").locator("strong")).to_have_count(2)
+
+
+def failed(page: Page) -> None:
+    asking("please fail")(page)
+    expect(page.get_by_role("button", name="Try again")).to_be_focused()
+
+
+def voted(page: Page) -> None:
+    asking("hello")(page)
+    expect(page.get_by_role("button", name="A is better")).to_be_enabled()
+    page.keyboard.press("1")
+    page.get_by_text("Say why, if you like").click()
+    page.get_by_text("Settings", exact=True).click()
+    expect(page.get_by_label("Comment")).to_be_visible()
+
+
+def answered(page: Page) -> None:
+    asking("hello")(page)
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
+
+
+PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "leaderboard": ("/leaderboard", opened_line),
+    "analyst": ("/analyst", every_figure),
+    "how": ("/how", heading),
+    "battle": ("/", ready),
+    "battle while answers come": ("/", answering),
+    "battle that failed": ("/", failed),
+    "battle after the vote": ("/", voted),
+    "side by side": ("/side-by-side", voted),
+    "chat": ("/chat", answered),
 }
-"""By path: what has to be there before the page is looked at."""
+"""Path, and what has to be there before the page is looked at."""
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +114,16 @@ def violations(page: Page, axe: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_breaks_no_serious_rule(visit, ratings, axe, path: str, scheme: str) -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_breaks_no_serious_rule(
+    visit, gateway, ratings, axe, name: str, scheme: str
+) -> None:
+    path, there = PAGES[name]
     page = visit(path, color_scheme=scheme).page
     expect(page.locator("html")).to_have_attribute("data-theme", scheme)
-    PAGES[path](page)
+    there(page)
     assert violations(page, axe) == "[]"
+    gateway.release()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
