@@ -72,7 +72,8 @@ class Rater:
         Raises ArenaError when the votes cannot be read or rated, or the result be written.
         """
         began = time.monotonic()
-        reader = VoteReader(self._url)
+        chosen = self._settings
+        reader = VoteReader(self._url, chosen.campaigns, imported=chosen.imported)
         try:
             version = reader.version()
             if version == self._seen:

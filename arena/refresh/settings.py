@@ -31,19 +31,23 @@ class RefreshSettings(BaseModel):
     model: Literal["davidson", "rao-kupper", "bradley-terry"] = "davidson"
     side: bool = True
     both_bad: Literal["own", "tie", "out"] = "own"
-    by: Literal["language", "week"] | None = None
+    by: Literal["language", "code", "maths", "length", "multi_turn", "week"] | None = None
     """Not by category, which the votes of the arena do not tell."""
     drift: Literal["week"] | None = None
     voters: bool = False
     style_control: tuple[str, ...] = ()
     tie_style: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
+    """Whose votes are rated; none: all."""
+    imported: bool = True
+    """Whether votes are rated that were not cast here."""
     since: datetime | None = None
     until: datetime | None = None
     anchor: str | None = None
     engine: Literal["laplace", "nuts"] = "laplace"
     chains: int = Field(default=4, ge=2)
     draws: int = Field(default=1000, ge=100)
-    tune: int = Field(default=1000, ge=100)
+    tune: int | None = Field(default=None, ge=100)
     seed: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")

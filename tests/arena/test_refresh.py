@@ -19,6 +19,7 @@ import pytest
 from pydantic import ValidationError
 
 from rostra.arena.app import serve
+from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.storage import latest
 from rostra.arena.refresh.process import MARK, Rater, Told
@@ -138,6 +139,7 @@ SERVE = """
 import asyncio, sys
 import rostra.arena.refresh.refresher as refresher
 from rostra.arena.app import serve
+from rostra.arena.errors import ArenaError
 from rostra.arena.settings import ArenaSettings
 
 refresher.FIRST_LOOK = 0.0
@@ -258,3 +260,11 @@ def test_the_options_become_the_model_they_name():
         "a=b",
         900.0,
     )
+
+
+def test_votes_of_other_campaigns_are_not_rated(vote: Vote, settings: ArenaSettings) -> None:
+    vote(4)
+    chosen = RefreshSettings(campaigns=("spring",))
+    rater = Rater(settings.votes_url, settings.ratings_dir, chosen)
+    with pytest.raises(ArenaError, match="0 votes to rate"):
+        rater.look()
