@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import colorcet
@@ -37,12 +37,22 @@ class Theme:
     the one asked about (1); for the colour-blind (Kovesi 2015, arXiv 1509.03700)."""
     sequential: tuple[str, ...]
     """Perceptually uniform, from nothing to most."""
-    diverging_ink: tuple[str, ...]
-    """Of a number on `diverging`, equal steps from 0 to 1."""
-    sequential_ink: tuple[str, ...]
+    diverging_ink: tuple[str, ...] = field(init=False)
+    """Of a number on each colour of `diverging`."""
+    sequential_ink: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "diverging_ink", tuple(map(_ink_on, self.diverging)))
+        object.__setattr__(self, "sequential_ink", tuple(map(_ink_on, self.sequential)))
 
 
-_DARK_TEXT, _LIGHT_TEXT = "#16191d", "#e9ecef"
+def _ink_on(colour: str) -> str:
+    """Black or white, whichever has the contrast of WCAG 2.2 (1.4.3): of any colour one has 4.5."""
+    srgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in srgb)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
 
 LIGHT = Theme(
     a="#0072b2",
@@ -50,13 +60,11 @@ LIGHT = Theme(
     tie="#6b7280",
     surface="#ffffff",
     line="#d3d8de",
-    text=_DARK_TEXT,
+    text="#16191d",
     text_2="#4d5660",
     chains=("#0072b3", "#d55e01", "#009e73", "#cc79a7"),
     diverging=tuple(reversed(colorcet.CET_CBD1)),
-    sequential=tuple(colorcet.CET_L12),
-    diverging_ink=(_DARK_TEXT,) * 8,
-    sequential_ink=(_DARK_TEXT,) * 10,
+    sequential=tuple(colorcet.CET_L12[:240]),
 )
 DARK = Theme(
     a="#2e9bd6",
@@ -64,13 +72,11 @@ DARK = Theme(
     tie="#9aa3ad",
     surface="#1a1d21",
     line="#353b43",
-    text=_LIGHT_TEXT,
+    text="#e9ecef",
     text_2="#a9b2bc",
-    chains=("#2e9bd7", "#e8772b", "#20b58a", "#d98db8"),
+    chains=("#2e9bd7", "#e8772b", "#22b98c", "#d98db8"),
     diverging=tuple(reversed(colorcet.bky)),
     sequential=tuple(colorcet.CET_CBL2[16:120]),
-    diverging_ink=(_DARK_TEXT, *(_LIGHT_TEXT,) * 6, _DARK_TEXT),
-    sequential_ink=(_LIGHT_TEXT,) * 10,
 )
 
 
