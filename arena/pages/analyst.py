@@ -11,7 +11,7 @@ import param
 from panel.custom import JSComponent
 
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import fill_in
+from rostra.arena.pages.document import fill_in, no_ratings
 from rostra.arena.pages.frame import HERE
 from rostra.arena.ratings.classical.comparison import beside as compare
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS, themes
@@ -51,7 +51,7 @@ async def analyst(arena: Arena) -> str:
         num_votes = await asyncio.to_thread(arena.store.number_of_comparisons)
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
-    return drawn or fill_in("no_ratings.html", heading="Analyst", num_votes=num_votes)
+    return drawn or no_ratings("Analyst", num_votes, arena.settings.refresh.interval)
 
 
 def draw(saved: Saved, styles: frozenset[bool], labels: Mapping[str, str]) -> str:

@@ -25,3 +25,16 @@ def fill_in(template: str, **values: Any) -> str:
 
 def document(html: str = "") -> pn.pane.HTML:
     return pn.pane.HTML(html, stylesheets=[DOCUMENT_CSS], sizing_mode="stretch_width", margin=0)
+
+
+def no_ratings(heading: str, num_votes: int, interval: float) -> str:
+    """The page in place of ratings that nobody has made. `interval`: of `[arena.refresh]`."""
+    return fill_in("no_ratings.html", heading=heading, num_votes=num_votes, every=every(interval))
+
+
+def every(seconds: float) -> str:
+    """`5 minutes` and the like; empty for 0."""
+    if not seconds:
+        return ""
+    number, unit = (seconds / 60, "minute") if seconds >= 60 else (seconds, "second")
+    return unit if number == 1 else f"{number:.3g} {unit}s"

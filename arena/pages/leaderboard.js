@@ -5,6 +5,8 @@ export function render({ model, el }) {
 
   const show = () => {
     root.innerHTML = model.html
+    // On a phone the table comes first, and what is said of it on request.
+    if (matchMedia("(max-width: 640px)").matches) root.querySelector(".audit")?.removeAttribute("open")
     const form = root.querySelector("form")
     if (!form) return
     form.addEventListener("submit", (event) => event.preventDefault())

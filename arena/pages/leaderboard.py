@@ -16,7 +16,7 @@ from markupsafe import Markup
 from panel.custom import JSComponent
 
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import fill_in
+from rostra.arena.pages.document import every, fill_in, no_ratings
 from rostra.arena.pages.frame import HERE
 from rostra.arena.ratings.audit import sentences
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
@@ -93,13 +93,20 @@ async def leaderboard(arena: Arena) -> str:
     try:
         standings = await arena.standings.newest()
         if standings is None:
-            return fill_in("no_ratings.html", heading="Leaderboard", num_votes=num_votes)
+            return no_ratings("Leaderboard", num_votes, arena.settings.refresh.interval)
         styles = await arena.results.styles()
         findings = await arena.results.findings()
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
     choice = Choice(standings.level_names, styles=styles, style=bool(standings.spec.style))
-    return draw(standings, choice, sentences(findings), num_votes, arena.settings.contestants)
+    return draw(
+        standings,
+        choice,
+        sentences(findings),
+        num_votes,
+        arena.settings.contestants,
+        every(arena.settings.refresh.interval),
+    )
 
 
 def draw(
@@ -108,8 +115,10 @@ def draw(
     findings: Sequence[str],
     num_votes: int,
     contestants: Sequence[Contestant],
+    rated_every: str,
 ) -> str:
-    """`findings`: sentences of the audit. `num_votes`: how many a fit would count now."""
+    """`findings`: sentences of the audit. `num_votes`: how many a fit would count now.
+    `rated_every`: how long after one another, empty where the operator rates."""
     rated = {row.contestant for row in standings.ratings}
     return fill_in(
         "leaderboard.html",
@@ -118,6 +127,7 @@ def draw(
         newer=num_votes - standings.num_votes,
         choice=choice,
         findings=findings,
+        every=rated_every,
         table=table(standings.ratings, choice, contestants),
         unrated=[entry.label for entry in contestants if entry.name not in rated],
     )

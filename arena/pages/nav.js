@@ -39,7 +39,15 @@ export function render({ model, el }) {
   bar.append(nav, select)
   el.append(bar)
   // Where the links do not fit, the one of this page is still to be seen.
-  nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" })
+  const current = nav.querySelector("[aria-current]")
+  if (current) {
+    const middle = (node) => {
+      const { left, width } = node.getBoundingClientRect()
+      return left + width / 2
+    }
+    // Sizes are known, and change, when style sheets have come and when the window turns.
+    new ResizeObserver(() => { nav.scrollLeft += middle(current) - middle(nav) }).observe(nav)
+  }
 
   model.on("change:dark", () => {
     const theme = model.dark ? "dark" : "light"

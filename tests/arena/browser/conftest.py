@@ -26,6 +26,7 @@ from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.store import VoteStore
 
@@ -130,6 +131,8 @@ def arena(
         ratings_dir=folder / "ratings",
         contestants=(contestants.a, contestants.b),
         unused_session_lifetime=30,
+        # What the pages show is what a test has put there.
+        refresh=RefreshSettings(interval=0),
     )
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
