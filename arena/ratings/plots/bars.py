@@ -10,6 +10,10 @@ from matplotlib.ticker import MaxNLocator
 from rostra.arena.ratings.table import Row
 
 
+MARGIN = 0.03
+"""Of the width, on either side."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """The one scale that all bars of the table share, in Elo points."""
@@ -20,12 +24,14 @@ class Axis:
 
     @classmethod
     def around(cls, rows: Sequence[Row]) -> Axis:
-        """Wide enough for every 94 % interval of `rows`, with round ends."""
+        """As wide as all 94 % intervals of `rows` together, and a little more; ticks are round."""
         lowest = min(row.eti_94[0] for row in rows)
         highest = max(row.eti_94[1] for row in rows)
         locator = MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True)
-        ticks = tuple(round(tick) for tick in locator.tick_values(lowest, highest))
-        return cls(ticks[0], ticks[-1], ticks)
+        margin = MARGIN * (highest - lowest)
+        low, high = lowest - margin, highest + margin
+        ticks = (round(tick) for tick in locator.tick_values(lowest, highest))
+        return cls(low, high, tuple(tick for tick in ticks if low <= tick <= high))
 
     def percent(self, rating: float) -> float:
         """Where `rating` stands, in per cent of the axis."""
