@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 
 from rostra.arena.ratings.table import Row
 
-
 MARGIN = 0.03
 """Of the width, on either side."""
 
