@@ -11,6 +11,10 @@ class Provenance:
 
     source: str = ""
     """File, or store with its password hidden."""
+    log_seq: int | None = None
+    """How many entries the log of votes had, where the source has a log."""
+    log_head: str | None = None
+    """Hash of the last of them, hex: whoever has the log can tell what was counted."""
     rows_read: int = 0
     rows_used: int = 0
     left_out: tuple[tuple[str, int], ...] = ()
@@ -19,7 +23,3 @@ class Provenance:
     first_vote: str | None = None
     """ISO 8601, UTC."""
     last_vote: str | None = None
-    log_seq: int | None = None
-    """How many entries the log of votes had, where the source has a log."""
-    log_head: str | None = None
-    """Hash of the last of them, hex: whoever has the log can tell what was counted."""

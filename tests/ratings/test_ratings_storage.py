@@ -124,7 +124,15 @@ def by_category() -> Posterior:
         diagnostics=dataclasses.replace(
             plain.diagnostics, max_rhat=None, pareto_k=0.3, importance_ess=900.0, notes=("A note.",)
         ),
-        provenance=Provenance("votes.csv", "ab12", 12, 10, (("not blind", 2),), "2026-01-02"),
+        provenance=Provenance(
+            "votes.csv",
+            log_seq=12,
+            log_head="ab12",
+            rows_read=12,
+            rows_used=10,
+            left_out=(("not blind", 2),),
+            first_vote="2026-01-02",
+        ),
     )
 
 
