@@ -47,6 +47,10 @@ class Result:
             raise ValueError(f"{path} is not a file of results: {error!r}") from None
 
 
+ELSEWHERE = {"label", "json", "save", "work"}
+"""Arguments that say where files are, which is of no interest on another machine."""
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", default="", help="tells this run from others, as in: before")
     parser.add_argument("--json", type=Path, help="write the result to this file")
@@ -62,7 +66,7 @@ def report(args: argparse.Namespace, benchmark: str, rows: Sequence[Row]) -> Non
     arguments = {
         key: str(value) if isinstance(value, Path) else value
         for key, value in vars(args).items()
-        if key not in {"label", "json", "save"}
+        if key not in ELSEWHERE
     }
     result = Result(benchmark, arguments, list(rows), args.label)
     for path in filter(None, (args.json, file_name(result) if args.save else None)):
