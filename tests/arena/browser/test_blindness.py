@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import expect
@@ -46,7 +48,14 @@ def assert_blind(seen) -> None:
     seen.responses.clear()
 
 
-def test_every_byte_before_the_vote(visit, gateway, contestants):
+def written_again(arena) -> int:
+    """Answers that were asked for a second time and have ended."""
+    path = arena.settings.votes_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM answers WHERE attempt = 1").fetchone()[0]
+
+
+def test_every_byte_before_the_vote(visit, arena, gateway, contestants):
     seen = visit()
     page = seen.page
     vote = page.get_by_role("button", name="A is better")
@@ -56,7 +65,10 @@ def test_every_byte_before_the_vote(visit, gateway, contestants):
     page.keyboard.press("Enter")
     retry = page.get_by_role("button", name="Try again")
     expect(retry).to_be_focused()
+    before = written_again(arena)
     retry.click()
+    while written_again(arena) < before + 2:
+        page.wait_for_timeout(50)
     expect(retry).to_be_focused()
     assert_blind(seen)
 
