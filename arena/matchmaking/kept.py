@@ -42,7 +42,7 @@ class Kept(Generic[T]):
         if time.monotonic() >= self._due and self._reading.acquire(blocking=False):
             try:
                 threading.Thread(target=self._in_thread, name="matchmaking", daemon=True).start()
-            except BaseException:
+            except RuntimeError:  # no more threads
                 self._reading.release()
                 raise
         return self._value
