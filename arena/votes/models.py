@@ -79,6 +79,10 @@ class Battle(Base):
     """The newest answer of a side could not be completed, so there is nothing to vote on."""
     identity_revealed: Mapped[bool] = mapped_column(default=False)
     """An answer says who wrote it, so the vote was not blind."""
+    consent_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    """Of the text that the voter agreed to, in UTF-8, where the campaign has one."""
+    voter_groups: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """The operator's names for the kinds of voters this one is of; null where there are none."""
 
     turns: Mapped[list[Turn]] = relationship(order_by="Turn.number")
     answers: Mapped[list[Answer]] = relationship(
@@ -241,3 +245,56 @@ class VoterSalt(Base):
 
     day: Mapped[date] = mapped_column(primary_key=True)
     salt: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class StoredCampaign(Base):
+    """A campaign made on the admin page; those of the configuration file are not here."""
+
+    __tablename__ = "campaigns"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    settings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    version: Mapped[int]
+    """1, 2, ...; who changes a campaign says which version they saw."""
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PausedContestant(Base):
+    """In no battle of the campaign for now."""
+
+    __tablename__ = "paused_contestants"
+
+    campaign: Mapped[str] = mapped_column(String(64), primary_key=True)
+    contestant: Mapped[str] = mapped_column(String(200), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Change(Base):
+    """What an admin changed, written in the transaction that changed it; never deleted."""
+
+    __tablename__ = "changes"
+
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    who: Mapped[str] = mapped_column(String(200))
+    """The admin's login."""
+    action: Mapped[str] = mapped_column(String(64))
+    """`pause`, `resume`, `create campaign`, ..."""
+    subject: Mapped[str] = mapped_column(String(265))
+    """A campaign, or a campaign and a contestant of it, between them a slash."""
+    before: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    after: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+
+
+class RefusedPrompt(Base):
+    """A question that moderation stopped; of its text nothing is kept."""
+
+    __tablename__ = "refused_prompts"
+
+    id: Mapped[int] = mapped_column(_BIG, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    campaign: Mapped[str] = mapped_column(String(64), index=True)
+    voter: Mapped[str] = mapped_column(String(64))
+    """Pseudonym."""
+    rule: Mapped[str] = mapped_column(String(200))
+    """Which list or category it fell under."""

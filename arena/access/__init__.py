@@ -1,0 +1,1 @@
+"""Who a voter is, what they may see and how often they may ask."""

@@ -1,0 +1,1 @@
+"""What the operator sees and changes while the arena runs."""

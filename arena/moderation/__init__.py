@@ -1,0 +1,1 @@
+"""Stops a question before it reaches a model."""
