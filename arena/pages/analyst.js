@@ -39,7 +39,11 @@ export function render({ model, el }) {
       else {
         const plot = JSON.parse(text)
         card.hidden = plot === null
-        if (plot) drawn.set(card, await figures.draw(card, plot, model.themes, theme()))
+        if (plot) {
+          const figure = figures.draw(card, plot, model.themes, theme)
+          drawn.set(card, figure)
+          await figure.paint()
+        }
       }
     } catch (error) {
       if (turns.get(card) === turn) say(card, `Not shown: ${error.message}`)
@@ -80,7 +84,7 @@ export function render({ model, el }) {
 
   show()
   model.on("change:html", show)
-  const turning = new MutationObserver(() => drawn.forEach((figure) => figure.repaint(theme())))
+  const turning = new MutationObserver(() => drawn.forEach((figure) => figure.paint()))
   turning.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] })
   return () => {
     near?.disconnect()

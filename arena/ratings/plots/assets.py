@@ -16,5 +16,5 @@ FIGURES_JS = (HERE / "figures.js").read_text(encoding="utf-8")
 
 
 def themes() -> dict[str, Any]:
-    """What `figures.js` repaints figures by."""
+    """What `figures.js` paints figures by."""
     return {"light": asdict(LIGHT), "dark": asdict(DARK)}

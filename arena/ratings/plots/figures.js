@@ -42,14 +42,15 @@ const figures = (() => {
       line.append(button)
     }
     for (const kind of ["png", "svg"]) {
-      offer(kind, async () => save(`${plot.name}.${kind}`, await current().export(kind).to_blob()))
+      offer(kind, async () => save(`${plot.name}.${kind}`, await (await current()).export(kind).to_blob()))
     }
     offer("csv", () => save(`${plot.name}.csv`, new Blob([plot.csv], { type: "text/csv" })))
     return line
   }
 
-  // Puts `plot` into `place`, an element that nothing else is in. Gives back what repaints it.
-  async function draw(place, plot, themes, theme) {
+  // Puts `plot` into `place`, an element that nothing else is in. Gives back what paints it, at
+  // first and again, in what `theme` says then.
+  function draw(place, plot, themes, theme) {
     const heading = document.createElement("h3")
     heading.textContent = plot.title
     const text = document.createElement("p")
@@ -61,16 +62,32 @@ const figures = (() => {
     figure.setAttribute("role", "img")
     figure.setAttribute("aria-label", `${plot.title}. ${plot.text}`)
     let view = null
-    place.replaceChildren(heading, text, figure, downloads(plot, () => view))
-    const drawn = {}
-    drawn.repaint = async (to) => {
-      const item = to === "dark" ? repainted(plot.item, toDark(themes)) : plot.item
-      figure.replaceChildren()
-      const views = await Bokeh.embed.embed_item(item, figure)
-      view = views.roots ? views.roots[0] : [...views][0]
+    let painting = null
+
+    const embed = async (item) => {
+      try {
+        const views = await Bokeh.embed.embed_item(item, figure)
+        view = views.roots ? views.roots[0] : [...views][0]
+      } catch (error) {
+        // BokehJS waits before it draws, and another plot may have taken the place meanwhile.
+        if (figure.isConnected) throw error
+      }
     }
-    await drawn.repaint(theme)
-    return drawn
+    // One painting at a time: two would stand below each other in the same figure.
+    const settle = async () => {
+      for (let painted = null; painted !== theme() && figure.isConnected; ) {
+        painted = theme()
+        figure.replaceChildren()
+        await embed(painted === "dark" ? repainted(plot.item, toDark(themes)) : plot.item)
+      }
+    }
+    const paint = () => (painting ??= settle().finally(() => (painting = null)))
+    const current = async () => {
+      await painting
+      return view
+    }
+    place.replaceChildren(heading, text, figure, downloads(plot, current))
+    return { paint }
   }
 
   return { draw }
