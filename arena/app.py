@@ -28,6 +28,7 @@ from rostra.arena.pages.side_by_side import SideBySideView
 from rostra.arena.pages.tickets import ForgetTicket, KeepTicket, ResumeTicket
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
+from rostra.arena.votes.log.signer import Signer
 
 __all__ = ["ArenaError", "serve"]
 
@@ -58,15 +59,20 @@ async def serve(
         try:
             server = _listen(arena)
             server.start()
-            refreshing = asyncio.create_task(arena.refresher.run())
+            working = [asyncio.create_task(arena.refresher.run())]
+            if settings.checkpoints is not None:
+                signer = await asyncio.to_thread(Signer, settings.votes_url, settings.checkpoints)
+                working.append(asyncio.create_task(signer.run()))
             on_ready(f"http://{_authority(settings.host, server.port or 0)}")
             await stop.wait()
             server.unlisten()
             server.stop()
-            refreshing.cancel()
-            await asyncio.wait([refreshing])
+            for work in working:
+                work.cancel()
+            await asyncio.wait(working)
             await arena.live.close()
         finally:
+            await arena.moderation.close()
             for signum in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(signum)
             await asyncio.to_thread(arena.store.close)

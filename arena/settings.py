@@ -15,8 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from rostra.arena.moderation.settings import ModerationSettings
 from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.texts import Language
+from rostra.arena.votes.log.settings import CheckpointSettings
 
 
 class Sampling(BaseModel):
@@ -184,6 +186,9 @@ class ArenaSettings(BaseModel):
     ]
     matchmaking: MatchmakingSettings = MatchmakingSettings()
     refresh: RefreshSettings = RefreshSettings()
+    moderation: ModerationSettings = ModerationSettings()
+    checkpoints: CheckpointSettings | None = None
+    """`None`: the log is signed by `rostra votes checkpoint` alone."""
     title: str = "Rostra"
     currency: str = ""
     """Of the contestants' prices, as in `USD`."""

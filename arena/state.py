@@ -14,6 +14,7 @@ from rostra.arena.live import LiveRounds
 from rostra.arena.matchmaking import Policy, Side
 from rostra.arena.matchmaking.build import open_policy
 from rostra.arena.matchmaking.evidence import of_store
+from rostra.arena.moderation.moderation import Moderation
 from rostra.arena.prompts import Prompts, read_prompts
 from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.results import ResultsReader
@@ -36,6 +37,7 @@ class Arena:
     prompts: Prompts
     live: LiveRounds
     claims: Claims
+    moderation: Moderation
 
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
@@ -56,6 +58,7 @@ class Arena:
             prompts=prompts,
             live=LiveRounds(settings.resume_grace),
             claims=Claims(),
+            moderation=Moderation(settings.moderation),
         )
 
     def new_round(

@@ -126,6 +126,7 @@ class RoundView(JSComponent):
         if len(prompt) > longest:
             self.status = self._texts("status.too_long", length=len(prompt), limit=longest)
             return
+        await self._moderate(prompt)
         if self.phase in ("voted", "failed"):
             await self._leave_round()
         fresh = self._current is None
@@ -138,6 +139,17 @@ class RoundView(JSComponent):
             if current.ticket is not None:
                 self._say(claim=self._arena.claims.give(current.ticket))
         self._begin(current)
+
+    async def _moderate(self, prompt: str) -> None:
+        """Raises `ToldVoterError` for a question that nobody may be asked."""
+        if self._arena.moderation.asks:
+            self.status = self._texts("moderation.checking")
+        refusal = await self._arena.moderation.check(prompt)
+        if refusal is not None:
+            await asyncio.to_thread(self._arena.store.refuse_prompt, self._voter, refusal.rule)
+            raise ToldVoterError(
+                self._texts("moderation.refused" if refusal.judged else "moderation.unanswered")
+            )
 
     async def _again(self, _data: dict[str, Any]) -> None:
         if self._current is not None and self.phase in ("ended", "failed"):

@@ -21,7 +21,7 @@ from rostra.arena.settings import Contestant
 from rostra.arena.votes.database import WRITES, open_database
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.chain import Chain
-from rostra.arena.votes.models import Answer, Battle, Turn, Vote, VoteReasons
+from rostra.arena.votes.models import Answer, Battle, RefusedPrompt, Turn, Vote, VoteReasons
 from rostra.arena.votes.records import (
     MOST_COMMENT,
     OUTCOMES,
@@ -202,6 +202,13 @@ class VoteStore:
         """The battle as it was left. Refused with a wrong token."""
         with self._reading() as session:
             return stored_battle(_entitled(session, ticket, locked=False))
+
+    def refuse_prompt(self, voter: str, rule: str, campaign: str = "default") -> None:
+        """Notes that `rule` of moderation stopped a question of `voter`; not what it said."""
+        now = _now()
+        with self._writing.begin() as session:
+            known = pseudonym(session, voter, now.date())
+            session.add(RefusedPrompt(at=now, campaign=campaign, voter=known, rule=rule))
 
     def comparisons(self, *, include_revealed: bool = False) -> list[Comparison]:
         """Votes on unnamed pairs, oldest first; without those whose answer gave a name away unless
