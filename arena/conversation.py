@@ -9,9 +9,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import AnswerError
 from rostra.arena.gateway_client import Delta, End, GatewayClient, Message
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.records import EndedAnswer
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from typing import Any, TypedDict
 import aiohttp
 import msgspec
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import (
     AnswerBrokenError,
     AnswerTimeoutError,
     GatewayRefusedError,
     GatewayUnreachableError,
 )
-from rostra.arena.settings import Contestant
 from rostra.arena.sse import EventParser
 
 CONNECT_TIMEOUT = 10.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.folding import word_list, words
-from rostra.arena.settings import Contestant
 
 _SHORTEST_FAMILY = 4
 

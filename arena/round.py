@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.conversation import (
     ABANDONED,
     STOPPED,
@@ -19,7 +20,6 @@ from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.identity import give_aways, reveals
 from rostra.arena.matchmaking import Pair, Side
 from rostra.arena.release import AsReceived, InStep, Received, Release
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.records import (
     Mode,
     Outcome,

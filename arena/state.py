@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rostra.arena.claims import Claims
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.live import LiveRounds
@@ -19,7 +20,7 @@ from rostra.arena.prompts import Prompts, read_prompts
 from rostra.arena.refresh.refresher import Refresher
 from rostra.arena.results import ResultsReader
 from rostra.arena.round import Round
-from rostra.arena.settings import ArenaSettings, Contestant
+from rostra.arena.settings import ArenaSettings
 from rostra.arena.standings import StandingsReader
 from rostra.arena.votes.records import Mode, Ticket
 from rostra.arena.votes.store import VoteStore

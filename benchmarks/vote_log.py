@@ -20,8 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Pair
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.log.bodies import vote_body
 from rostra.arena.votes.log.canonical import canonical
 from rostra.arena.votes.log.chain import GENESIS, envelope, link

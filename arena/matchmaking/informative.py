@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import log_ndtr
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import snapshot
 from rostra.arena.matchmaking.beliefs import Beliefs, FloatArray, IntArray
@@ -33,7 +34,6 @@ from rostra.arena.matchmaking.evidence import Votes
 from rostra.arena.matchmaking.kept import MAX_AGE, Kept
 from rostra.arena.matchmaking.lottery import Lottery
 from rostra.arena.matchmaking.pair import Draw
-from rostra.arena.settings import Contestant
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking.pair import Draw, Pair
-from rostra.arena.settings import Contestant
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

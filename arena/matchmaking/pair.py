@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from rostra.arena.settings import Contestant
+from rostra.arena.contestant import Contestant
 
 Side = Literal["a", "b"]
 SIDES: tuple[Side, ...] = get_args(Side)

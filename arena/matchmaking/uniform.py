@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking.lottery import Lottery
 from rostra.arena.matchmaking.pair import Draw
-from rostra.arena.settings import Contestant
 
 
 class Uniform:

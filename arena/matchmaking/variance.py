@@ -17,11 +17,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking.evidence import Votes, by_pair
 from rostra.arena.matchmaking.kept import MAX_AGE, Kept
 from rostra.arena.matchmaking.lottery import FloatArray, Lottery
 from rostra.arena.matchmaking.pair import Draw
-from rostra.arena.settings import Contestant
 
 UNMET = 0.5
 SCORES = np.array([1.0, 0.5, 0.0])

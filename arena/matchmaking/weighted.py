@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking.lottery import FloatArray, Lottery
 from rostra.arena.matchmaking.pair import Draw
-from rostra.arena.settings import Boost, Contestant
+from rostra.arena.matchmaking.settings import Boost
 
 PULL = 9.0
 """A contestant without any of the votes it should get weighs 1 + PULL times what it weighs then."""

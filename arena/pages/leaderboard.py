@@ -15,6 +15,7 @@ import param
 from markupsafe import Markup
 from panel.custom import JSComponent
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import every, fill_in, no_ratings
 from rostra.arena.pages.frame import HERE
@@ -22,7 +23,6 @@ from rostra.arena.ratings.audit import sentences
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 from rostra.arena.ratings.plots.bars import Axis, ranks, spoken
 from rostra.arena.ratings.table import Row
-from rostra.arena.settings import Contestant
 from rostra.arena.standings import Standings
 from rostra.arena.state import Arena
 

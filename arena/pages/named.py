@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ToldVoterError
 from rostra.arena.pages.round_view import RoundView
-from rostra.arena.settings import Contestant
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts
 

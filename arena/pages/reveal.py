@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import Side
 from rostra.arena.pages import words
 from rostra.arena.ratings.summary.one_vote import OneVote, one_vote
 from rostra.arena.results import ResultsReader, Saved
 from rostra.arena.round import Round
-from rostra.arena.settings import Contestant
 from rostra.arena.standings import StandingsReader
 from rostra.arena.texts import Texts
 

@@ -15,12 +15,13 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.matchmaking import SIDES, Pair, Side
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.database import WRITES, open_database
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.chain import Chain
+from rostra.arena.votes.log.redacted import is_redacted
 from rostra.arena.votes.models import Answer, Battle, RefusedPrompt, Turn, Vote, VoteReasons
 from rostra.arena.votes.records import (
     MOST_COMMENT,
@@ -128,8 +129,8 @@ class VoteStore:
         that failed until a newer attempt has not. Refused after the vote."""
         with self._writing.begin() as session:
             battle = session.get_one(Battle, battle_id, with_for_update=True)
-            if battle.vote is not None:
-                raise _refused(Ticket(battle_id, ""), "This round has been voted on.")
+            if battle.vote is not None or is_redacted(battle):
+                raise _refused(Ticket(battle_id, ""), "This round is over.")
             if turn >= len(battle.turns) or side not in _sides(battle):
                 raise ValueError(f"battle {battle_id} has no answer {side!r} to turn {turn}")
             fields = {name: _fitting(name, value) for name, value in asdict(answer).items()}
@@ -254,7 +255,11 @@ def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
 def _entitled(session: Session, ticket: Ticket, *, locked: bool = True) -> Battle:
     """The battle of a ticket, nobody else's until the transaction ends if `locked`."""
     battle = session.get(Battle, storable(ticket.battle_id), with_for_update=locked or None)
-    if battle is None or not hmac.compare_digest(battle.token_sha256, _sha256(ticket.token)):
+    if (
+        battle is None
+        or is_redacted(battle)
+        or not hmac.compare_digest(battle.token_sha256, _sha256(ticket.token))
+    ):
         raise _refused(ticket, "This vote does not belong to a round. Take a new pair.")
     return battle
 

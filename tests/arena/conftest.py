@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from postgres_server import PostgresServer, binaries
 
+from rostra.arena.contestant import Contestant, Sampling
 from rostra.arena.matchmaking import Pair
-from rostra.arena.settings import Contestant, Sampling
 from rostra.arena.votes.records import EndedAnswer, Ticket
 from rostra.arena.votes.store import VoteStore
 

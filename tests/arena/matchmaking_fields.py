@@ -8,10 +8,10 @@ from datetime import datetime
 import numpy as np
 from scipy.stats import chisquare
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Policy
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.outcomes import outcome_probabilities
-from rostra.arena.settings import Contestant
 
 FIELD = [Contestant(name=name, model="m") for name in "abcde"]
 SIGNIFICANCE = 1e-3

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.gateway_client import Message, request_body
-from rostra.arena.settings import ArenaSettings, Contestant
+from rostra.arena.settings import ArenaSettings
 
 HERE = {"votes_url": "sqlite:///votes.sqlite3", "ratings_dir": Path("ratings")}
 

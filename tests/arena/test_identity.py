@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.identity import give_aways, reveals
-from rostra.arena.settings import Contestant
 
 PHRASES = give_aways(
     [

@@ -7,13 +7,14 @@ import random
 import pytest
 from matchmaking_fields import FIELD, assert_as_told, board_of, drawn, no_votes
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import Pair, Policy
 from rostra.arena.matchmaking.informative import Informative
+from rostra.arena.matchmaking.settings import Boost
 from rostra.arena.matchmaking.uniform import Uniform
 from rostra.arena.matchmaking.variance import Variance
 from rostra.arena.matchmaking.weighted import PULL, Weighted
-from rostra.arena.settings import Boost, Contestant
 
 VOTES = board_of(dict(zip("abcde", (0.9, 0.8, 0.0, -0.7, -0.8), strict=True)), 400, seed=1)
 

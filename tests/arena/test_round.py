@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import AnswerBrokenError, VoteRefusedError
 from rostra.arena.gateway_client import Delta, End, Message
 from rostra.arena.round import Round
-from rostra.arena.settings import Contestant
 
 Script = Callable[[Contestant, Sequence[Message]], AsyncGenerator[Delta | End, None]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Pair
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.records import EndedAnswer, Outcome, StoredVote, Ticket
 from rostra.arena.votes.store import VoteStore
 

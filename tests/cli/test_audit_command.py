@@ -13,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings import audit as probes
 from rostra.arena.ratings.board import OUTCOMES
@@ -22,7 +23,6 @@ from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.reduce import reduce
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.records import EndedAnswer
 from rostra.arena.votes.store import VoteStore
 from rostra.mesh.cli.audit import audit

@@ -13,10 +13,10 @@ from ratings_boards import CONTESTANTS, made_up_posterior, names
 from rich.console import Console
 from typer.testing import CliRunner
 
+from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import Anchor
-from rostra.arena.settings import Contestant
 from rostra.arena.votes.records import EndedAnswer
 from rostra.arena.votes.store import VoteStore
 from rostra.mesh.cli.rate import rate
