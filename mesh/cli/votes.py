@@ -15,7 +15,8 @@ from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_export import export
 from rostra.mesh.cli.votes_import import import_
-from rostra.mesh.cli.votes_options import VotesUrl, opened_store
+from rostra.mesh.cli.votes_options import VotesUrl, counted, opened_store
+from rostra.mesh.cli.votes_redact import redact
 from rostra.mesh.cli.votes_tag import tag
 from rostra.mesh.errors import RostraError
 
@@ -27,15 +28,18 @@ BROKEN = 1
 """Exit code when a log is not what it was; what keeps it from being checked is 2."""
 KEY = "votes.key"
 
-app = typer.Typer(help="Verify, sign, count, export, import and tag votes.", no_args_is_help=True)
+app = typer.Typer(
+    help="Verify, sign, count, export, import, tag and redact votes.", no_args_is_help=True
+)
 app.command()(export)
 app.command("import")(import_)
 app.command()(tag)
+app.command()(redact)
 
 
 @app.callback()
 def votes() -> None:
-    """Verify, sign, count, export, import and tag votes."""
+    """Verify, sign, count, export, import, tag and redact votes."""
 
 
 @app.command()
@@ -180,12 +184,17 @@ def _held(path: Path) -> list[SignedHead]:
 
 def _verdict(verified: Verified, held: bool) -> Iterator[str]:
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in verified.kinds.items() if count)
-    yield f"The log is whole: {verified.entries:,} entries{f' ({kinds})' if kinds else ''}."
+    entries = counted(verified.entries, "entry", "entries")
+    yield f"The log is whole: {entries}{f' ({kinds})' if kinds else ''}."
+    if verified.redacted:
+        battles = counted(verified.redacted, "battle")
+        yield f"Texts were taken out of {battles}: what they said can no longer be checked."
     yield f"Head: {verified.head.hex()}"
     if verified.signed is not None:
         yield (
             f"Signed up to entry {verified.signed.seq:,} by {verified.signed.public_key.hex()} at "
-            f"{verified.signed.at.isoformat()}; {verified.unsigned:,} entries since."
+            f"{verified.signed.at.isoformat()}; "
+            f"{counted(verified.unsigned, 'entry', 'entries')} since."
         )
     else:
         yield "No checkpoint signs it."

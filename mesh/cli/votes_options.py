@@ -23,6 +23,11 @@ VotesUrl = Annotated[
 ]
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """`1 vote`, `1,024 votes`."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 @contextmanager
 def opened_store(
     config: Path | None, home: Path | None, votes_url: str | None, *, must_exist: bool = True

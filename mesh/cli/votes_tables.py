@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rostra.arena.votes.statistics import VoteStatistics
+from rostra.mesh.cli.votes_options import counted
 
 
 def tables(found: VoteStatistics, days: int) -> Iterator[Table]:
@@ -43,7 +44,8 @@ def _whole(found: VoteStatistics) -> Table:
     line("of these rated", f"{found.rated:,}")
     line("named by an answer", f"{found.revealed:,}")
     line("with reasons", f"{found.with_reasons:,}")
-    line("log", f"{found.log_seq:,} entries, head {found.log_head.hex()}")
+    entries = counted(found.log_seq, "entry", "entries")
+    line("log", f"{entries}, head {found.log_head.hex()}")
     signed = found.signed
     line(
         "last checkpoint",

@@ -30,6 +30,8 @@ class Verified:
     """How many signatures hold, of `public_key` where one was asked for."""
     signed: SignedHead | None
     """The last of those."""
+    redacted: int = 0
+    """Battles in the log whose texts were taken out of the store."""
 
     @property
     def unsigned(self) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 
 from rostra.arena.votes.log.canonical import canonical_hash, commitment, timestamp
 from rostra.arena.votes.log.checkpoints import SignedHead
+from rostra.arena.votes.log.redacted import is_redacted
 from rostra.arena.votes.log.rows import Logged
 
 FORMAT = "rostra-votes"
@@ -47,7 +48,8 @@ def entry_line(logged: Logged, *, with_texts: bool) -> dict[str, Any]:
         "body": entry.body,
         "hash": entry.hash.hex(),
     }
-    return {**line, "texts": _texts(logged)} if with_texts else line
+    told = with_texts and not (logged.battle is not None and is_redacted(logged.battle))
+    return {**line, "texts": _texts(logged)} if told else line
 
 
 def checkpoint_line(checkpoint: SignedHead) -> dict[str, Any]:

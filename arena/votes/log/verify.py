@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, func, select
@@ -14,8 +15,9 @@ from rostra.arena.votes.log.chain import HEAD, envelope
 from rostra.arena.votes.log.checking import Checker, Verified, difference
 from rostra.arena.votes.log.checkpoints import SignedHead, stored_checkpoints
 from rostra.arena.votes.log.errors import LogBrokenError
+from rostra.arena.votes.log.redacted import REDACTION, is_redacted, with_commitments
 from rostra.arena.votes.log.rows import Logged, logged
-from rostra.arena.votes.models import LogEntry, LogHead, Vote, VoteReasons
+from rostra.arena.votes.models import Change, LogEntry, LogHead, Vote, VoteReasons
 
 
 def verify(
@@ -30,11 +32,14 @@ def verify(
     """
     with snapshot(engine) as connection:
         checker = Checker(stored_checkpoints(connection), held, public_key)
+        redacted: set[str] = set()
         for each in logged(connection):
             entry = each.entry
             columns = (entry.seq, entry.kind, entry.battle_id, timestamp(entry.at))
             body = checker.entry(*columns, entry.body, entry.hash)
             expected = _by_rows(each, body)
+            if is_redacted(each.battle):
+                redacted.add(entry.battle_id)
             if body != expected:
                 raise LogBrokenError(
                     difference(body, expected, "the store"), entry.seq, entry.battle_id
@@ -42,7 +47,8 @@ def verify(
         _check_entered(connection, Vote, ("vote", "import"), "vote")
         _check_entered(connection, VoteReasons, ("reasons",), "reasons")
         _check_head(connection, checker)
-        return checker.finish()
+        _check_recorded(connection, redacted)
+        return replace(checker.finish(), redacted=len(redacted))
 
 
 def _by_rows(found: Logged, body: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +66,25 @@ def _by_rows(found: Logged, body: dict[str, Any]) -> dict[str, Any]:
     else:
         source = body.get("source") if entry.kind == "import" else None
         content = vote_body(battle, found.turns, found.answers, recorded, source)
-    return envelope(entry.seq, entry.kind, entry.battle_id, entry.at) | plain(content)
+    expected = envelope(entry.seq, entry.kind, entry.battle_id, entry.at) | plain(content)
+    if not is_redacted(battle):
+        return expected
+    texts = (*(turn.prompt for turn in found.turns), *(each.text for each in found.answers))
+    if any(texts) or any(each.error for each in found.answers):
+        raise LogBrokenError(
+            "its texts were taken out, and there are some", entry.seq, entry.battle_id
+        )
+    return with_commitments(expected, body)
+
+
+def _check_recorded(connection: Connection, redacted: set[str]) -> None:
+    """Whoever takes texts out leaves a record of it."""
+    recorded = connection.scalars(select(Change.subject).where(Change.action == REDACTION))
+    if unrecorded := sorted(redacted - set(recorded)):
+        raise LogBrokenError(
+            "its texts were taken out, and no change of that kind is recorded",
+            battle_id=unrecorded[0],
+        )
 
 
 def _check_entered(

@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, select
 
 from rostra.arena.tags.precedence import preferred
+from rostra.arena.votes.log.redacted import is_redacted
 from rostra.arena.votes.log.rows import Logged, logged
 from rostra.arena.votes.models import Answer, BattleTag, ImportedBattle
 from rostra.arena.votes.stored import newest
@@ -59,6 +60,13 @@ class Voted:
         return str(self.battle.id)
 
     @property
+    def turns(self) -> Sequence[Any]:
+        """Those that the voter had read; none where the texts were taken out."""
+        if is_redacted(self.battle):
+            return ()
+        return [turn for turn in self.logged.turns if turn.number < self.vote.turns]
+
+    @property
     def battle(self) -> Any:
         return self.logged.battle
 
@@ -82,10 +90,6 @@ class Voted:
         answers = cast("Sequence[Answer]", self.logged.answers)
         found = {each.turn: each for each in newest(answers) if each.side == side}
         return [found.get(turn.number) for turn in self.turns]
-
-    @property
-    def turns(self) -> Sequence[Any]:
-        return [turn for turn in self.logged.turns if turn.number < self.vote.turns]
 
 
 def entries(connection: Connection, wanted: Filter) -> Iterator[Voted]:
