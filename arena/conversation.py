@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 AnswerState = Literal["waiting", "writing", "complete", "stopped", "interrupted", "failed"]
 STOPPED = "stopped"
 ABANDONED = "abandoned"
+CUT_SHORT = "before any text"
+"""How the errors end of answers that nobody can be blamed for."""
 WITHOUT_TEXT = "the answer ended without any text"
 _INTERNAL_ERROR = "the arena itself failed; see its log"
 
@@ -194,7 +196,7 @@ class Conversation:
         if self._cut_because is not None or reader.cancelled():
             why = self._cut_because or ABANDONED
             if not answer.text:
-                return replace(so_far, error=f"{why} before any text")
+                return replace(so_far, error=f"{why} {CUT_SHORT}")
             return replace(so_far, finish_reason=why)
         if isinstance(error, AnswerError):
             return replace(so_far, error=str(error))
