@@ -50,6 +50,7 @@ class GatewayClient:
     """One HTTP session to the gateway; an async context manager."""
 
     def __init__(self, url: str, api_key: str | None, answer_timeout: float) -> None:
+        self._base = url
         self._url = f"{url}/v1/chat/completions"
         self._answer_timeout = answer_timeout
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -68,6 +69,31 @@ class GatewayClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def models(self, timeout: float = 5.0) -> frozenset[str]:
+        """Names that the gateway serves now. Raises `AnswerError`."""
+        if self._session is None:
+            raise RuntimeError("GatewayClient is used outside its context")
+        try:
+            async with self._session.get(
+                f"{self._base}/v1/models", timeout=aiohttp.ClientTimeout(total=timeout)
+            ) as response:
+                body = await response.read()
+                if response.status != 200:
+                    raise GatewayRefusedError(
+                        f"the gateway refused its models with HTTP {response.status}: "
+                        f"{_detail(body)}",
+                        response.status,
+                    )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise GatewayUnreachableError(
+                f"no list of models from {self._base} ({str(error) or type(error).__name__}); "
+                "check that the gateway runs and gateway_url is right"
+            ) from None
+        try:
+            return frozenset(model.id for model in msgspec.json.decode(body, type=_Models).data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise AnswerBrokenError(f"the gateway's list of models is none: {error}") from None
 
     async def answer(
         self, contestant: Contestant, conversation: Sequence[Message]
@@ -123,6 +149,14 @@ def request_body(contestant: Contestant, conversation: Sequence[Message]) -> dic
         "stream_options": {"include_usage": True},
         **contestant.sampling.model_dump(exclude_none=True),
     }
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
 
 
 class _Delta(msgspec.Struct):

@@ -82,7 +82,7 @@ class OddVoters:
     tests: tuple[VoterTest, ...]
     """By ascending p-value."""
     untested: int
-    """Voters with fewer than `MIN_VOTES` votes."""
+    """Voters with fewer than `MIN_VOTES` votes, or with fewer than the most that were wanted."""
     rate: float
 
     @property
@@ -97,12 +97,14 @@ def odd_voters(
     rate: float = 0.05,
     simulations: int = 20_000,
     seed: int = 1,
+    most: int | None = None,
 ) -> OddVoters:
     """Tests each voter of `posterior.board` by the model and the priors of `posterior`.
 
     `factor`: the factor of the board that names voters. `rate`: false discovery rate. Where the
     model has no ties of its own, Davidson's stand in. `simulations`: the most for one voter, so
-    the smallest p-value is its reciprocal; most voters need far fewer.
+    the smallest p-value is its reciprocal; most voters need far fewer. `most`: test no more voters
+    than these, those with the most votes; None: all.
 
     Raises RatingsError when the votes do not carry `factor`, or `rate` or `simulations` make no
     test.
@@ -121,14 +123,16 @@ def odd_voters(
     rng = np.random.default_rng(seed)
     found: list[VoterTest] = []
     untested = 0
+    numbers = np.bincount(voters.codes, cells.votes.sum(axis=1), minlength=len(voters.levels))
+    wanted = np.zeros(len(numbers), dtype=bool)
+    wanted[np.argsort(-numbers, kind="stable")[:most]] = True
     of_voter = np.split(
         np.argsort(voters.codes, kind="stable"),
         np.cumsum(np.bincount(voters.codes, minlength=len(voters.levels)))[:-1],
     )
-    for voter, mine in zip(voters.levels, of_voter, strict=True):
-        number = int(cells.votes[mine].sum())
-        if number < MIN_VOTES:
-            untested += number > 0
+    for at, (voter, mine) in enumerate(zip(voters.levels, of_voter, strict=True)):
+        if numbers[at] < MIN_VOTES or not wanted[at]:
+            untested += numbers[at] > 0
             continue
         others = pooled.votes.copy()
         np.subtract.at(others, place[mine], cells.votes[mine])
