@@ -14,7 +14,7 @@ from rostra.arena.votes.transfer.export import Exporter, ExportOptions
 PIECE = 256 * 1024
 """Bytes that go out at once."""
 PATIENCE = 60.0
-"""Seconds for which a reader may take nothing. Meanwhile the database keeps all that is replaced."""
+"""Seconds for which a reader may take nothing: the database keeps what is replaced meanwhile."""
 
 
 class ReaderGoneError(Exception):
@@ -65,6 +65,7 @@ class _Pipe:
         self._left = True
         while not self._pieces.empty():
             self._pieces.get_nowait()
+        self._pieces.put_nowait(None)
 
     def _put(self, piece: bytes | None) -> None:
         if self._left:
@@ -74,6 +75,7 @@ class _Pipe:
             putting.result(PATIENCE)
         except TimeoutError:
             putting.cancel()
+            self._loop.call_soon_threadsafe(self.leave)
             raise ReaderGoneError from None
 
 

@@ -63,7 +63,7 @@ def _kept(found: Voted, texts: bool) -> dict[str, Any]:
     if found.imported is not None:
         return given
     made: dict[str, Any] = {}
-    if found.logged.answers:
+    if found.logged.answers and found.turns:
         made["conv_metadata"] = _metadata(found)
     if "code" in found.tags:
         made["is_code"] = found.tags["code"] == "yes"
