@@ -14,6 +14,8 @@ from panel.io.server import Server, get_server
 from panel.viewable import Viewable
 from tornado.web import RequestHandler
 
+from rostra.arena.access.access import voter_of
+from rostra.arena.access.serving import server_options
 from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.analyst import AnalystView, analyst
@@ -104,6 +106,7 @@ def _listen(arena: Arena) -> Server:
                 ("/round/resume", ResumeTicket, {"claims": arena.claims}),
             ],
             include_cookies=COOKIES,
+            **server_options(arena.access),
             use_xheaders=settings.behind_proxy,
             unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),
             check_unused_sessions_milliseconds=1000,
@@ -131,7 +134,7 @@ def _authority(host: str, port: int) -> str:
 def round_page(arena: Arena, key: str, kind: type[RoundView]) -> Viewable:
     context: Any = session().session_context
     words = texts_for(arena.settings)
-    view = kind(arena, context.request.remote_ip, words, sizing_mode="stretch_both")
+    view = kind(arena, voter_of(context.request).key, words, sizing_mode="stretch_both")
     pn.state.on_session_destroyed(lambda _context: view.leave())
     return page(arena.settings, key, view, words.language)
 

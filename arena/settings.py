@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from rostra.arena.access.settings import AccessSettings
 from rostra.arena.campaigns.settings import CampaignSettings
 from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking.settings import MatchmakingSettings
@@ -55,6 +56,7 @@ class ArenaSettings(BaseModel):
     matchmaking: MatchmakingSettings = MatchmakingSettings()
     refresh: RefreshSettings = RefreshSettings()
     moderation: ModerationSettings = ModerationSettings()
+    access: AccessSettings = AccessSettings()
     checkpoints: CheckpointSettings | None = None
     """`None`: the log is signed by `rostra votes checkpoint` alone."""
     campaigns: tuple[CampaignSettings, ...] = ()

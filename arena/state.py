@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rostra.arena.access.access import Access
+from rostra.arena.access.limits import Limits
+from rostra.arena.access.secret import secret, secret_folder
 from rostra.arena.claims import Claims
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
@@ -38,6 +41,8 @@ class Arena:
     prompts: Prompts
     live: LiveRounds
     claims: Claims
+    access: Access
+    limits: Limits
     moderation: Moderation
 
     @classmethod
@@ -59,6 +64,14 @@ class Arena:
             prompts=prompts,
             live=LiveRounds(settings.resume_grace),
             claims=Claims(),
+            access=Access(
+                settings.access,
+                secret(
+                    settings.access.cookie_secret,
+                    secret_folder(settings.votes_url, settings.ratings_dir),
+                ),
+            ),
+            limits=Limits(settings.access.limits),
             moderation=Moderation(settings.moderation),
         )
 

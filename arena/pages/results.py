@@ -8,8 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tornado.web import RequestHandler
-
+from rostra.arena.access.guard import GuardedHandler
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.analyst import beside
 from rostra.arena.pages.contestant import contestant
@@ -27,7 +26,7 @@ WIDEST_ROPE = 1000.0
 HTML, CSV, JSON = "text/html", "text/csv", "application/json"
 
 
-class Results(RequestHandler):
+class Results(GuardedHandler):
     """GET /results/<what>. Query: `level` of the posterior's factor; `style`, 0 as voted or 1 at
     equal style; and by `what`:
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import re
 
-from tornado.web import RequestHandler
-
+from rostra.arena.access.guard import GuardedHandler
 from rostra.arena.claims import Claims
 from rostra.arena.votes.records import MODES, Ticket
 
@@ -25,7 +24,7 @@ _TAB = re.compile(rf"(?:{'|'.join(MODES)})-[0-9a-f]{{16}}")
 _TICKET = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{20,100})")
 
 
-class _Handler(RequestHandler):
+class _Handler(GuardedHandler):
     def initialize(self, claims: Claims) -> None:
         self._claims = claims
 
