@@ -15,6 +15,7 @@ from panel.viewable import Viewable
 from tornado.web import RequestHandler
 
 from rostra.arena.access.access import voter_of
+from rostra.arena.access.guard import Guard
 from rostra.arena.access.serving import server_options
 from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
@@ -106,6 +107,7 @@ def _listen(arena: Arena) -> Server:
                 ("/round/resume", ResumeTicket, {"claims": arena.claims}),
             ],
             include_cookies=COOKIES,
+            auth_provider=Guard(arena.access),
             **server_options(arena.access),
             use_xheaders=settings.behind_proxy,
             unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),

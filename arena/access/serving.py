@@ -10,7 +10,7 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from rostra.arena.access.access import Access
-from rostra.arena.access.guard import ACCESS, Guard
+from rostra.arena.access.guard import ACCESS
 
 logger = logging.getLogger("rostra.arena.http")
 
@@ -21,11 +21,10 @@ it would hold the cookies that scripts cannot read, and keys."""
 
 
 def server_options(access: Access) -> dict[str, Any]:
-    """Of `panel.io.server.get_server`: each page and each socket asks `Guard`, ids of sessions are
+    """Of `panel.io.server.get_server`, beside a `Guard` as its `auth_provider`: ids of sessions are
     signed, and a request that changes something carries a token against forgery."""
     return {
         ACCESS: access,
-        "auth_provider": Guard(access),
         "sign_sessions": True,
         "secret_key": hmac.new(access.secret.encode(), b"sessions", hashlib.sha256).digest(),
         "include_headers": TOLD_HEADERS,
