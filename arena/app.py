@@ -25,6 +25,7 @@ from rostra.arena.pages.chat import ChatView
 from rostra.arena.pages.document import document, fill_in
 from rostra.arena.pages.frame import COOKIES, page, session, texts_for
 from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
+from rostra.arena.pages.login import login_routes
 from rostra.arena.pages.results import Results
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
@@ -101,6 +102,7 @@ def _listen(arena: Arena) -> Server:
             websocket_origin=sorted(local | set(settings.allowed_origins)),
             extra_patterns=[
                 ("/health", Health),
+                *login_routes(arena),
                 (r"/results/(.+)", Results, {"arena": arena}),
                 ("/round/keep", KeepTicket, {"claims": arena.claims}),
                 ("/round/forget", ForgetTicket, {"claims": arena.claims}),

@@ -9,6 +9,7 @@ from typing import Any
 
 from rostra.arena.access.access import Access
 from rostra.arena.access.limits import Limits
+from rostra.arena.access.proof import Proofs
 from rostra.arena.access.secret import secret, secret_folder
 from rostra.arena.claims import Claims
 from rostra.arena.contestant import Contestant
@@ -43,6 +44,7 @@ class Arena:
     claims: Claims
     access: Access
     limits: Limits
+    proofs: Proofs
     moderation: Moderation
 
     @classmethod
@@ -72,6 +74,7 @@ class Arena:
                 ),
             ),
             limits=Limits(settings.access.limits),
+            proofs=Proofs(settings.access.proof_of_work),
             moderation=Moderation(settings.moderation),
         )
 

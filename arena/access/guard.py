@@ -59,11 +59,13 @@ def admit(access: Access, handler: RequestHandler, *, sends_to_login: bool = Tru
     if access.may(voter, level) and not (socket and _of_another(handler, voter)):
         return voter
     page = path.removesuffix("/ws")
-    logger.info("refused %s: %s", "a socket of" if socket else "", page)
+    logger.info("refused: %s %s", "the socket of" if socket else "the page", page)
     if socket:
         return None
-    if voter.name is None and sends_to_login and access.settings.has_logins:
-        handler.redirect(f"{LOGIN_PATH}?{urlencode({'next': handler.request.uri})}")
+    if sends_to_login and access.settings.has_logins:
+        # Whoever has logged in is told that it was as the wrong person.
+        why = {} if voter.name is None else {"refused": "1"}
+        handler.redirect(f"{LOGIN_PATH}?{urlencode({'next': handler.request.uri, **why})}")
         return None
     handler.set_status(403)
     handler.set_header("Content-Type", "text/plain; charset=utf-8")

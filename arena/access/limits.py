@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
+from weakref import WeakSet
 
 from pyrate_limiter import Duration, MonotonicClock, Rate, TokenBucket
 
@@ -27,6 +28,14 @@ TEXTS: dict[Kind, str] = {
 MOST_KEYS = 100_000
 """Voters and addresses whose buckets are kept, some 20 MB. Beyond that, those are forgotten that
 came longest ago, and begin with full buckets."""
+
+
+class Running(Protocol):
+    """A round."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its answers have, for now."""
 
 
 class Buckets:
@@ -68,7 +77,8 @@ class Limits:
         """`now`: milliseconds of a clock that never goes back."""
         self._settings = settings
         self._buckets = Buckets(now or MonotonicClock().now)
-        self._rounds: Counter[str] = Counter()
+        self._rounds: dict[str, WeakSet[Running]] = {}
+        self._tidy_at = 1000
         given = settings
         self._rates: dict[Kind, tuple[Rate | None, Rate | None]] = {
             "question": (
@@ -95,30 +105,30 @@ class Limits:
             logger.info("refused: too many at once, %s", kind)
             raise ToldVoterError(texts(TEXTS[kind], wait=waiting(wait, texts)))
 
-    def begin_round(self, voter: Voter, texts: Texts) -> Callable[[], None]:
-        """Counts a round whose answers begin; returns what to call, once, when they have ended.
+    def begin_round(self, voter: Voter, begun: Running, texts: Texts) -> None:
+        """Counts a round until its answers have ended.
 
-        Raises `ToldVoterError` where too many of the voter's, or of the address's, are not over.
+        Raises `ToldVoterError` where too many others of the voter, or of the address, have not.
         """
         most = {
             voter.key: self._settings.rounds,
             network(voter.address): self._settings.address_rounds,
         }
-        counted = [key for key, number in most.items() if number is not None]
-        for key in counted:
-            if self._rounds[key] >= (most[key] or 0):
+        for key, number in most.items():
+            running = [each for each in self._rounds.get(key, ()) if not each.ended]
+            if number is not None and len(running) - (begun in running) >= number:
                 logger.info("refused: too many at once, rounds")
                 raise ToldVoterError(texts("limit.rounds"))
-        self._rounds.update(counted)
-
-        def end() -> None:
-            while counted:
-                key = counted.pop()
-                self._rounds[key] -= 1
-                if not self._rounds[key]:
-                    del self._rounds[key]
-
-        return end
+        for key, number in most.items():
+            if number is not None:
+                self._rounds.setdefault(key, WeakSet()).add(begun)
+        if len(self._rounds) > self._tidy_at:
+            self._rounds = {
+                key: rounds
+                for key, rounds in self._rounds.items()
+                if not all(each.ended for each in rounds)
+            }
+            self._tidy_at = max(1000, 2 * len(self._rounds))
 
 
 def network(address: str) -> str:

@@ -181,8 +181,8 @@ class LimitSettings(BaseModel):
     """Of all voters at one address: an IPv4 address, the first 64 bits of an IPv6 one."""
     address_votes_per_hour: PositiveInt | None = None
     address_rounds: PositiveInt | None = None
-    logins_per_minute: PositiveInt = 5
-    """Attempts from one address."""
+    logins_per_minute: PositiveInt = 30
+    """Attempts from one address, which a whole class may share."""
 
 
 class ProofSettings(BaseModel):
