@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from rostra.arena.access.settings import AccessSettings
+from rostra.arena.admin.settings import AdminSettings
 from rostra.arena.campaigns.settings import CampaignSettings
 from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking.settings import MatchmakingSettings
@@ -56,6 +57,7 @@ class ArenaSettings(BaseModel):
     matchmaking: MatchmakingSettings = MatchmakingSettings()
     refresh: RefreshSettings = RefreshSettings()
     moderation: ModerationSettings = ModerationSettings()
+    admin: AdminSettings = AdminSettings()
     access: AccessSettings = AccessSettings()
     checkpoints: CheckpointSettings | None = None
     """`None`: the log is signed by `rostra votes checkpoint` alone."""

@@ -47,14 +47,15 @@ class Figures:
 
     def __init__(self, votes_url: str, client: GatewayClient) -> None:
         """Blocks. Raises `ArenaError`."""
-        self._engine = open_database(votes_url)
+        self.engine = open_database(votes_url)
+        """For reading."""
         self._client = client
         self._lock = asyncio.Lock()
         self._counted: dict[int, tuple[float, Counted]] = {}
         self._served: tuple[float, Served] | None = None
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def forget(self) -> None:
         """Something was changed, and is to be seen."""
@@ -85,7 +86,7 @@ class Figures:
 
     def _count(self, days: int) -> Counted:
         began, now = time.monotonic(), datetime.now(UTC)
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             counted = (
                 totals(connection, now),
                 breakdown(connection, since(now, days)),
@@ -95,5 +96,5 @@ class Figures:
         return Counted(now, time.monotonic() - began, *counted)
 
     def _changes(self, before: int) -> list[Changed]:
-        with snapshot(self._engine) as connection:
+        with snapshot(self.engine) as connection:
             return changes(connection, before)

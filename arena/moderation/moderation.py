@@ -49,6 +49,8 @@ class Moderation:
         self._allows_unanswered = (
             settings.endpoint is not None and settings.endpoint.unanswered == "allow"
         )
+        self.checks = bool(settings.lists) or settings.endpoint is not None
+        """Whether anything can be refused."""
         self.health = EndpointHealth()
 
     @property
