@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rostra.arena.contestant import Contestant
@@ -36,6 +37,20 @@ CADENCE = 0.08
 """Seconds. Answers grow at these moments and at no others."""
 
 
+@dataclass(frozen=True)
+class Opening:
+    """What is stored with a battle when it is opened, beside who plays and the first question."""
+
+    campaign: str
+    voter: str
+    """What tells voters apart; the store hashes it."""
+    groups: frozenset[str] = frozenset()
+    consent_sha256: bytes | None = None
+    """Of the text that the voter agreed to."""
+    matchmaking: Mapping[str, Any] | None = None
+    """How the pair was drawn."""
+
+
 class Round:
     """A battle from its first question to its vote. Belongs to one voter and one event loop.
 
@@ -49,8 +64,7 @@ class Round:
         mode: Mode,
         store: VoteStore,
         client: GatewayClient,
-        voter: str,
-        matchmaking: Mapping[str, Any] | None = None,
+        opening: Opening,
     ) -> None:
         self.contestants = contestants
         self.mode = mode
@@ -61,8 +75,7 @@ class Round:
         self.revealed = False
         """An answer has said who wrote it."""
         self._store = store
-        self._voter = voter
-        self._matchmaking = matchmaking
+        self._opening = opening
         self._conversations = {
             side: Conversation(contestant, client) for side, contestant in contestants.items()
         }
@@ -81,7 +94,7 @@ class Round:
         client: GatewayClient,
     ) -> Round:
         """The round of a stored battle, as its voter left it."""
-        current = cls(contestants, stored.mode, store, client, "")
+        current = cls(contestants, stored.mode, store, client, Opening(stored.campaign, ""))
         current.ticket = ticket
         current.vote, current.reasons = stored.vote, stored.reasons
         current.revealed = stored.identity_revealed
@@ -93,6 +106,11 @@ class Round:
         last = len(stored.turns) - 1
         current._attempt = max((a.attempt for a in stored.answers if a.turn == last), default=0)
         return current
+
+    @property
+    def campaign(self) -> str:
+        """By name."""
+        return self._opening.campaign
 
     @property
     def answers(self) -> dict[Side, StreamedAnswer]:
@@ -128,6 +146,7 @@ class Round:
 
     async def ask(self, prompt: str) -> None:
         """Stores the question, then puts it to all. Raises `VoteRefusedError` after the vote."""
+        opening = self._opening
         if self.ticket is None:
             pair = (
                 Pair(self.contestants["a"], self.contestants["b"])
@@ -138,9 +157,12 @@ class Round:
                 self._store.open_battle,
                 pair,
                 prompt,
-                self._voter,
+                opening.voter,
+                campaign=opening.campaign,
                 mode=self.mode,
-                matchmaking=self._matchmaking,
+                matchmaking=opening.matchmaking,
+                consent_sha256=opening.consent_sha256,
+                groups=opening.groups,
             )
         else:
             await asyncio.to_thread(self._store.add_turn, self.ticket, len(self.turns), prompt)

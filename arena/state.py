@@ -1,4 +1,4 @@
-"""What the pages share: the store, the gateway, the matchmaker and the newest ratings."""
+"""What the pages share: the store, the gateway, the campaigns, the rounds in memory."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from rostra.arena.access.access import Access
 from rostra.arena.access.limits import Limits
 from rostra.arena.access.proof import Proofs
 from rostra.arena.access.secret import secret, secret_folder
+from rostra.arena.access.voter import Voter
+from rostra.arena.campaigns.campaign import Campaign
+from rostra.arena.campaigns.registry import Campaigns
 from rostra.arena.claims import Claims
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.live import LiveRounds
-from rostra.arena.matchmaking import Policy, Side
-from rostra.arena.matchmaking.build import open_policy
-from rostra.arena.matchmaking.evidence import of_store
+from rostra.arena.matchmaking import Side
 from rostra.arena.moderation.moderation import Moderation
-from rostra.arena.prompts import Prompts, read_prompts
-from rostra.arena.refresh.refresher import Refresher
-from rostra.arena.results import ResultsReader
-from rostra.arena.round import Round
+from rostra.arena.refresh.refresher import Refresher, job
+from rostra.arena.round import Opening, Round
 from rostra.arena.settings import ArenaSettings
-from rostra.arena.standings import StandingsReader
 from rostra.arena.votes.records import Mode, Ticket
 from rostra.arena.votes.store import VoteStore
 
@@ -35,11 +33,8 @@ class Arena:
     settings: ArenaSettings
     store: VoteStore
     client: GatewayClient
-    matchmaker: Policy
+    campaigns: Campaigns
     refresher: Refresher
-    standings: StandingsReader
-    results: ResultsReader
-    prompts: Prompts
     live: LiveRounds
     claims: Claims
     access: Access
@@ -50,20 +45,14 @@ class Arena:
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
         """Opens the vote store, creating or upgrading it. Blocks; raises `ArenaError`."""
-        longest, file = settings.max_prompt_chars, settings.prompts_file
-        prompts = Prompts(
-            read_prompts(file, longest) if file else (), settings.suggested_prompts or ()
-        )
         store = VoteStore(settings.votes_url)
-        return cls(
+        campaigns = Campaigns(settings, store)
+        arena = cls(
             settings=settings,
             store=store,
             client=client,
-            matchmaker=open_policy(settings, of_store(settings.votes_url)),
-            refresher=Refresher(settings),
-            standings=StandingsReader(settings.ratings_dir),
-            results=ResultsReader(settings.ratings_dir),
-            prompts=prompts,
+            campaigns=campaigns,
+            refresher=Refresher(()),
             live=LiveRounds(settings.resume_grace),
             claims=Claims(),
             access=Access(
@@ -77,29 +66,43 @@ class Arena:
             proofs=Proofs(settings.access.proof_of_work),
             moderation=Moderation(settings.moderation),
         )
+        campaigns.on_change = arena.rate_campaigns
+        arena.rate_campaigns()
+        return arena
+
+    def rate_campaigns(self) -> None:
+        """Has the votes of the campaigns that there are now rated, and of no others."""
+        self.refresher.set_jobs(
+            job(each.arena, each.name, each.without) for each in self.campaigns.all()
+        )
 
     def new_round(
         self,
         contestants: Mapping[Side, Contestant],
         mode: Mode,
-        voter: str,
+        voter: Voter,
         matchmaking: Mapping[str, Any] | None = None,
     ) -> Round:
-        return Round(contestants, mode, self.store, self.client, voter, matchmaking)
+        opening = Opening(
+            campaign.name, voter.key, voter.groups, campaign.settings.consent_sha256, matchmaking
+        )
+        return Round(contestants, mode, self.store, self.client, opening)
 
-    async def resume(self, ticket: Ticket, mode: Mode) -> Round | None:
+    async def resume(self, ticket: Ticket, campaign: str, mode: Mode) -> Round | None:
         """The round of a ticket, from memory while it lives there, else from the store.
 
-        `None` where the ticket entitles to nothing in this mode.
+        `None` where the ticket entitles to nothing in this mode of this campaign.
         """
+        campaign: Campaign,
         live = self.live.find(ticket.battle_id)
         if live is not None:
-            return live if live.ticket == ticket and live.mode == mode else None
+            same = live.ticket == ticket and (live.campaign, live.mode) == (campaign, mode)
+            return live if same else None
         try:
             stored = await asyncio.to_thread(self.store.resume, ticket)
         except VoteRefusedError:
             return None
-        if stored.mode != mode:
+        if (stored.campaign, stored.mode) != (campaign, mode):
             return None
         contestants: dict[Side, Contestant] = {"a": self._contestant(stored.settings_a)}
         if stored.settings_b is not None:

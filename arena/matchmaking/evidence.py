@@ -18,10 +18,10 @@ Votes = Callable[[datetime | None], Board | None]
 """The blind votes cast at a moment or later, all of them for None; None where there are none."""
 
 
-def of_store(url: str) -> Votes:
-    """Votes in the store at `url`, opened when it is first asked, which raises ArenaError where it
-    cannot be read."""
-    reader = cache(lambda: VoteReader(url))
+def of_store(url: str, campaigns: Sequence[str] = (), without: Sequence[str] = ()) -> Votes:
+    """Votes of `campaigns`, none for all, but for those `without`, in the store at `url`, opened
+    when it is first asked, which raises ArenaError where it cannot be read."""
+    reader = cache(lambda: VoteReader(url, campaigns, without=without))
 
     def read(since: datetime | None) -> Board | None:
         try:

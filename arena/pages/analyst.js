@@ -31,7 +31,7 @@ export function render({ model, el }) {
     turns.set(card, turn)
     card.setAttribute("aria-busy", "true")
     try {
-      const response = await fetch(`/results/${card.dataset.plot ? "plot" : "beside"}?${query(card)}`)
+      const response = await fetch(`${model.base}/results/${card.dataset.plot ? "plot" : "beside"}?${query(card)}`)
       const text = await response.text()
       if (turns.get(card) !== turn) return
       if (!response.ok) throw new Error(text.trim() || `the server answered ${response.status}`)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import fill_in, no_ratings
 from rostra.arena.pages.frame import HERE
@@ -19,7 +20,7 @@ from rostra.arena.ratings.plots.gallery import SECTIONS
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.results import Saved
-from rostra.arena.state import Arena
+from rostra.arena.votes.store import VoteStore
 
 BY_LEVEL = ("ratings", "difference", "superiority", "ranks", "battles")
 """Figures that have a level of their own; the others are of the whole posterior."""
@@ -29,6 +30,7 @@ class AnalystView(JSComponent):
     """A document whose figures are fetched when they come into view."""
 
     html = param.String()
+    base = param.String(doc="What the addresses of the campaign begin with.")
     themes = param.Dict(default=themes())
 
     _esm = FIGURES_JS + (HERE / "analyst.js").read_text(encoding="utf-8")
@@ -40,18 +42,18 @@ class AnalystView(JSComponent):
     ]
 
 
-async def analyst(arena: Arena) -> str:
+async def analyst(campaign: Campaign, store: VoteStore) -> str:
     """HTML of the page, or of how to get ratings, or of what is wrong with them."""
     try:
-        styles = await arena.results.styles()
-        labels = {entry.name: entry.label for entry in arena.settings.contestants}
-        drawn = await arena.results.answer(
+        styles = await campaign.results.styles()
+        labels = {entry.name: entry.label for entry in campaign.contestants}
+        drawn = await campaign.results.answer(
             ("analyst", styles), lambda saved: draw(saved, styles, labels)
         )
-        num_votes = await asyncio.to_thread(arena.store.number_of_comparisons)
+        num_votes = await asyncio.to_thread(campaign.number_of_votes, store)
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
-    return drawn or no_ratings("Analyst", num_votes, arena.settings.refresh.interval)
+    return drawn or no_ratings("Analyst", num_votes, campaign.arena.refresh.interval, campaign.home)
 
 
 def draw(saved: Saved, styles: frozenset[bool], labels: Mapping[str, str]) -> str:

@@ -27,9 +27,12 @@ def document(html: str = "") -> pn.pane.HTML:
     return pn.pane.HTML(html, stylesheets=[DOCUMENT_CSS], sizing_mode="stretch_width", margin=0)
 
 
-def no_ratings(heading: str, num_votes: int, interval: float) -> str:
-    """The page in place of ratings that nobody has made. `interval`: of `[arena.refresh]`."""
-    return fill_in("no_ratings.html", heading=heading, num_votes=num_votes, every=every(interval))
+def no_ratings(heading: str, num_votes: int, interval: float, home: str = "/") -> str:
+    """The page in place of ratings that nobody has made. `interval`: of `[arena.refresh]`; `home`:
+    address of the page to vote on."""
+    return fill_in(
+        "no_ratings.html", heading=heading, num_votes=num_votes, every=every(interval), home=home
+    )
 
 
 def every(seconds: float) -> str:

@@ -13,24 +13,34 @@ from panel.io.resources import get_dist_path
 from panel.viewable import Viewable
 from panel_material_ui.template.base import Page
 
+from rostra.arena.access.access import voter_of
+from rostra.arena.access.voter import Voter
+from rostra.arena.campaigns.campaign import Campaign
+from rostra.arena.campaigns.settings import DEFAULT
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
-from rostra.arena.settings import ArenaSettings
-from rostra.arena.texts import NAMES, Language, Texts, texts
+from rostra.arena.state import Arena
+from rostra.arena.texts import NAMES, Language, Texts
 from rostra.arena.texts.choice import choose
+from rostra.arena.votes.records import Mode
 
 HERE = Path(__file__).parent
 LINKS = {
-    "battle": "/",
+    "battle": "",
     "side_by_side": "/side-by-side",
     "chat": "/chat",
     "leaderboard": "/leaderboard",
     "analyst": "/analyst",
     "how": "/how",
 }
-"""Paths by their keys in the texts."""
+"""What stands behind the base of a campaign, by the page's key in the texts."""
+CAMPAIGNS = "/campaigns"
+ADMIN = "/admin"
+OF_MODES: dict[str, Mode] = {"battle": "battle", "side_by_side": "side_by_side", "chat": "direct"}
+"""Pages that are there where the campaign offers the mode."""
 THEME_COOKIE = "rostra-theme"
 LANGUAGE_COOKIE = "rostra-language"
-COOKIES = [THEME_COOKIE, LANGUAGE_COOKIE]
+CONSENT_COOKIE = "rostra-consent"
+COOKIES = [THEME_COOKIE, LANGUAGE_COOKIE, CONSENT_COOKIE, f"{CONSENT_COOKIE}-{DEFAULT}"]
 """What a session is told of. Its token is in the page for every script to read, and tells all that
 the session was told."""
 
@@ -39,6 +49,8 @@ class Nav(JSComponent):
     """The links of the header and the choice of language."""
 
     brand = param.String()
+    logo = param.String(doc="Address of a picture beside it; empty: none.")
+    home = param.String(doc="Address of the first page.")
     label = param.String(doc="What the links are, for those who hear the page.")
     language = param.String()
     languages = param.List(default=[list(item) for item in NAMES.items()])
@@ -58,24 +70,65 @@ def session() -> Document:
     return pn.state.curdoc
 
 
-def texts_for(settings: ArenaSettings) -> Texts:
+def voter() -> Voter:
+    """Whose session it is that a page is being made for."""
+    context: Any = session().session_context
+    return voter_of(context.request)
+
+
+def texts_for(campaign: Campaign) -> Texts:
     """In the language of the session that a page is being made for."""
     header = str(pn.state.headers.get("Accept-Language", ""))
-    return texts(choose(pn.state.cookies.get(LANGUAGE_COOKIE), settings.language, header))
+    chosen = pn.state.cookies.get(LANGUAGE_COOKIE)
+    return campaign.texts(choose(chosen, campaign.arena.language, header))
 
 
-def page(settings: ArenaSettings, key: str, view: Viewable, language: Language = "en") -> Page:
-    """The page with this key of `LINKS`, and `view` as all of its content, in `language`."""
-    words = texts_for(settings)
+def consent_cookie(campaign: Campaign) -> str:
+    """Its path is the campaign's, so one name does for all; but the default one's comes with the
+    requests of every campaign."""
+    return f"{CONSENT_COOKIE}-{DEFAULT}" if campaign.name == DEFAULT else CONSENT_COOKIE
+
+
+def links(arena: Arena, campaign: Campaign, words: Texts) -> list[list[str]]:
+    """Label and address of what stands in the header."""
+    modes = (None, *campaign.settings.modes)
+    offered = [key for key in LINKS if OF_MODES.get(key) in modes]
+    found = [[words(f"nav.{key}"), address(campaign, key)] for key in offered]
+    if len(arena.campaigns.seen_by(voter())) > 1:
+        found.append([words("nav.campaigns"), CAMPAIGNS])
+    if voter().admin:
+        found.append([words("nav.admin"), ADMIN])
+    return found
+
+
+def address(campaign: Campaign, key: str) -> str:
+    return f"{campaign.base}{LINKS[key]}" or "/"
+
+
+def page(
+    arena: Arena,
+    campaign: Campaign,
+    view: Viewable,
+    *,
+    key: str,
+    language: Language = "en",
+    current: str | None = None,
+) -> Page:
+    """`view` as all of the content of a page of the campaign, in `language`. `key`: of its name, in
+    the section `nav` of the texts; `current`: its address, that of the key where it is None."""
+    words = texts_for(campaign)
     # Panel sets this with the HTML. A session made anew by the websocket of a returning browser has
     # had none, and would send that browser elsewhere for its style sheets.
     session().template_variables.setdefault("dist_url", get_dist_path())
     session().template_variables["language"] = language
     dark = pn.state.cookies.get(THEME_COOKIE) == "dark"
+    accent = campaign.settings.accent
     nav = Nav(
-        brand=settings.title,
-        current=LINKS[key],
-        links=[[words(f"nav.{each}"), path] for each, path in LINKS.items()],
+        brand=campaign.title,
+        logo=f"{campaign.base}/logo?{campaign.logo.version}" if campaign.logo else "",
+        home=campaign.home,
+        current=address(campaign, key) if current is None else current,
+        links=links(arena, campaign, words),
         label=words("nav.pages"),
         language=words.language,
         language_label=words("nav.language"),
@@ -86,9 +139,9 @@ def page(settings: ArenaSettings, key: str, view: Viewable, language: Language =
         header=[nav],
         dark_theme=dark,
         busy_indicator=None,
-        meta_title=f"{words(f'nav.{key}')} · {settings.title}",
+        meta_title=f"{words(f'nav.{key}')} · {campaign.title}",
         meta_description=words("nav.description"),
-        raw_css=[TOKENS_CSS],
+        raw_css=[TOKENS_CSS, accent.css] if accent else [TOKENS_CSS],
         template=(HERE / "frame.html").read_text(encoding="utf-8"),
         theme_config={
             scheme: {

@@ -2,13 +2,15 @@
 // can read; what passes here is a claim on it, which is good once.
 
 function keeping(model, send) {
-  let tab = sessionStorage.getItem("rostra-tab")
+  // A tab has a round in each mode of each campaign.
+  const name = `rostra-tab${model.base}`
+  let tab = sessionStorage.getItem(name)
   if (!tab) {
     const bytes = crypto.getRandomValues(new Uint8Array(8))
     tab = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
-    sessionStorage.setItem("rostra-tab", tab)
+    sessionStorage.setItem(name, tab)
   }
-  const post = (action, fields) => fetch(`round/${action}`, {
+  const post = (action, fields) => fetch(`/round/${action}`, {
     method: "POST",
     keepalive: true, // also while the page is being left
     body: new URLSearchParams({ tab: `${model.kind}-${tab}`, ...fields }),

@@ -85,10 +85,10 @@ export function render({ model, el }) {
     const output = form.querySelector("output")
     output.textContent = "being computed …"
     try {
-      const html = await ask(`/results/table?${query}`)
+      const html = await ask(`${model.base}/results/table?${query}`)
       if (mine !== changes) return
       root.querySelector(".place").innerHTML = html
-      root.querySelector(".csv").href = `/results/ratings.csv?${query}`
+      root.querySelector(".csv").href = `${model.base}/results/ratings.csv?${query}`
       output.textContent = ""
       prepare(form)
     } catch (error) {
@@ -111,7 +111,7 @@ export function render({ model, el }) {
     const query = new URLSearchParams(line.closest("[data-query]").dataset.query)
     query.set("name", line.dataset.name)
     try {
-      cell.firstChild.innerHTML = await ask(`/results/contestant?${query}`)
+      cell.firstChild.innerHTML = await ask(`${model.base}/results/contestant?${query}`)
     } catch (error) {
       cell.firstChild.textContent = `Not shown: ${error.message}`
     }

@@ -15,6 +15,7 @@ import param
 from markupsafe import Markup
 from panel.custom import JSComponent
 
+from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import every, fill_in, no_ratings
@@ -24,13 +25,14 @@ from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 from rostra.arena.ratings.plots.bars import Axis, ranks, spoken
 from rostra.arena.ratings.table import Row
 from rostra.arena.standings import Standings
-from rostra.arena.state import Arena
+from rostra.arena.votes.store import VoteStore
 
 
 class LeaderboardView(JSComponent):
     """A document whose table can be sorted, searched and switched."""
 
     html = param.String()
+    base = param.String(doc="What the addresses of the campaign begin with.")
 
     _esm = HERE / "leaderboard.js"
     _stylesheets: ClassVar[list[Any]] = [DOCUMENT_CSS, HERE / "leaderboard.css"]
@@ -87,15 +89,16 @@ class Choice:
         return urlencode({"level": self.level, "style": int(self.style)})
 
 
-async def leaderboard(arena: Arena) -> str:
+async def leaderboard(campaign: Campaign, store: VoteStore) -> str:
     """HTML of the newest ratings, or of how to get them, or of what is wrong with them."""
-    num_votes = await asyncio.to_thread(arena.store.number_of_comparisons)
+    num_votes = await asyncio.to_thread(campaign.number_of_votes, store)
+    interval = campaign.arena.refresh.interval
     try:
-        standings = await arena.standings.newest()
+        standings = await campaign.standings.newest()
         if standings is None:
-            return no_ratings("Leaderboard", num_votes, arena.settings.refresh.interval)
-        styles = await arena.results.styles()
-        findings = await arena.results.findings()
+            return no_ratings("Leaderboard", num_votes, interval, campaign.home)
+        styles = await campaign.results.styles()
+        findings = await campaign.results.findings()
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
     choice = Choice(standings.level_names, styles=styles, style=bool(standings.spec.style))
@@ -104,8 +107,9 @@ async def leaderboard(arena: Arena) -> str:
         choice,
         sentences(findings),
         num_votes,
-        arena.settings.contestants,
-        every(arena.settings.refresh.interval),
+        campaign.contestants,
+        every(interval),
+        campaign.base,
     )
 
 
@@ -116,9 +120,11 @@ def draw(
     num_votes: int,
     contestants: Sequence[Contestant],
     rated_every: str,
+    base: str = "",
 ) -> str:
     """`findings`: sentences of the audit. `num_votes`: how many a fit would count now.
-    `rated_every`: how long after one another, empty where the operator rates."""
+    `rated_every`: how long after one another, empty where the operator rates. `base`: what the
+    addresses of the campaign begin with."""
     rated = {row.contestant for row in standings.ratings}
     return fill_in(
         "leaderboard.html",
@@ -128,6 +134,7 @@ def draw(
         choice=choice,
         findings=findings,
         every=rated_every,
+        base=base,
         table=table(standings.ratings, choice, contestants),
         unrated=[entry.label for entry in contestants if entry.name not in rated],
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rostra.arena.access.voter import Voter
+from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ToldVoterError
 from rostra.arena.pages.round_view import RoundView
@@ -14,11 +16,14 @@ from rostra.arena.texts import Texts
 class NamedView(RoundView):
     """One choice for each side."""
 
-    def __init__(self, arena: Arena, voter: str, texts: Texts, **params: Any) -> None:
-        entries = arena.settings.contestants
+    def __init__(
+        self, arena: Arena, campaign: Campaign, voter: Voter, texts: Texts, **params: Any
+    ) -> None:
+        entries = campaign.playing
         sides = params.get("sides", ["a", "b"])
         super().__init__(
             arena,
+            campaign,
             voter,
             texts,
             contestants=[[entry.name, entry.label] for entry in entries],
@@ -27,7 +32,7 @@ class NamedView(RoundView):
         )
 
     def _contestant(self, name: object) -> Contestant:
-        known = {entry.name: entry for entry in self._arena.settings.contestants}
+        known = {entry.name: entry for entry in self.campaign.playing}
         if not isinstance(name, str) or name not in known:
             raise ToldVoterError(self._texts("status.unknown"))
         return known[name]

@@ -10,8 +10,14 @@ export function render({ model, el }) {
   nav.setAttribute("aria-label", model.label)
   const brand = document.createElement("a")
   brand.className = "brand"
-  brand.href = model.links[0][1]
-  brand.textContent = model.brand
+  brand.href = model.home
+  if (model.logo) {
+    const logo = document.createElement("img")
+    logo.src = model.logo
+    logo.alt = ""
+    brand.append(logo)
+  }
+  brand.append(model.brand)
   nav.append(brand)
   for (const [label, href] of model.links) {
     const link = document.createElement("a")

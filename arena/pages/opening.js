@@ -14,6 +14,47 @@ function chooserRow(model, choosers) {
   }))
 }
 
+// How many votes there are of those that are wanted.
+function progressLine(model) {
+  const bar = make("progress", { "aria-hidden": "true" })
+  const text = make("span")
+  const line = make("p", { class: "progress" }, bar, text)
+  line.update = () => {
+    const { votes, target, text: told } = model.progress
+    line.hidden = target === undefined
+    if (line.hidden) return
+    bar.max = target
+    bar.value = votes
+    setText(text, told)
+  }
+  return line
+}
+
+// What a campaign says in place of taking a question: when it opens, that it is closed, or what a
+// voter has to agree to.
+function entranceView(model, agree) {
+  const view = make("section", { class: "entrance" })
+  view.update = () => {
+    const told = model.entrance
+    view.hidden = told.kind === undefined
+    if (view.shown === told || view.hidden) return
+    view.shown = told
+    view.replaceChildren(
+      make("h1", {}, told.title),
+      make("p", {}, told.lead),
+      ...told.links.map(([label, href]) => make("p", {}, make("a", { href }, label))),
+    )
+    if (told.kind !== "consent") return
+    const text = make("div", { class: "body consent", tabindex: "0", role: "region",
+      "aria-label": told.title })
+    text.innerHTML = told.html // sanitised by the server
+    const button = make("button", { type: "button", class: "primary",
+      onclick: () => agree(told.sha256) }, told.action)
+    view.append(text, button)
+  }
+  return view
+}
+
 function opening(model, ask, choosers) {
   const words = model.texts
   const suggestions = make("ul", { class: "suggestions", "aria-labelledby": "try" })

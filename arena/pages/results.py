@@ -8,7 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rostra.arena.access.access import voter_of
 from rostra.arena.access.guard import GuardedHandler
+from rostra.arena.campaigns.door import admitted
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.analyst import beside
 from rostra.arena.pages.contestant import contestant
@@ -27,8 +29,8 @@ HTML, CSV, JSON = "text/html", "text/csv", "application/json"
 
 
 class Results(GuardedHandler):
-    """GET /results/<what>. Query: `level` of the posterior's factor; `style`, 0 as voted or 1 at
-    equal style; and by `what`:
+    """GET /results/<what>, or /c/<campaign>/results/<what>. Query: `level` of the posterior's
+    factor; `style`, 0 as voted or 1 at equal style; and by `what`:
 
     table         the leaderboard's table, HTML
     ratings.csv   the same for a spreadsheet
@@ -43,12 +45,16 @@ class Results(GuardedHandler):
     def initialize(self, arena: Arena) -> None:
         self._arena = arena
 
-    async def get(self, what: str) -> None:
+    async def get(self, name: str | None, what: str) -> None:
+        campaign = admitted(self._arena.campaigns, name, voter_of(self.request))
+        if campaign is None:
+            return self._refuse(404, "There is no such campaign here.")
+        self._campaign = campaign
         try:
             kind, derive = self._question(what)
             style = {"0": False, "1": True}.get(self._one("style"))
             arguments = tuple(sorted((name, self._one(name)) for name in self.request.arguments))
-            body = await self._arena.results.answer(
+            body = await campaign.results.answer(
                 (what, arguments), lambda saved: gzip.compress(derive(saved).encode(), 5), style
             )
         except RatingsError as error:
@@ -70,7 +76,7 @@ class Results(GuardedHandler):
 
     def _question(self, what: str) -> tuple[str, Callable[[Saved], str]]:
         """Content type, and what to derive. Raises RatingsError for a bad question."""
-        contestants = self._arena.settings.contestants
+        contestants = self._campaign.contestants
         labels = {entry.name: entry.label for entry in contestants}
         level = self._one("level")
 
@@ -99,7 +105,7 @@ class Results(GuardedHandler):
         return answers[what]
 
     def _plot(self, saved: Saved, posterior: Posterior) -> str:
-        settings = self._arena.settings
+        settings = self._campaign.arena
         asked = Question(
             prices={
                 entry.name: entry.price for entry in settings.contestants if entry.price is not None

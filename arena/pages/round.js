@@ -11,6 +11,8 @@ export function render({ model, el }) {
 
   // ---- what the page is made of
   const empty = opening(model, (prompt) => send("ask", { prompt, chosen: chosen() }), choosers)
+  const entrance = entranceView(model, agree)
+  const progress = progressLine(model)
   const title = (side) => sides.length === 1
     ? words.the_answer : words.answer.replace("{letter}", side.toUpperCase())
   const jump = (side) => turns.lastElementChild?.querySelector(`.${side}`)
@@ -27,7 +29,7 @@ export function render({ model, el }) {
     words.again)
   const told = verdict(model, reasonsForm(model, send))
   const scroller = make("div", { class: "scroller", tabindex: "0", role: "region",
-    "aria-label": words.answers }, empty, sideSwitch, turns,
+    "aria-label": words.answers }, entrance, empty, progress, sideSwitch, turns,
     make("div", { class: "after" }, again, told))
 
   const bar = voteBar(model, send)
@@ -57,6 +59,13 @@ export function render({ model, el }) {
       kept.forget()
       send("new")
     }
+  }
+
+  // The cookie's path is the campaign's, and so is what was agreed to.
+  function agree(sha256) {
+    document.cookie = `${model.consent_cookie}=${sha256}; path=${model.base || "/"}; `
+      + "max-age=31536000; samesite=lax"
+    send("agree", { sha256 })
   }
 
   function fit() {
@@ -101,6 +110,9 @@ export function render({ model, el }) {
 
   let drawnRound = model.round
   let drawnPhase = null
+  // A question that came while the answers were asked for again: sent when they have ended, if it
+  // still stands in the line.
+  let later = ""
 
   function draw() {
     if (drawnRound !== model.round) {
@@ -123,7 +135,25 @@ export function render({ model, el }) {
     setText(status, model.status)
     bar.update()
     told.update()
+    drawCampaign()
     if (drawnPhase !== model.phase) drawPhase()
+  }
+
+  function drawCampaign() {
+    const kind = model.entrance.kind
+    const phase = model.phase
+    entrance.update()
+    progress.update()
+    entrance.hidden ||= phase !== "empty"
+    empty.hidden = phase !== "empty" || kind !== undefined
+    progress.hidden ||= phase !== "empty" && phase !== "voted"
+    // A round that was begun goes on to its vote under the consent it was begun with.
+    const asks = kind === undefined || (kind === "consent" && phase !== "empty")
+    input.hidden = !asks
+    random.hidden = !asks || phase !== "empty"
+    another.hidden = !asks || phase !== "failed" || model.kind !== "battle"
+    action.hidden = !asks && phase !== "answering"
+    again.hidden = phase !== "ended"
   }
 
   function drawPhase() {
@@ -131,16 +161,12 @@ export function render({ model, el }) {
     drawnPhase = model.phase
     const phase = model.phase
     el.dataset.phase = phase
-    empty.hidden = phase !== "empty"
     sideSwitch.hidden = phase === "empty" || sides.length === 1
-    again.hidden = phase !== "ended"
     input.placeholder = phase === "ended" ? model.texts.mode.placeholder : words.placeholder
     setText(action, phase === "answering" ? words.stop : words.send)
     const ways = { voted: model.texts.mode.next, failed: words.retry }
     setText(next, ways[phase] ?? model.texts.mode.new)
-    random.hidden = phase !== "empty"
     next.hidden = phase === "empty"
-    another.hidden = phase !== "failed" || model.kind !== "battle"
     next.classList.toggle("primary", phase === "voted" || phase === "failed")
     action.classList.toggle("primary", phase !== "voted" && phase !== "failed")
     const writing = sides.length === 1 ? words.writing : words.writing_both
@@ -150,6 +176,11 @@ export function render({ model, el }) {
     // A round taken up again: the keys are for its vote, and not for the empty line.
     if (before === "empty" && phase !== "empty" && !input.value) {
       scroller.focus({ preventScroll: true })
+    }
+    if (phase !== "answering") {
+      const waiting = later
+      later = ""
+      if (phase === "ended" && waiting && input.value.trim() === waiting) ask()
     }
     if (phase === "ended" && before === "answering" && el.getRootNode().activeElement !== input) {
       scroller.focus({ preventScroll: true })
@@ -167,7 +198,7 @@ export function render({ model, el }) {
     }))
   }
   const watched = ["phase", "round", "prompts", "status", "choice", "notes", "names", "ratings",
-    "verdict", "settings", "reasons_given"]
+    "verdict", "settings", "reasons_given", "entrance", "progress"]
   for (const name of watched) model.on(`change:${name}`, drawSoon)
   const kept = keeping(model, send)
   draw()
@@ -175,6 +206,7 @@ export function render({ model, el }) {
   // ---- what the server says once
   model.on("msg:custom", (message) => {
     if (message.round !== model.round) return
+    if (message.later) later = message.later
     if (message.claim) kept.keep(message.claim)
     if (message.random) {
       input.value = message.random

@@ -6,16 +6,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
 import param
 from panel.custom import JSComponent
 
+from rostra.arena.access.voter import Voter
+from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
 from rostra.arena.matchmaking import Side
-from rostra.arena.pages import reveal, words
+from rostra.arena.pages import entrance, reveal, words
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.frame import HERE, consent_cookie
 from rostra.arena.rendering import AnswerStream, Part
 from rostra.arena.round import Round
 from rostra.arena.state import Arena
@@ -56,6 +59,10 @@ class RoundView(JSComponent):
     reason_tags = param.List(default=list(REASON_TAGS))
     texts = param.Dict(default={})
     max_chars = param.Integer()
+    base = param.String(doc="What the addresses of the campaign begin with.")
+    consent_cookie = param.String(doc="Where the browser keeps what was agreed to.")
+    entrance = param.Dict(default={}, doc="What is told in place of a line for a question.")
+    progress = param.Dict(default={}, doc="Votes of those that are wanted.")
     max_comment = param.Integer(default=MOST_COMMENT)
 
     _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -65,17 +72,30 @@ class RoundView(JSComponent):
         ANSWER_CSS,
     ]
 
-    def __init__(self, arena: Arena, voter: str, texts: Texts, **params: Any) -> None:
+    def __init__(
+        self,
+        arena: Arena,
+        campaign: Campaign,
+        voter: Voter,
+        texts: Texts,
+        agreed: str = "",
+        **params: Any,
+    ) -> None:
+        """`agreed`: SHA-256 in hexadecimal of the consent text that the voter agreed to, if any."""
         super().__init__(
             kind=self.mode,
             texts={"page": texts.section("page"), "mode": texts.section(self.mode)},
-            suggestions=arena.prompts.suggested(texts.language),
+            suggestions=campaign.prompts.suggested(texts.language),
             max_chars=arena.settings.max_prompt_chars,
             **params,
+            base=campaign.base,
+            consent_cookie=consent_cookie(campaign),
         )
         self._arena = arena
         self._voter = voter
+        self._opened = campaign
         self._texts = texts
+        self._agreed = agreed
         self._current: Round | None = None
         self._streams: list[dict[Side, AnswerStream]] = []
         self._acting = asyncio.Lock()
@@ -83,6 +103,13 @@ class RoundView(JSComponent):
 
     def new_round(self, chosen: dict[str, Any]) -> Round:
         """A round with new contestants. `chosen` is what the browser says was chosen; raises
+        self._show_campaign()
+
+    @property
+    def campaign(self) -> Campaign:
+        """As it is now, or as it was last before it went."""
+        self._opened = self._arena.campaigns.get(self._opened.name) or self._opened
+        return self._opened
         `ToldVoterError` where it cannot be."""
         raise NotImplementedError
 
@@ -96,7 +123,7 @@ class RoundView(JSComponent):
         elif action == "redraw":
             self._redraw()
         elif action == "random":
-            self._say(random=self._arena.prompts.draw(self._texts.language))
+            self._say(random=self.campaign.prompts.draw(self._texts.language))
         elif action in self._actions:
             async with self._acting:
                 if data["round"] == self.round:
@@ -122,14 +149,18 @@ class RoundView(JSComponent):
         if not prompt or self.phase == "answering":
             return
         # Not the parameter: a browser can change what it was told.
+        if prompt and self.phase == "answering":
+            # Sent in the instant in which the answers were asked for again.
+            self._say(later=prompt)
         longest = self._arena.settings.max_prompt_chars
         if len(prompt) > longest:
+        fresh = self._current is None or self.phase in ("voted", "failed")
+        self._enter(fresh)
             self.status = self._texts("status.too_long", length=len(prompt), limit=longest)
             return
         await self._moderate(prompt)
         if self.phase in ("voted", "failed"):
             await self._leave_round()
-        fresh = self._current is None
         chosen = data.get("chosen")
         current = self._current or self.new_round(chosen if isinstance(chosen, dict) else {})
         await current.ask(prompt)
@@ -146,7 +177,9 @@ class RoundView(JSComponent):
             self.status = self._texts("moderation.checking")
         refusal = await self._arena.moderation.check(prompt)
         if refusal is not None:
-            await asyncio.to_thread(self._arena.store.refuse_prompt, self._voter, refusal.rule)
+            await asyncio.to_thread(
+                self._arena.store.refuse_prompt, self._voter.key, refusal.rule, self._opened.name
+            )
             raise ToldVoterError(
                 self._texts("moderation.refused" if refusal.judged else "moderation.unanswered")
             )
@@ -156,7 +189,7 @@ class RoundView(JSComponent):
             await self._current.ask_again()
             self._begin(self._current)
 
-    async def _another(self, _data: dict[str, Any]) -> None:
+    async def _another(self, data: dict[str, Any]) -> None:
         if self._current is not None and self.phase == "failed":
             prompt = self._current.turns[0]
             await self._leave_round()
@@ -164,6 +197,29 @@ class RoundView(JSComponent):
 
     async def _new(self, _data: dict[str, Any]) -> None:
         await self._leave_round()
+
+    def _enter(self, fresh: bool) -> None:
+        """Raises `ToldVoterError` where the campaign takes no question, or not of this voter."""
+        campaign, now = self._arena.campaigns.get(self._opened.name), datetime.now(UTC)
+        if campaign is not None and not campaign.admits(self._voter):
+            campaign = None
+        try:
+            entrance.check(campaign, self._agreed, fresh, self._texts, now)
+        except ToldVoterError:
+            self._show_campaign()
+            raise
+
+    def _show_campaign(self) -> None:
+        now = datetime.now(UTC)
+        found = self._arena.campaigns.get(self._opened.name)
+        self.param.update(
+            entrance=entrance.shown(found, self._agreed, self._texts, now),
+            progress=entrance.progress(self.campaign, self._texts),
+        )
+
+    async def _agree(self, data: dict[str, Any]) -> None:
+        self._agreed = str(data.get("sha256", ""))
+        self._show_campaign()
 
     async def _leave_round(self) -> None:
         left, self._current = self._current, None
@@ -176,7 +232,7 @@ class RoundView(JSComponent):
             choice="",
             verdict=[],
             reasons_given=False,
-            suggestions=self._arena.prompts.suggested(self._texts.language),
+            suggestions=self.campaign.prompts.suggested(self._texts.language),
             **{name: {} for name in ("notes", "names", "ratings", "settings")},
         )
         if left is not None:
@@ -196,15 +252,16 @@ class RoundView(JSComponent):
             self.status = self._texts("status.refused_voted")
         else:
             await self._reveal(current)
+        self._show_campaign()
 
     async def _reveal(self, current: Round) -> None:
-        told = await reveal.told(current, self._arena.standings, self._texts)
+        told = await reveal.told(current, self.campaign.standings, self._texts)
         if current is self._current:
             self.param.update(phase="voted", **told)
             self._run(self._judge(current))
 
     async def _judge(self, current: Round) -> None:
-        lines = await reveal.verdict(current, self._arena.results, self._texts)
+        lines = await reveal.verdict(current, self.campaign.results, self._texts)
         if current is self._current:
             self.verdict = lines
 
@@ -213,16 +270,18 @@ class RoundView(JSComponent):
         if self._current is None or self.phase != "voted" or not isinstance(tags, list):
             return
         try:
+            self.campaign.progress.votes += 1
             await self._current.give_reasons(map(str, tags), comment)
         except VoteRefusedError as error:
             raise ToldVoterError(self._texts("status.refused_reasons")) from error
         self.reasons_given = True
 
     async def _resume(self, data: dict[str, Any]) -> None:
+            self._show_campaign()
         ticket = self._arena.claims.take(str(data.get("claim", "")))
         if ticket is None or self.phase != "empty" or self._current is not None:
             return
-        current = await self._arena.resume(ticket, self.mode)
+        current = await self._arena.resume(ticket, self._opened.name, self.mode)
         if current is None:
             return
         self._current = current
@@ -255,6 +314,7 @@ class RoundView(JSComponent):
             prompts=list(current.turns),
             notes={},
             names=self._names(current),
+        "agree": _agree,
         )
         self._redraw()
         self._run(self._stream(current))

@@ -1,13 +1,16 @@
 """The process that rates: `python -m rostra.arena.refresh.process`.
 
-Its standard input is the arena's: one line of JSON, a `Job`, then a line for each time that ratings
-are wanted now. When it closes, as it does however the arena ends, so does the process, in the
-middle of a fit too. Its standard output has one line of JSON, a `Told`, for each look at the votes.
+Its standard input is the arena's, a line of JSON for each `Order`. When it closes, as it does
+however the arena ends, so does the process, in the middle of a fit too. Its standard output has one
+line of JSON, a `Told`, for each look at the votes of a campaign. There is one such process, and it
+looks at one campaign at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import shutil
 import sys
 import threading
@@ -32,15 +35,28 @@ MARK = "refreshed"
 
 
 class Job(msgspec.Struct, frozen=True):
+    """The votes of one campaign, and where their ratings are published."""
+
+    campaign: str
     votes_url: str
     ratings_dir: str
     refresh: str
     """`RefreshSettings` in JSON."""
+    without: tuple[str, ...] = ()
+    """Campaigns whose votes are not rated in this one."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    jobs: tuple[Job, ...] | None = None
+    """What is looked at from now on; None: what was before."""
+    now: str = ""
+    """A campaign whose ratings are wanted now."""
 
 
 class Told(msgspec.Struct, frozen=True):
     """What one look at the votes came to."""
 
+    campaign: str = ""
     rated: int | None = None
     """Votes in the new result; None where there is none."""
     folder: str = ""
@@ -60,11 +76,24 @@ class _Outline(msgspec.Struct):
 class Rater:
     """Looks at the votes of one store, and publishes ratings when there are enough new ones."""
 
-    def __init__(self, votes_url: str, directory: Path, settings: RefreshSettings) -> None:
+    def __init__(
+        self,
+        votes_url: str,
+        directory: Path,
+        settings: RefreshSettings,
+        without: tuple[str, ...] = (),
+    ) -> None:
+        """`without`: campaigns whose votes are not rated."""
         self._url = votes_url
+        self._without = without
         self._directory = directory
         self._settings = settings
         self._seen: object = None
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one look to the next."""
+        return self._settings.interval
 
     def look(self, asked: bool = False) -> Told:
         """`asked`: ratings are wanted now, with one new vote already.
@@ -73,7 +102,9 @@ class Rater:
         """
         began = time.monotonic()
         chosen = self._settings
-        reader = VoteReader(self._url, chosen.campaigns, imported=chosen.imported)
+        reader = VoteReader(
+            self._url, chosen.campaigns, imported=chosen.imported, without=self._without
+        )
         try:
             version = reader.version()
             if version == self._seen:
@@ -129,27 +160,66 @@ class Rater:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def main(read: IO[str], write: Callable[[bytes], object]) -> None:
-    job = msgspec.json.decode(read.readline(), type=Job)
-    asked = threading.Event()
-    threading.Thread(target=_listen, args=(read, asked), daemon=True).start()
-    settings = RefreshSettings.model_validate_json(job.refresh)
-    rater = Rater(job.votes_url, Path(job.ratings_dir), settings)
-    now = False
-    while True:
+class _Desk:
+    """Whose votes are looked at when."""
+
+    def __init__(self) -> None:
+        self._raters: dict[Job, Rater] = {}
+        self._due: dict[Job, float] = {}
+        self._asked: set[str] = set()
+
+    def take(self, order: Order) -> None:
+        if order.jobs is not None:
+            self._raters = {job: self._raters.get(job) or _rater(job) for job in order.jobs}
+            self._due = {job: self._due.get(job, 0.0) for job in order.jobs}
+        if order.now:
+            self._asked.add(order.now)
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the next look; None where there is nothing to look at."""
+        if not self._due:
+            return None
+        if any(job.campaign in self._asked for job in self._due):
+            return 0.0
+        return max(min(self._due.values()) - time.monotonic(), 0.0)
+
+    def look(self) -> Told:
+        """At what somebody asked for, else at what has waited longest."""
+        job = min(self._due, key=lambda each: (each.campaign not in self._asked, self._due[each]))
+        asked = job.campaign in self._asked
+        self._asked.discard(job.campaign)
+        rater = self._raters[job]
         try:
-            told = rater.look(now)
+            told = rater.look(asked)
         except ArenaError as error:
             told = Told(why=str(error))
-        write(msgspec.json.encode(told) + b"\n")
-        # Those who asked meanwhile are served together.
-        now = asked.wait(settings.interval)
-        asked.clear()
+        self._due[job] = time.monotonic() + rater.interval
+        return msgspec.structs.replace(told, campaign=job.campaign)
 
 
-def _listen(read: IO[str], asked: threading.Event) -> None:
-    for _ in read:
-        asked.set()
+def _rater(job: Job) -> Rater:
+    settings = RefreshSettings.model_validate_json(job.refresh)
+    return Rater(job.votes_url, Path(job.ratings_dir), settings, job.without)
+
+
+def main(read: IO[str], write: Callable[[bytes], object]) -> None:
+    orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(read, orders), daemon=True).start()
+    desk = _Desk()
+    while True:
+        with contextlib.suppress(queue.Empty):
+            desk.take(orders.get(timeout=desk.seconds))
+            # Those who asked meanwhile are served together.
+            while True:
+                desk.take(orders.get_nowait())
+        if desk.seconds == 0.0:
+            write(msgspec.json.encode(desk.look()) + b"\n")
+
+
+def _listen(read: IO[str], orders: queue.SimpleQueue[Order]) -> None:
+    for line in read:
+        orders.put(msgspec.json.decode(line, type=Order))
     # At once: nothing is half written under its own name, and nobody waits for it.
     os._exit(0)
 

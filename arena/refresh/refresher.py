@@ -7,11 +7,12 @@ import contextlib
 import logging
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
-from rostra.arena.refresh.process import Job, Told
+from rostra.arena.campaigns.settings import DEFAULT
+from rostra.arena.refresh.process import Job, Order, Told
 from rostra.arena.settings import ArenaSettings
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,24 @@ FIRST_BACKOFF, MAX_BACKOFF = 1.0, 300.0
 STOP_GRACE = 5.0
 
 
+def job(
+    settings: ArenaSettings, campaign: str = DEFAULT, without: Iterable[str] = ()
+) -> Job | None:
+    """To keep the ratings of a campaign up, with the arena's `settings` as they are in it; None
+    where these want none. `without`: campaigns whose votes are not rated in it."""
+    if not settings.refresh.interval:
+        return None
+    return Job(
+        campaign,
+        settings.votes_url,
+        str(settings.ratings_dir),
+        settings.refresh.model_dump_json(),
+        tuple(sorted(without)),
+    )
+
+
 class Refresher:
-    """Keeps one rating process alive, and none where the settings want none.
+    """Keeps one rating process alive for all campaigns, and none where there is no job.
 
     A process that dies is started again, after twice as long each time until one has come to an
     end of a look at the votes. It ends with the arena, however that ends: its standard input is a
@@ -34,27 +51,33 @@ class Refresher:
 
     def __init__(
         self,
-        settings: ArenaSettings,
+        jobs: Iterable[Job | None],
         on_told: Callable[[Told], None] = lambda told: None,
         first_look: float = FIRST_LOOK,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         """`on_told` is called on the event loop after each look at the votes."""
-        self._interval = settings.refresh.interval
-        self._job = msgspec.json.encode(
-            Job(
-                settings.votes_url,
-                str(settings.ratings_dir),
-                settings.refresh.model_dump_json(),
-            )
-        )
         self._on_told = on_told
         self._first_look = first_look
         self._command = command
         self._process: Process | None = None
         self._backoff = FIRST_BACKOFF
-        self._complaint = ""
-        self._asked = asyncio.Event()
+        self._told: dict[str, Told] = {}
+        self._asked: set[str] = set()
+        self._wanted = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._jobs: tuple[Job, ...] = ()
+        self.set_jobs(jobs)
+
+    def set_jobs(self, jobs: Iterable[Job | None]) -> None:
+        """What is rated from now on."""
+        wanted = tuple(each for each in jobs if each is not None)
+        if wanted == self._jobs:
+            return
+        self._jobs = wanted
+        if wanted:
+            self._wanted.set()
+        self._order(Order(jobs=wanted))
 
     @property
     def pid(self) -> int | None:
@@ -62,22 +85,29 @@ class Refresher:
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if running and self._process else None
 
-    def ask(self) -> None:
-        """Wants ratings now, if there is a new vote. Returns at once; asking twice is asking once.
+    def told(self, campaign: str = DEFAULT) -> Told | None:
+        """What the last look at its votes came to."""
+        return self._told.get(campaign)
 
-        Does nothing where the settings want no process.
-        """
-        self._asked.set()
-        if self._process is not None and self._process.stdin is not None:
+    def ask(self, campaign: str = DEFAULT) -> None:
+        """Wants its ratings now, if there is a new vote. Returns at once; asking twice is asking
+        once. Does nothing where the settings want no ratings of it."""
+        if self.pid is None:
+            self._asked.add(campaign)
+            self._urgent.set()
+        else:
+            self._order(Order(now=campaign))
+
+    def _order(self, order: Order) -> None:
+        if self.pid is not None and self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(ConnectionError, RuntimeError):
-                self._process.stdin.write(b"now\n")
+                self._process.stdin.write(msgspec.json.encode(order) + b"\n")
 
     async def run(self) -> None:
         """Until it is cancelled, which ends the process."""
-        if not self._interval:
-            return
+        await self._wanted.wait()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._asked.wait(), self._first_look)
+            await asyncio.wait_for(self._urgent.wait(), self._first_look)
         try:
             while True:
                 code = await self._run_once()
@@ -101,19 +131,24 @@ class Refresher:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(self._job + (b"\nnow\n" if self._asked.is_set() else b"\n"))
+        self._order(Order(jobs=self._jobs))
+        while self._asked:
+            self._order(Order(now=self._asked.pop()))
         async for line in self._process.stdout:
             self._hear(msgspec.json.decode(line, type=Told))
         return await self._process.wait()
 
     def _hear(self, told: Told) -> None:
         self._backoff = FIRST_BACKOFF
+        before = self._told.get(told.campaign)
+        self._told[told.campaign] = told
         if told.rated is not None:
-            self._complaint = ""
-            logger.info("rated %d votes in %.1f s: %s", told.rated, told.seconds, told.folder)
-        elif told.why != self._complaint:
-            self._complaint = told.why
-            logger.info("no new ratings: %s", told.why)
+            logger.info(
+                "%s: rated %d votes in %.1f s: %s",
+                *(told.campaign, told.rated, told.seconds, told.folder),
+            )
+        elif before is None or told.why != before.why:
+            logger.info("%s: no new ratings: %s", told.campaign, told.why)
         self._on_told(told)
 
     async def _end(self) -> None:

@@ -38,10 +38,21 @@ _BLIND = (Battle.mode == "battle", Battle.failed.is_(False), Battle.identity_rev
 class VoteReader:
     """Votes in a store that exists, for rating; writes none. Methods block."""
 
-    def __init__(self, url: str, campaigns: Sequence[str] = (), *, imported: bool = True) -> None:
-        """`campaigns`: whose votes are rated, none for all. `imported`: whether those are too that
-        were not cast here. Raises ArenaError when there is no store, or it cannot be opened."""
-        self._of_campaigns = [Battle.campaign.in_(campaigns)] if campaigns else []
+    def __init__(
+        self,
+        url: str,
+        campaigns: Sequence[str] = (),
+        *,
+        imported: bool = True,
+        without: Sequence[str] = (),
+    ) -> None:
+        """`campaigns`: whose votes are rated, none for all, and `without` whose not. `imported`:
+        whether those are too that were not cast here. Raises ArenaError when there is no store, or
+        it cannot be opened."""
+        self._of_campaigns = [
+            *([Battle.campaign.in_(campaigns)] if campaigns else []),
+            *([Battle.campaign.not_in(without)] if without else []),
+        ]
         self._chosen = [*self._of_campaigns, *([] if imported else [~_IS_IMPORTED])]
         self._engine: Engine = open_existing(
             url,

@@ -7,7 +7,8 @@ import hmac
 import logging
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -66,6 +67,14 @@ class VoteStore:
     def close(self) -> None:
         self._engine.dispose()
 
+    def reading(self) -> AbstractContextManager[Session]:
+        """For what is not battles and votes, as campaigns are."""
+        return self._reading()
+
+    def changing(self) -> AbstractContextManager[Session]:
+        """Likewise, in a transaction that writes."""
+        return self._writing.begin()
+
     def open_battle(
         self,
         pair: Pair | Contestant,
@@ -75,12 +84,15 @@ class VoteStore:
         campaign: str = "default",
         mode: Mode = "battle",
         matchmaking: Mapping[str, Any] | None = None,
+        consent_sha256: bytes | None = None,
+        groups: Collection[str] = (),
     ) -> Ticket:
         """Stores a battle with its first question.
 
         `pair` is one contestant in mode `direct`. `voter` is what tells voters apart (an address, a
         cookie, a login); it is hashed and not kept. `matchmaking` is how the pair was drawn:
-        `policy` and `probability`.
+        `policy` and `probability`. `consent_sha256`: of the text that the voter agreed to.
+        `groups`: of the voter.
         """
         if isinstance(pair, Contestant) != (mode == "direct"):
             raise ValueError(f"mode {mode!r} takes {'one' if mode == 'direct' else 'two'}")
@@ -101,6 +113,8 @@ class VoteStore:
                     settings_a=a.snapshot(),
                     settings_b=b and b.snapshot(),
                     matchmaking=None if matchmaking is None else dict(matchmaking),
+                    consent_sha256=consent_sha256,
+                    voter_groups=sorted(groups) or None,
                     turns=[Turn(number=0, prompt=storable(prompt), asked_at=now)],
                 )
             )
@@ -211,6 +225,12 @@ class VoteStore:
             known = pseudonym(session, voter, now.date())
             session.add(RefusedPrompt(at=now, campaign=campaign, voter=known, rule=rule))
 
+    def number_of_votes(self, campaign: str, most: int) -> int:
+        """How many votes it has, of every mode, counted up to `most`."""
+        votes = select(Vote.battle_id).join(Battle).where(Battle.campaign == campaign).limit(most)
+        with self._reading() as session:
+            return session.scalar(select(func.count()).select_from(votes.subquery())) or 0
+
     def comparisons(self, *, include_revealed: bool = False) -> list[Comparison]:
         """Votes on unnamed pairs, oldest first; without those whose answer gave a name away unless
         asked for."""
@@ -226,9 +246,20 @@ class VoteStore:
                 for left, right, outcome, at, voter in session.execute(rows)
             ]
 
-    def number_of_comparisons(self, *, include_revealed: bool = False) -> int:
-        """How many rows `comparisons` would return."""
+    def number_of_comparisons(
+        self,
+        *,
+        include_revealed: bool = False,
+        campaigns: Collection[str] = (),
+        without: Collection[str] = (),
+    ) -> int:
+        """How many rows `comparisons` would return; of `campaigns`, none for all, but for those
+        `without`."""
         rows = select(func.count()).select_from(Vote).join(Battle).where(*_blind(include_revealed))
+        if campaigns:
+            rows = rows.where(Battle.campaign.in_(campaigns))
+        if without:
+            rows = rows.where(Battle.campaign.not_in(without))
         with self._reading() as session:
             return session.scalar(rows) or 0
 

@@ -27,6 +27,7 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.parsers.choice import ReasoningParserChoice, ToolParserChoice
 
 if TYPE_CHECKING:
+    from rostra.arena.campaigns.settings import CampaignSettings
     from rostra.arena.settings import ArenaSettings
     from rostra.gateway.settings import GatewaySettings
 
@@ -131,10 +132,12 @@ class RostraConfig(BaseModel):
         return checked(GatewaySettings, self.gateway | _given(overrides), "[gateway]")
 
     def arena_settings(self, **overrides: Any) -> ArenaSettings:
-        """Raises RostraError for a bad value in `[arena]` or `[[contestant]]`."""
+        """Raises RostraError for a bad value in `[arena]`, `[[arena.campaign]]` or
+        `[[contestant]]`."""
         from rostra.arena.settings import ArenaSettings
 
         table = {**self.arena, "contestants": self.contestant}
+        table["campaigns"] = _campaigns(table.pop("campaign", []))
         return checked(ArenaSettings, table | _given(overrides), "[arena] and [[contestant]]")
 
     def find_worker(self, name: str) -> WorkerEntry:
@@ -162,6 +165,17 @@ def checked(model: type[Model], values: dict[str, Any], source: str) -> Model:
         if first["type"] == "extra_forbidden":
             message = "there is no such setting"
         raise RostraError(f"{source}: {where + ': ' if where else ''}{message}") from error
+
+
+def _campaigns(tables: Any) -> tuple[CampaignSettings, ...]:
+    from rostra.arena.campaigns.settings import CampaignSettings
+
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise RostraError("[[arena.campaign]] is a table for each campaign, in double brackets")
+    return tuple(
+        checked(CampaignSettings, table, f"[[arena.campaign]] {table.get('name', number)!r}")
+        for number, table in enumerate(tables, start=1)
+    )
 
 
 def _given(overrides: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rostra.arena.access.voter import Voter
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.battle import BattleView
 from rostra.arena.settings import ArenaSettings
@@ -17,7 +18,7 @@ async def test_the_longest_question_is_not_the_browsers_to_choose(votes_url, tmp
         max_prompt_chars=20,
     )
     arena = Arena.open(settings, GatewayClient(settings.gateway_url, None, 5))
-    view = BattleView(arena, "192.0.2.7", texts("en"))
+    view = BattleView(arena, arena.campaigns.default, Voter("cookie 7", "192.0.2.7"), texts("en"))
     view.max_chars = 10**6
     await view._handle_msg({"action": "ask", "round": 0, "prompt": "x" * 21})
     assert (view.phase, arena.store.counts().battles) == ("empty", 0)

@@ -23,7 +23,7 @@ from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.storage import latest
 from rostra.arena.refresh.process import MARK, Rater, Told
-from rostra.arena.refresh.refresher import Refresher
+from rostra.arena.refresh.refresher import Refresher, job
 from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.records import Ticket
@@ -94,7 +94,7 @@ async def test_votes_are_rated_when_there_are_enough_new_ones_or_when_asked(sett
     wanted = RefreshSettings(interval=0.2, min_votes=1000)
     told: asyncio.Queue[Told] = asyncio.Queue()
     refresher = Refresher(
-        settings.model_copy(update={"refresh": wanted}), told.put_nowait, first_look=0
+        [job(settings.model_copy(update={"refresh": wanted}))], told.put_nowait, first_look=0
     )
     async with running(refresher):
         first = await until(told, lambda told: True)
@@ -118,14 +118,17 @@ async def test_votes_are_rated_when_there_are_enough_new_ones_or_when_asked(sett
 
 async def test_no_process_where_none_is_wanted(settings):
     off = settings.model_copy(update={"refresh": RefreshSettings(interval=0)})
-    refresher = Refresher(off, first_look=0)
-    await asyncio.wait_for(refresher.run(), 5)
-    assert refresher.pid is None
+    assert job(off) is None
+    refresher = Refresher([job(off)], first_look=0)
+    async with running(refresher):
+        refresher.ask()
+        await asyncio.sleep(0)
+        assert refresher.pid is None
 
 
 async def test_a_process_that_dies_at_once_is_started_again_later_each_time(settings, caplog):
     command = (sys.executable, "-c", "raise SystemExit(7)")
-    refresher = Refresher(settings, first_look=0, command=command)
+    refresher = Refresher([job(settings)], first_look=0, command=command)
     async with running(refresher), asyncio.timeout(PATIENCE):
         await soon(lambda: len(caplog.messages) >= 2)
     assert [line.partition(";")[2] for line in caplog.messages[:2]] == [
@@ -219,7 +222,7 @@ def test_a_result_of_other_votes_does_not_count_as_rated(settings, vote):
 
 async def test_a_store_without_votes_is_told_and_looked_at_again(settings, store):
     told: asyncio.Queue[Told] = asyncio.Queue()
-    refresher = Refresher(settings, told.put_nowait, first_look=0)
+    refresher = Refresher([job(settings)], told.put_nowait, first_look=0)
     async with running(refresher):
         for _ in range(2):
             found = await until(told, lambda told: True)

@@ -10,8 +10,9 @@ import pytest
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import AnswerBrokenError, VoteRefusedError
 from rostra.arena.gateway_client import Delta, End, Message
-from rostra.arena.round import Round
+from rostra.arena.round import Opening, Round
 
+OPENING = Opening("default", "cookie 7")
 Script = Callable[[Contestant, Sequence[Message]], AsyncGenerator[Delta | End, None]]
 
 
@@ -43,7 +44,7 @@ async def both_begun(current: Round) -> None:
 def begin(store, pair) -> Callable[..., Round]:
     def make(script: Script, mode: str = "side_by_side") -> Round:
         sides = {"a": pair.a} if mode == "direct" else {"a": pair.a, "b": pair.b}
-        return Round(sides, mode, store, ScriptedClient(script), "192.0.2.7")
+        return Round(sides, mode, store, ScriptedClient(script), OPENING)
 
     return make
 
