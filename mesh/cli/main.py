@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.access import app as access
 from rostra.mesh.cli.adapters import app as adapters
 from rostra.mesh.cli.arena import arena
 from rostra.mesh.cli.audit import audit
@@ -39,6 +40,7 @@ app.command()(chat)
 app.add_typer(models, name="models")
 app.add_typer(adapters, name="adapters")
 app.add_typer(keys, name="keys")
+app.add_typer(access, name="access")
 app.add_typer(votes, name="votes")
 
 
