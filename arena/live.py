@@ -26,6 +26,9 @@ class LiveRounds:
         self._grace = grace
         self._entries: dict[str, _Entry] = {}
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def watch(self, current: Round) -> None:
         """Somebody looks at it, who will `leave` it. Its first question has been stored."""
         entry = self._entries.setdefault(_battle_id(current), _Entry(current))

@@ -1,4 +1,4 @@
-"""A campaign as a form: its settings as texts of fields, and back; what is wrong, field by field."""
+"""A campaign as a form: its settings as texts of fields, and back; what is wrong, by field."""
 
 from __future__ import annotations
 

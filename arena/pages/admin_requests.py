@@ -22,6 +22,7 @@ from rostra.arena.campaigns import stored
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.admin import DAYS, change_rows, form, parts
+from rostra.arena.pages.frame import ADMIN
 from rostra.arena.state import Arena
 from rostra.arena.votes.transfer.export import ExportOptions
 from rostra.arena.votes.transfer.forms import FORMS
@@ -243,3 +244,12 @@ class AdminExport(_AdminHandler):
             logger.exception("an export broke off")
             if self.request.connection is not None:
                 self.request.connection.stream.close()
+
+
+def admin_routes(arena: Arena) -> list[tuple[str, type[GuardedHandler], dict[str, Arena]]]:
+    given = {"arena": arena}
+    return [
+        (rf"{ADMIN}/(figures|changes|form)", AdminFigures, given),
+        (rf"{ADMIN}/(pause|resume|campaign|close|delete)", AdminChanges, given),
+        (f"{ADMIN}/export", AdminExport, given),
+    ]
