@@ -12,6 +12,7 @@ from rostra.arena.access.limits import Limits
 from rostra.arena.access.proof import Proofs
 from rostra.arena.access.secret import secret, secret_folder
 from rostra.arena.access.voter import Voter
+from rostra.arena.admin.figures import Figures
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.registry import Campaigns
 from rostra.arena.claims import Claims
@@ -41,6 +42,7 @@ class Arena:
     limits: Limits
     proofs: Proofs
     moderation: Moderation
+    figures: Figures
 
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
@@ -65,6 +67,7 @@ class Arena:
             limits=Limits(settings.access.limits),
             proofs=Proofs(settings.access.proof_of_work),
             moderation=Moderation(settings.moderation),
+            figures=Figures(settings.votes_url, client),
         )
         campaigns.on_change = arena.rate_campaigns
         arena.rate_campaigns()
@@ -78,6 +81,7 @@ class Arena:
 
     def new_round(
         self,
+        campaign: Campaign,
         contestants: Mapping[Side, Contestant],
         mode: Mode,
         voter: Voter,
@@ -93,7 +97,6 @@ class Arena:
 
         `None` where the ticket entitles to nothing in this mode of this campaign.
         """
-        campaign: Campaign,
         live = self.live.find(ticket.battle_id)
         if live is not None:
             same = live.ticket == ticket and (live.campaign, live.mode) == (campaign, mode)

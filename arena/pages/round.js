@@ -208,6 +208,10 @@ export function render({ model, el }) {
     if (message.round !== model.round) return
     if (message.later) later = message.later
     if (message.claim) kept.keep(message.claim)
+    if (message.prove) {
+      prove(message.prove).catch(() => "").then((proof) => send("ask",
+        { prompt: message.prompt, chosen: chosen(), challenge: message.prove, proof }))
+    }
     if (message.random) {
       input.value = message.random
       fit()

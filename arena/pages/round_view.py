@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 import param
 from panel.custom import JSComponent
 
+from rostra.arena.access.toll import Toll
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
@@ -27,7 +28,7 @@ from rostra.arena.votes.records import MOST_COMMENT, OUTCOMES, REASON_TAGS, Mode
 
 logger = logging.getLogger(__name__)
 
-SCRIPTS = ("opening.js", "ballot.js", "verdict.js", "keeping.js", "round.js")
+SCRIPTS = ("prover.js", "opening.js", "ballot.js", "verdict.js", "keeping.js", "round.js")
 
 
 class RoundView(JSComponent):
@@ -58,11 +59,11 @@ class RoundView(JSComponent):
     chosen = param.Dict(default={}, doc="By side, the name that stands in the choice at first.")
     reason_tags = param.List(default=list(REASON_TAGS))
     texts = param.Dict(default={})
-    max_chars = param.Integer()
     base = param.String(doc="What the addresses of the campaign begin with.")
     consent_cookie = param.String(doc="Where the browser keeps what was agreed to.")
     entrance = param.Dict(default={}, doc="What is told in place of a line for a question.")
     progress = param.Dict(default={}, doc="Votes of those that are wanted.")
+    max_chars = param.Integer()
     max_comment = param.Integer(default=MOST_COMMENT)
 
     _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -87,22 +88,20 @@ class RoundView(JSComponent):
             texts={"page": texts.section("page"), "mode": texts.section(self.mode)},
             suggestions=campaign.prompts.suggested(texts.language),
             max_chars=arena.settings.max_prompt_chars,
-            **params,
             base=campaign.base,
             consent_cookie=consent_cookie(campaign),
+            **params,
         )
         self._arena = arena
-        self._voter = voter
         self._opened = campaign
+        self._voter = voter
         self._texts = texts
+        self._toll = Toll(arena.limits, arena.proofs, voter, texts)
         self._agreed = agreed
         self._current: Round | None = None
         self._streams: list[dict[Side, AnswerStream]] = []
         self._acting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def new_round(self, chosen: dict[str, Any]) -> Round:
-        """A round with new contestants. `chosen` is what the browser says was chosen; raises
         self._show_campaign()
 
     @property
@@ -110,6 +109,9 @@ class RoundView(JSComponent):
         """As it is now, or as it was last before it went."""
         self._opened = self._arena.campaigns.get(self._opened.name) or self._opened
         return self._opened
+
+    def new_round(self, chosen: dict[str, Any]) -> Round:
+        """A round with new contestants. `chosen` is what the browser says was chosen; raises
         `ToldVoterError` where it cannot be."""
         raise NotImplementedError
 
@@ -144,25 +146,28 @@ class RoundView(JSComponent):
             logger.exception("the page of mode %s failed", self.mode)
             self.status = self._texts("status.error")
 
-    async def _ask(self, data: dict[str, Any]) -> None:
+    async def _ask(self, data: dict[str, Any], paid: bool = False) -> None:
         prompt = str(data.get("prompt", "")).strip()
-        if not prompt or self.phase == "answering":
-            return
-        # Not the parameter: a browser can change what it was told.
         if prompt and self.phase == "answering":
             # Sent in the instant in which the answers were asked for again.
             self._say(later=prompt)
-        longest = self._arena.settings.max_prompt_chars
-        if len(prompt) > longest:
+        if not prompt or self.phase == "answering":
+            return
         fresh = self._current is None or self.phase in ("voted", "failed")
         self._enter(fresh)
+        # Not the parameter: a browser can change what it was told.
+        longest = self._arena.settings.max_prompt_chars
+        if len(prompt) > longest:
             self.status = self._texts("status.too_long", length=len(prompt), limit=longest)
+            return
+        if not paid and not self._pay(data, prompt):
             return
         await self._moderate(prompt)
         if self.phase in ("voted", "failed"):
             await self._leave_round()
         chosen = data.get("chosen")
         current = self._current or self.new_round(chosen if isinstance(chosen, dict) else {})
+        self._arena.limits.begin_round(self._voter, current, self._texts)
         await current.ask(prompt)
         if fresh:
             self._current = current
@@ -170,6 +175,14 @@ class RoundView(JSComponent):
             if current.ticket is not None:
                 self._say(claim=self._arena.claims.give(current.ticket))
         self._begin(current)
+
+    def _pay(self, data: dict[str, Any], prompt: str) -> bool:
+        """Whether the question may go off now. Raises `ToldVoterError`."""
+        challenge = self._toll.pay(data)
+        if challenge is not None:
+            self.status = self._texts("proof.working")
+            self._say(prove=challenge, prompt=prompt)
+        return challenge is None
 
     async def _moderate(self, prompt: str) -> None:
         """Raises `ToldVoterError` for a question that nobody may be asked."""
@@ -183,20 +196,6 @@ class RoundView(JSComponent):
             raise ToldVoterError(
                 self._texts("moderation.refused" if refusal.judged else "moderation.unanswered")
             )
-
-    async def _again(self, _data: dict[str, Any]) -> None:
-        if self._current is not None and self.phase in ("ended", "failed"):
-            await self._current.ask_again()
-            self._begin(self._current)
-
-    async def _another(self, data: dict[str, Any]) -> None:
-        if self._current is not None and self.phase == "failed":
-            prompt = self._current.turns[0]
-            await self._leave_round()
-            await self._ask({"prompt": prompt})
-
-    async def _new(self, _data: dict[str, Any]) -> None:
-        await self._leave_round()
 
     def _enter(self, fresh: bool) -> None:
         """Raises `ToldVoterError` where the campaign takes no question, or not of this voter."""
@@ -221,6 +220,23 @@ class RoundView(JSComponent):
         self._agreed = str(data.get("sha256", ""))
         self._show_campaign()
 
+    async def _again(self, _data: dict[str, Any]) -> None:
+        if self._current is not None and self.phase in ("ended", "failed"):
+            self._arena.limits.check("question", self._voter, self._texts)
+            self._arena.limits.begin_round(self._voter, self._current, self._texts)
+            await self._current.ask_again()
+            self._begin(self._current)
+
+    async def _another(self, data: dict[str, Any]) -> None:
+        if self._current is not None and self.phase == "failed":
+            prompt = self._current.turns[0]
+            if self._pay(data, prompt):
+                await self._leave_round()
+                await self._ask({"prompt": prompt}, paid=True)
+
+    async def _new(self, _data: dict[str, Any]) -> None:
+        await self._leave_round()
+
     async def _leave_round(self) -> None:
         left, self._current = self._current, None
         self._streams = []
@@ -235,6 +251,7 @@ class RoundView(JSComponent):
             suggestions=self.campaign.prompts.suggested(self._texts.language),
             **{name: {} for name in ("notes", "names", "ratings", "settings")},
         )
+        self._show_campaign()
         if left is not None:
             await self._arena.live.drop(left)
 
@@ -243,6 +260,7 @@ class RoundView(JSComponent):
         if outcome not in OUTCOMES or self.phase != "ended" or self._current is None:
             return
         current = self._current
+        self._arena.limits.check("vote", self._voter, self._texts)
         try:
             await current.cast(cast(Outcome, outcome))
         except VoteRefusedError:
@@ -251,13 +269,14 @@ class RoundView(JSComponent):
             await self._reveal(current)
             self.status = self._texts("status.refused_voted")
         else:
+            self.campaign.progress.votes += 1
             await self._reveal(current)
-        self._show_campaign()
 
     async def _reveal(self, current: Round) -> None:
         told = await reveal.told(current, self.campaign.standings, self._texts)
         if current is self._current:
             self.param.update(phase="voted", **told)
+            self._show_campaign()
             self._run(self._judge(current))
 
     async def _judge(self, current: Round) -> None:
@@ -270,14 +289,12 @@ class RoundView(JSComponent):
         if self._current is None or self.phase != "voted" or not isinstance(tags, list):
             return
         try:
-            self.campaign.progress.votes += 1
             await self._current.give_reasons(map(str, tags), comment)
         except VoteRefusedError as error:
             raise ToldVoterError(self._texts("status.refused_reasons")) from error
         self.reasons_given = True
 
     async def _resume(self, data: dict[str, Any]) -> None:
-            self._show_campaign()
         ticket = self._arena.claims.take(str(data.get("claim", "")))
         if ticket is None or self.phase != "empty" or self._current is not None:
             return
@@ -296,6 +313,7 @@ class RoundView(JSComponent):
         self._begin(current)
 
     _actions: ClassVar[dict[str, Callable[[RoundView, dict[str, Any]], Awaitable[None]]]] = {
+        "agree": _agree,
         "ask": _ask,
         "again": _again,
         "another": _another,
@@ -314,7 +332,6 @@ class RoundView(JSComponent):
             prompts=list(current.turns),
             notes={},
             names=self._names(current),
-        "agree": _agree,
         )
         self._redraw()
         self._run(self._stream(current))
