@@ -19,11 +19,8 @@ Each league is kept in `--work` when it is done, so a run that was stopped goes 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.matchmaking_leagues import Curve, draw_league, least_share, play, published
 from benchmarks.results import Row, add_output_options, report
+from benchmarks.resumable import run_all
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -73,41 +71,6 @@ def tasks(args: argparse.Namespace) -> list[Task]:
 def work(task: Task, board: Path) -> Curve:
     league = draw_league(published(board), task.scenario, task.contestants, task.seed)
     return play(league, task.policy, task.votes, task.seed)
-
-
-def run_all(wanted: Sequence[Task], board: Path, folder: Path, processes: int) -> Done:
-    """The curves of `wanted`, those in `folder` not computed again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "leagues.jsonl"
-    done = _read(log)
-    missing = [task for task in wanted if task not in done]
-    print(f"{len(wanted) - len(missing):,} leagues done before, {len(missing):,} to do", flush=True)
-    # One thread each: the processes share the cores.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    with (
-        ProcessPoolExecutor(processes, get_context("spawn")) as pool,
-        log.open("a", encoding="utf-8") as file,
-    ):
-        futures = {pool.submit(work, task, board): task for task in missing}
-        for future in as_completed(futures):
-            task = futures[future]
-            done[task] = future.result()
-            file.write(json.dumps([*task, *done[task]]) + "\n")
-            file.flush()
-    return {task: done[task] for task in wanted}
-
-
-def _read(log: Path) -> Done:
-    """Curves by task. A last line that was cut short is taken off the file."""
-    if not log.exists():
-        return {}
-    text = log.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        log.write_text(whole, encoding="utf-8")
-    fields = len(Task._fields)
-    lines = map(json.loads, whole.splitlines())
-    return {Task(*line[:fields]): Curve(*line[fields:]) for line in lines}
 
 
 def votes_at(votes: FloatArray, values: FloatArray, level: float) -> float:
@@ -216,7 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("build/matchmaking"))
     add_output_options(parser)
     args = parser.parse_args(arguments)
-    done = run_all(tasks(args), args.board, args.work, args.processes)
+    found = run_all(tasks(args), partial(work, board=args.board), args.work, args.processes)
+    done = {task: Curve(*curve) for task, curve in found.items()}
     report(args, "matchmaking", [*rows(done), least_row(args)])
 
 

@@ -15,13 +15,7 @@ goes on, and one with more leagues adds to those there.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +24,9 @@ from scipy.stats import chisquare
 
 from benchmarks.ratings_intervals import INTERVALS, LEAGUES, MODELS, RANKS, held, ranks
 from benchmarks.results import Row, add_output_options, report
+from benchmarks.resumable import run_all
 
 BINS = 20
-REPORT_SECONDS = 10
 
 
 class Task(NamedTuple):
@@ -54,7 +48,7 @@ Done = dict[Task, dict[str, Any]]
 
 def tasks(args: argparse.Namespace) -> list[Task]:
     found = []
-    for model in MODELS:
+    for model in args.models:
         by_laplace = 0 if model == "voters" else args.sbc
         found += [Task("sbc", model, "laplace", seed) for seed in range(by_laplace)]
         found += [Task("sbc", model, "nuts", seed) for seed in range(args.sbc_nuts)]
@@ -69,43 +63,6 @@ def tasks(args: argparse.Namespace) -> list[Task]:
 def work(task: Task) -> dict[str, Any]:
     run = ranks if task.kind == "sbc" else held
     return run(task.what, task.by, task.seed)
-
-
-def run_all(wanted: Sequence[Task], folder: Path, processes: int) -> Done:
-    """The results of `wanted`, those in `folder` not computed again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "leagues.jsonl"
-    done = _read(log)
-    missing = [task for task in wanted if task not in done]
-    print(f"{len(wanted) - len(missing):,} leagues done before, {len(missing):,} to do", flush=True)
-    # One thread each: the processes share the cores.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    told = time.monotonic()
-    with (
-        ProcessPoolExecutor(processes, get_context("spawn")) as pool,
-        log.open("a", encoding="utf-8") as file,
-    ):
-        futures = {pool.submit(work, task): task for task in missing}
-        for number, future in enumerate(as_completed(futures), start=1):
-            task = futures[future]
-            done[task] = future.result()
-            file.write(json.dumps([*task, done[task]]) + "\n")
-            file.flush()
-            if time.monotonic() - told > REPORT_SECONDS:
-                told = time.monotonic()
-                print(f"{number:,} of {len(missing):,}: {task.what}", file=sys.stderr, flush=True)
-    return {task: done[task] for task in wanted}
-
-
-def _read(log: Path) -> Done:
-    """Results by task. A last line that was cut short is taken off the file."""
-    if not log.exists():
-        return {}
-    text = log.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        log.write_text(whole, encoding="utf-8")
-    return {Task(*row[:-1]): row[-1] for row in map(json.loads, whole.splitlines())}
 
 
 def sbc_row(what: str, by: str, leagues: Sequence[dict[str, Any]]) -> Row:
@@ -160,6 +117,9 @@ def rows(done: Done) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL"
+    )
     parser.add_argument("--sbc", type=int, default=1000, help="leagues for each model")
     parser.add_argument("--sbc-nuts", type=int, default=200, help="likewise by NUTS")
     parser.add_argument("--coverage", type=int, default=1000, help="leagues for each board")
@@ -168,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("build/calibration"))
     add_output_options(parser)
     args = parser.parse_args(arguments)
-    report(args, "ratings_calibration", rows(run_all(tasks(args), args.work, args.processes)))
+    done = run_all(tasks(args), work, args.work, args.processes)
+    report(args, "ratings_calibration", rows(done))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import ratings_calibration as calibration
-from benchmarks.ratings_calibration import Task, coverage_row, rows, run_all, sbc_row
+from benchmarks.ratings_calibration import Task, coverage_row, rows, sbc_row, work
 from benchmarks.ratings_intervals import LEVEL, RANKS, held, ranks
+from benchmarks.resumable import run_all
 
 LEAGUES = 40
 
@@ -57,14 +57,14 @@ def test_coverage_counts_those_with_an_interval() -> None:
 
 def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [Task("coverage", "12 contestants, 150 votes", "sandwich", n) for n in range(6)]
-    first = run_all(wanted[:4], tmp_path, processes=1)
+    first = run_all(wanted[:4], work, tmp_path, processes=1)
     log = tmp_path / "leagues.jsonl"
     assert len(log.read_text().splitlines()) == 4
     # The last line of a run that was killed while it wrote.
     log.write_text(log.read_text() + json.dumps([*wanted[4], {}])[:20])
-    both = run_all(wanted, tmp_path, processes=1)
+    both = run_all(wanted, work, tmp_path, processes=1)
     assert {task: both[task] for task in wanted[:4]} == first
-    again = calibration.run_all(wanted, tmp_path, processes=1)
+    again = run_all(wanted, work, tmp_path, processes=1)
     assert again == both
     (row,) = rows(both)
     assert row["leagues"] == 6
