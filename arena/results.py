@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings import audit
 from rostra.arena.ratings.errors import RatingsError
@@ -113,7 +111,9 @@ class ResultsReader:
     def _read_outlines(self) -> list[tuple[Path, Standings]]:
         """The last ones, in the order they were made; the folders' names begin with the time.
 
-        The one that is marked as the latest is the last, also among those of one second.
+        The one that is marked as the latest is the last, also among those of one second. Raises
+        ArenaError where that one cannot be read; others that cannot, as those that an older version
+        made, are not gone back to.
         """
         try:
             newest = latest(self._directory)
@@ -131,16 +131,10 @@ class ResultsReader:
             raise ArenaError(f"cannot read the ratings in {self._directory}: {error}") from None
         kept = {}
         for folder in folders[-MOST_EARLIER:]:
-            outline = self._outlines.get(folder) or _outline(folder)
-            if outline is not None:
-                kept[folder] = outline
+            try:
+                kept[folder] = self._outlines.get(folder) or Standings.read(folder)
+            except ArenaError:
+                if folder == newest:
+                    raise
         self._outlines = kept
         return list(kept.items())
-
-
-def _outline(folder: Path) -> Standings | None:
-    """None for a folder that is no result, or one of another format."""
-    try:
-        return Standings.read(folder)
-    except (ArenaError, OSError, msgspec.DecodeError):
-        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from rostra.arena.errors import ArenaError
-from rostra.arena.ratings.description import FORMAT
+from rostra.arena.ratings.description import check_format
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.spec import ModelSpec
@@ -60,6 +60,10 @@ class Summary(msgspec.Struct, frozen=True):
         return next((row for row in self.ratings if row.contestant == contestant), None)
 
 
+class _Format(msgspec.Struct):
+    format: int
+
+
 class Standings(Summary, frozen=True, kw_only=True):
     """A summary, and when the ratings were made."""
 
@@ -67,8 +71,14 @@ class Standings(Summary, frozen=True, kw_only=True):
 
     @classmethod
     def read(cls, folder: Path) -> Standings:
-        """Of a saved result. Raises ArenaError, OSError or msgspec.DecodeError where it is none."""
-        summary = msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+        """Of a saved result. Raises ArenaError where it is none, or was made by another version."""
+        path = folder / SUMMARY
+        try:
+            content = path.read_bytes()
+            check_format(msgspec.json.decode(content, type=_Format).format, folder)
+            summary = msgspec.json.decode(content, type=Summary)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ArenaError(f"cannot read {path}: {error}; run `rostra rate` again") from None
         return cls(**msgspec.structs.asdict(summary), created=created(folder))
 
 
@@ -86,7 +96,9 @@ class StandingsReader:
         async with self._lock:
             folder = await asyncio.to_thread(self._newest_folder)
             if folder != self._folder:
-                self._standings = await asyncio.to_thread(_read, folder) if folder else None
+                self._standings = (
+                    await asyncio.to_thread(Standings.read, folder) if folder else None
+                )
                 self._folder = folder
             return self._standings
 
@@ -98,19 +110,3 @@ class StandingsReader:
         except OSError as error:
             raise ArenaError(f"cannot read the ratings in {self._directory}: {error}") from None
         return self._directory / name
-
-
-class _Format(msgspec.Struct):
-    format: int
-
-
-def _read(folder: Path) -> Standings:
-    path = folder / SUMMARY
-    try:
-        if (found := msgspec.json.decode(path.read_bytes(), type=_Format).format) != FORMAT:
-            raise ArenaError(
-                f"{path} is in format {found}, this version reads {FORMAT}; run `rostra rate` again"
-            )
-        return Standings.read(folder)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ArenaError(f"cannot read {path}: {error}; run `rostra rate` again") from None

@@ -17,7 +17,7 @@ import numpy as np
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.matchmaking.beliefs import Beliefs
-from rostra.arena.ratings.description import FORMAT
+from rostra.arena.ratings.description import check_format
 from rostra.arena.ratings.spec import ModelSpec, Priors
 from rostra.arena.ratings.storage import NETCDF, latest
 
@@ -50,8 +50,7 @@ def newest(directory: Path, before: Snapshot | None = None) -> Snapshot | None:
 
 def _read(folder: Path, group: Any) -> Snapshot:
     told = json.loads(group.attrs["rostra"])
-    if told["format"] != FORMAT:
-        raise ValueError(f"it is in format {told['format']}, this version reads {FORMAT}")
+    check_format(told["format"], folder)
 
     def values(name: str) -> Any:
         return np.asarray(group.variables[name][...], dtype=float)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rostra.arena.ratings.diagnostics import Diagnostics
+from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import Anchor, FitSettings
 from rostra.arena.ratings.spec import ModelSpec, Priors
@@ -30,6 +32,19 @@ def description(posterior: Posterior) -> dict[str, Any]:
         "diagnostics": asdict(posterior.diagnostics),
         "versions": dict(sorted(posterior.versions.items())),
     }
+
+
+def check_format(found: int, path: Path) -> None:
+    """Raises RatingsError when what is in `path` was written in another format than `FORMAT`."""
+    if found == FORMAT:
+        return
+    made, remedy = (
+        ("an older", "run `rostra rate` again") if found < FORMAT else ("a newer", "upgrade")
+    )
+    raise RatingsError(
+        f"{path} was made by {made} version of Rostra (format {found}, this one reads {FORMAT}): "
+        f"{remedy}"
+    )
 
 
 def parts(told: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import arviz as az
 import numpy as np
 
 from rostra.arena.ratings.board import OUTCOMES, Board, Factor
-from rostra.arena.ratings.description import FORMAT, description, parts
+from rostra.arena.ratings.description import description, parts
 from rostra.arena.ratings.posterior import DIMS, Posterior
 from rostra.arena.ratings.spec import KINDS
 
@@ -73,15 +73,15 @@ def to_inference_data(posterior: Posterior) -> az.InferenceData:
     return data
 
 
-def from_inference_data(data: az.InferenceData, created: datetime) -> Posterior:
-    """What `to_inference_data` was given, made at `created`.
+def format_of(data: az.InferenceData) -> int:
+    """Of whichever version wrote it; see `description.FORMAT`."""
+    return int(json.loads(data["posterior"].attrs["rostra"])["format"])
 
-    Raises ValueError when it is in another format.
-    """
+
+def from_inference_data(data: az.InferenceData, created: datetime) -> Posterior:
+    """What `to_inference_data` was given, made at `created`."""
     draws = data["posterior"]
     told = json.loads(draws.attrs["rostra"])
-    if told["format"] != FORMAT:
-        raise ValueError(f"it is in format {told['format']}, this version reads {FORMAT}")
     contestants = tuple(str(name) for name in draws["contestant"].values)
     return Posterior(
         draws={name: draws[name].values for name in draws if name in DIMS},

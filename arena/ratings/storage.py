@@ -28,6 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+from rostra.arena.ratings.description import check_format
 from rostra.arena.ratings.document import document
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
@@ -100,17 +101,18 @@ def created(folder: Path) -> datetime:
 def load(folder: Path) -> Posterior:
     """The posterior in `folder`, a folder that `save` returned.
 
-    Raises RatingsError when it does not hold one that can be read.
+    Raises RatingsError when it does not hold one that can be read, or was made by another version.
     """
     path = folder / NETCDF
     if not path.is_file():
         raise RatingsError(f"no ratings in {folder}: {NETCDF} is missing; run `rostra rate`")
     import arviz as az
 
-    from rostra.arena.ratings.inference_data import from_inference_data
+    from rostra.arena.ratings.inference_data import format_of, from_inference_data
 
     try:
         data = az.from_netcdf(str(path), engine="h5netcdf")
+        check_format(format_of(data), folder)
         return from_inference_data(data, created(folder))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise RatingsError(

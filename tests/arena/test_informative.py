@@ -18,6 +18,7 @@ from rostra.arena.matchmaking import snapshot
 from rostra.arena.matchmaking.beliefs import Beliefs
 from rostra.arena.matchmaking.informative import Informative, order_gains, probabilities
 from rostra.arena.matchmaking.variance import reductions
+from rostra.arena.ratings import description
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.outcomes import outcome_probabilities
@@ -196,12 +197,13 @@ def test_ratings_that_cannot_be_read_are_told_once_and_do_without(
     elif what == "file":
         (folder / "posterior.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
     else:
-        monkeypatch.setattr(snapshot, "FORMAT", 999)
+        monkeypatch.setattr(description, "FORMAT", 999)
     with caplog.at_level(logging.WARNING):
         policy = Informative(FIELD, random.Random(1), tmp_path, no_votes, 0.1)
         policy._probabilities._renew()
     assert len(caplog.messages) == 1
-    assert "matchmaking goes without the newest ratings: cannot read" in caplog.text
+    why = f"{folder} was made by an older version" if what == "format" else "cannot read"
+    assert f"matchmaking goes without the newest ratings: {why}" in caplog.text
     assert_as_told(policy, pairs=10)
 
 

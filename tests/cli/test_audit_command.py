@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from rostra.arena.contestant import Contestant
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings import audit as probes
+from rostra.arena.ratings import description
 from rostra.arena.ratings.board import OUTCOMES
 from rostra.arena.ratings.diagnostics import Diagnostics
 from rostra.arena.ratings.posterior import Posterior
@@ -141,6 +142,16 @@ def test_a_named_result_is_not_of_other_votes(home: Path) -> None:
     result = run(home, str(latest(home)), "--votes", str(home / "other.csv"))
     assert isinstance(result.exception, RostraError)
     assert "is not of these votes: it has 4,000, they are 100" in str(result.exception)
+
+
+def test_a_result_of_an_older_version_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(description, "FORMAT", description.FORMAT - 1)
+        posterior(votes(100)).save(home / "data" / "ratings")
+    error = run(home).exception
+    assert isinstance(error, RostraError)
+    assert f"{latest(home)} was made by an older version of Rostra" in str(error)
+    assert "run `rostra rate` again" in str(error)
 
 
 def test_votes_cast_since_do_not_hide_those_behind_the_result(home: Path) -> None:

@@ -322,11 +322,21 @@ def test_a_damaged_file_is_one_clear_line(posterior: Posterior, tmp_path: Path) 
         Posterior.load(folder)
 
 
-def test_a_newer_format_is_refused(
-    posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (3, r"made by an older version .* \(format 3, this one reads 4\): run `rostra rate` again"),
+        (5, r"made by a newer version .* \(format 5, this one reads 4\): upgrade"),
+    ],
+)
+def test_another_format_is_told_by_name(
+    posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: int, line: str
 ) -> None:
-    monkeypatch.setattr(description, "FORMAT", 5)
+    monkeypatch.setattr(description, "FORMAT", other)
     folder = posterior.save(tmp_path)
     monkeypatch.undo()
-    with pytest.raises(RatingsError, match="format 5, this version reads 4"):
+    # Which the format before this one had not.
+    (folder / "created.txt").unlink()
+    with pytest.raises(RatingsError, match=line) as refused:
         Posterior.load(folder)
+    assert str(folder) in str(refused.value)
