@@ -66,11 +66,35 @@ def reduce_wanted(votes: Votes, wanted: Wanted) -> Reduced:
     selected = select(votes, Selection(wanted.since, wanted.until, tuple(columns)))
     groups = _groups(selected.votes, wanted.factors, wanted.style, wanted.bins)
     if not len(groups):
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in selected.left_out)
-        raise RatingsError(f"no votes are left to rate from: {reasons or 'there were none'}")
+        raise _none_left(selected.left_out)
     board = board_of_groups(groups, wanted.factors, wanted.style)
     first, last = groups.select(pl.col("first").min(), pl.col("last").max()).row(0)
     return Reduced(board, selected.left_out, first, last)
+
+
+def reduce_groups(groups: pl.DataFrame, factors: Sequence[str]) -> Reduced:
+    """Votes that are counted already, those that have every factor; at least one vote.
+
+    `groups`: columns as `board_of_groups` takes them, factors null where a vote has none, and
+    `first` and `last`, when the first and the last vote of a group was cast, as `TIME`.
+
+    Raises RatingsError when no vote is left.
+    """
+    left_out = []
+    for name in factors:
+        has = groups.filter(pl.col(name).is_not_null())
+        if without := groups[COUNT].sum() - has[COUNT].sum():
+            left_out.append((f"no {name}", without))
+        groups = has
+    if not len(groups):
+        raise _none_left(left_out)
+    first, last = groups.select(pl.col("first").min(), pl.col("last").max()).row(0)
+    return Reduced(board_of_groups(groups, factors), tuple(left_out), first, last)
+
+
+def _none_left(left_out: Sequence[tuple[str, int]]) -> RatingsError:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out)
+    return RatingsError(f"no votes are left to rate from: {reasons or 'there were none'}")
 
 
 def reduce(

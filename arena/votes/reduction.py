@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Engine, Select, case, exists, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    not_,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import aliased
 
@@ -16,16 +27,18 @@ from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.frame import SCHEMA, TAGS
 from rostra.arena.ratings.provenance import Provenance
-from rostra.arena.ratings.reduce import COUNT, Wanted, board_of_groups, reduce_wanted
+from rostra.arena.ratings.reduce import Wanted, reduce_groups, reduce_wanted
 from rostra.arena.ratings.style.features import with_features
+from rostra.arena.votes import grouped
 from rostra.arena.votes.database import open_existing, snapshot
+from rostra.arena.votes.grouped import raw_time, times_of
 from rostra.arena.votes.models import Answer, Battle, ImportedBattle, LogHead, Vote
 from rostra.arena.votes.tag_columns import tag_column
 
-IN_DATABASE = ("voter",)
-"""Factors by which the database itself can group."""
-CHUNK = 5_000
-"""Votes fetched at a time, with their answers when style is asked for."""
+CHUNK = 50_000
+"""Votes fetched at a time."""
+STYLE_CHUNK = 5_000
+"""Likewise, with their answers."""
 REVEALED = "not blind, an answer says who wrote it"
 NAMED = "named pair, not blind"
 FAILED = "failed battle, which had no vote"
@@ -49,6 +62,7 @@ class VoteReader:
         """`campaigns`: whose votes are rated, none for all, and `without` whose not. `imported`:
         whether those are too that were not cast here. Raises ArenaError when there is no store, or
         it cannot be opened."""
+        self._imported = imported
         self._of_campaigns = [
             *([Battle.campaign.in_(campaigns)] if campaigns else []),
             *([Battle.campaign.not_in(without)] if without else []),
@@ -84,26 +98,25 @@ class VoteReader:
     def _reduce(self, connection: Connection, wanted: Wanted) -> tuple[Board, Provenance]:
         head = connection.execute(select(LogHead.seq, LogHead.hash)).one()
         left_out = self._left_out(connection, wanted)
-        if not wanted.style and set(wanted.factors) <= set(IN_DATABASE):
-            groups = self._groups(connection, wanted)
+        if not wanted.style and set(wanted.factors) <= set(grouped.FACTORS):
+            chosen = [*_BLIND, *self._chosen, *_window(wanted, Vote.at)]
+            groups = grouped.groups(connection, wanted.factors, chosen)
             self._require(len(groups), left_out)
-            board = board_of_groups(groups, wanted.factors)
-            first, last = groups["first"].min(), groups["last"].max()
+            result = reduce_groups(groups, wanted.factors)
         else:
             frame = self._frame(connection, wanted)
             self._require(len(frame), left_out)
             result = reduce_wanted(frame, wanted)
-            left_out += list(result.left_out)
-            board, first, last = result.board, result.first, result.last
-        return board, Provenance(
+        left_out += result.left_out
+        return result.board, Provenance(
             source=self.name,
             log_seq=head.seq,
             log_head=head.hash.hex(),
-            rows_read=board.num_votes + sum(count for _, count in left_out),
-            rows_used=board.num_votes,
+            rows_read=result.board.num_votes + sum(count for _, count in left_out),
+            rows_used=result.board.num_votes,
             left_out=tuple(left_out),
-            first_vote=_iso(first),
-            last_vote=_iso(last),
+            first_vote=_iso(result.first),
+            last_vote=_iso(result.last),
         )
 
     def _require(self, found: int, left_out: Sequence[tuple[str, int]]) -> None:
@@ -116,74 +129,55 @@ class VoteReader:
 
     def _left_out(self, connection: Connection, wanted: Wanted) -> list[tuple[str, int]]:
         """Votes and battles that are not rated, the reasons that have any."""
-        every = select(func.count()).select_from(Vote).join(Battle)
-        found: list[tuple[str, int]] = []
-        votes = every.where(*self._chosen)
-        if self._chosen:
-            of_campaigns = _count(connection, every.where(*self._of_campaigns))
-            found.append((OTHER_CAMPAIGN, _count(connection, every) - of_campaigns))
-            found.append((IMPORTED, of_campaigns - _count(connection, votes)))
+        number = select(func.count())
+        cast = number.select_from(Vote)
+        told = cast.join(Battle)
+        # Every vote has a battle, which only what is chosen needs to be asked.
+        votes = told.where(*self._chosen) if self._chosen else cast
+        within = told.where(*self._chosen, *_window(wanted, Vote.at))
+        counts: dict[str, Select[Any]] = {}
+        if self._of_campaigns:
+            counts[OTHER_CAMPAIGN] = told.where(not_(and_(*self._of_campaigns)))
+        if not self._imported:
+            counts[IMPORTED] = told.where(*self._of_campaigns, _IS_IMPORTED)
         if wanted.since is not None:
-            before = _count(connection, votes.where(Vote.at < wanted.since))
-            found.append((f"cast before {wanted.since.isoformat()}", before))
+            before = f"cast before {wanted.since.isoformat()}"
+            counts[before] = votes.where(Vote.at < wanted.since)
         if wanted.until is not None:
-            after = _count(connection, votes.where(Vote.at >= wanted.until))
-            found.append((f"cast at {wanted.until.isoformat()} or later", after))
-        within = votes.where(*_window(wanted, Vote.at))
-        found.append((NAMED, _count(connection, within.where(Battle.mode == "side_by_side"))))
-        revealed = within.where(Battle.mode == "battle", Battle.identity_revealed)
-        found.append((REVEALED, _count(connection, revealed)))
-        failed = select(func.count()).where(Battle.failed, Battle.mode == "battle", *self._chosen)
-        found.append(
-            (FAILED, _count(connection, failed.where(*_window(wanted, Battle.created_at))))
-        )
+            after = f"cast at {wanted.until.isoformat()} or later"
+            counts[after] = votes.where(Vote.at >= wanted.until)
+        counts[NAMED] = within.where(Battle.mode == "side_by_side")
+        counts[REVEALED] = within.where(Battle.mode == "battle", Battle.identity_revealed)
+        failed = number.where(Battle.mode == "battle", Battle.failed, *self._chosen)
+        counts[FAILED] = failed.where(*_window(wanted, Battle.created_at))
+        each = connection.execute(select(*(one.scalar_subquery() for one in counts.values())))
+        found = zip(counts, each.one(), strict=True)
         return [(reason, count) for reason, count in found if count]
 
-    def _groups(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
-        keys = [
-            Battle.contestant_a.label("left"),
-            Battle.contestant_b.label("right"),
-            Vote.outcome.label("outcome"),
-            *(getattr(Battle, name) for name in wanted.factors),
-        ]
-        rows = (
-            select(
-                *keys,
-                func.count().label(COUNT),
-                func.min(Vote.at).label("first"),
-                func.max(Vote.at).label("last"),
-            )
-            .select_from(Vote)
-            .join(Battle)
-            .where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
-            .group_by(*keys)
-        )
-        schema = {name: SCHEMA[name] for name in ("left", "right", "outcome", *wanted.factors)}
-        schema |= {COUNT: pl.Int64(), "first": SCHEMA["at"], "last": SCHEMA["at"]}
-        return pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
-
     def _frame(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
-        tags = [name for name in wanted.factors if name in TAGS]
-        rows = (
-            select(
-                Vote.battle_id.label("id"),
-                Vote.at,
-                Battle.voter,
-                Battle.contestant_a.label("left"),
-                Battle.contestant_b.label("right"),
-                Vote.outcome,
-                *(tag_column(name).label(name) for name in tags),
-            )
-            .join(Battle)
-            .where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
-            .order_by(Vote.at, Vote.battle_id)
-        )
-        names = ("id", "at", "voter", "left", "right", "outcome", *tags)
-        schema = {name: SCHEMA[name] for name in names}
+        columns: dict[str, ColumnElement[Any]] = {
+            "left": Battle.contestant_a,
+            "right": Battle.contestant_b,
+            "outcome": Vote.outcome,
+            "voter": Battle.voter,
+            "at": raw_time(Vote.at),
+            **{name: tag_column(name) for name in wanted.factors if name in TAGS},
+        }
+        rows = select().select_from(Battle).join(Vote)
+        rows = rows.where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
+        size = CHUNK
+        if wanted.style:
+            # Sums of features must not depend on where the database keeps its rows.
+            rows, size = rows.order_by(Vote.at, Vote.battle_id), STYLE_CHUNK
+            columns["id"] = Vote.battle_id
+        rows = rows.add_columns(*(column.label(name) for name, column in columns.items()))
+        schema = {name: SCHEMA[name] for name in columns}
         chunks = [pl.DataFrame(schema=schema)]
-        streamed = connection.execute(rows, execution_options={"yield_per": CHUNK})
+        streamed = connection.execute(rows, execution_options={"yield_per": size})
         for part in streamed.partitions():
-            chunk = pl.DataFrame(list(map(tuple, part)), schema, orient="row")
+            values = dict(zip(columns, zip(*part, strict=True), strict=True))
+            at = times_of(values["at"])
+            chunk = pl.DataFrame({**values, "at": at}, schema)
             if wanted.style:
                 answers = self._answers(connection, chunk["id"].to_list(), wanted.style)
                 chunk = chunk.join(answers, on="id")
