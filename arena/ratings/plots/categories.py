@@ -8,7 +8,7 @@ from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.interval_rows import interval_rows
 from rostra.arena.ratings.plots.levels import level_table
-from rostra.arena.ratings.plots.names import shortened
+from rostra.arena.ratings.plots.names import fitted, shortened
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.small_multiples import WIDTH, small_multiples
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
@@ -16,8 +16,9 @@ from rostra.arena.ratings.posterior import Posterior
 
 MOST = 30
 """Contestants in the figure; the table has all."""
-LONGEST_NAME = 18
-"""Characters; leaves half of a small figure to the intervals."""
+NAMES = 0.45
+"""Of the width, for names; leaves half of a small figure to the intervals."""
+NAME_SIZE = "11px"
 
 
 def categories(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
@@ -51,8 +52,8 @@ def categories(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
 
 
 def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Theme) -> figure:
-    names = shortened(part["contestant"].to_list(), LONGEST_NAME)
-    source = ColumnDataSource({**part.to_dict(as_series=False), "shown": names})
+    names = part["contestant"].to_list()
+    source = ColumnDataSource(part.to_dict(as_series=False))
     plot = figure(
         width=WIDTH,
         height=18 * len(names) + 86,
@@ -68,11 +69,12 @@ def _draw(part: pl.DataFrame, level: str, ends: tuple[float, float], theme: Them
         ("94 %", "@low_94{0} to @high_94{0}"),
         ("votes here", "@votes{0,0}"),
     ]
-    interval_rows(plot, source, "shown", "rating", theme, tooltips, thin=1.2, thick=4, size=6)
+    interval_rows(plot, source, "contestant", "rating", theme, tooltips, thin=1.2, thick=4, size=6)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
     ticks(plot.xaxis, 3)
-    plot.yaxis.major_label_text_font_size = "11px"
+    plot.yaxis.major_label_text_font_size = NAME_SIZE
+    plot.yaxis.formatter = fitted(share=NAMES, widest=WIDTH, size=NAME_SIZE)
     return plot
 
 

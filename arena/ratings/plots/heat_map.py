@@ -19,15 +19,15 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.plots.names import shortened
+from rostra.arena.ratings.plots.names import fitted
 from rostra.arena.ratings.plots.theme import Theme, ink, style
 
 LABELLED = 60
 """More rows or columns than this are counted off instead of named; hovering and zooming tell."""
 NUMBER_WIDTH = 26
 """Pixels that a number in a cell needs."""
-LONGEST_NAME = 20
-"""Characters; whoever hovers reads it whole."""
+WIDEST, AROUND = 1100, 100
+"""Pixels of a page, and of what stands around a figure on it."""
 
 
 def heat_map(
@@ -50,8 +50,7 @@ def heat_map(
     cell = cell_size(max(height, width))
     named = max(height, width) <= LABELLED
     # 16 pixels below the size of a cell would make names overlap.
-    rows_shown, columns_shown = shortened(rows, LONGEST_NAME), shortened(columns, LONGEST_NAME)
-    upright = named and max(map(len, columns_shown)) > 2
+    upright = named and max(map(len, columns)) > 2
     plot = figure(
         x_range=Range1d(start=0, end=width),
         y_range=Range1d(start=height, end=0),
@@ -61,8 +60,8 @@ def heat_map(
         x_axis_label=label,
         toolbar_location=None if named else "below",
         tools="",
-        min_border_left=_room(rows_shown) if named else 30,
-        min_border_top=_room(columns_shown) if upright else 20,
+        min_border_left=30,
+        min_border_top=20,
     )
     image = plot.image(  # type: ignore[call-arg]  # the stub lacks `color_mapper`
         image=[values.astype(np.float32)],
@@ -72,7 +71,7 @@ def heat_map(
         dh=height,
         color_mapper=mapper,
     )
-    _label(plot, rows_shown, columns_shown, named)
+    _label(plot, rows, columns, named)
     if cell >= NUMBER_WIDTH:
         _numbers(plot, values, mapper, inks, theme, write)
     hover = HoverTool(renderers=[image], tooltips=_sentence(tooltip))
@@ -102,7 +101,12 @@ def _label(plot: figure, rows: Sequence[str], columns: Sequence[str], named: boo
         step = 1 if named else 25
         places = [i for i in range(len(names)) if i == 0 or not (i + 1) % step]
         axis.ticker = FixedTicker(ticks=[i + 0.5 for i in places])
-        axis.major_label_overrides = {i + 0.5: names[i] if named else str(i + 1) for i in places}
+        if named:
+            # Whoever hovers reads them whole.
+            beside = AROUND + float(plot.frame_width or 0)
+            axis.formatter = fitted(names, share=1, widest=WIDEST, beside=beside)
+        else:
+            axis.major_label_overrides = {i + 0.5: str(i + 1) for i in places}
 
 
 def _numbers(
@@ -149,8 +153,3 @@ def _name(names: Sequence[str], axis: str) -> CustomJSHover:
 
 def _number() -> CustomJSHover:
     return CustomJSHover(code="return isNaN(value) ? 'not known' : String(+value.toPrecision(3))")
-
-
-def _room(names: Sequence[str]) -> int:
-    """Pixels that the longest needs."""
-    return 7 * max(map(len, names)) + 12

@@ -7,7 +7,7 @@ from bokeh.models import ColumnDataSource, FactorRange, Range1d
 from bokeh.plotting import figure
 
 from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
-from rostra.arena.ratings.plots.names import shortened, span
+from rostra.arena.ratings.plots.names import fitted, span
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.theme import LIGHT, Theme, style, ticks, title
 from rostra.arena.ratings.posterior import Posterior
@@ -15,8 +15,10 @@ from rostra.arena.ratings.posterior import Posterior
 FAILED = "Do not rely on these ratings"
 ROW_HEIGHT = 24
 MARGIN_HEIGHT = 110
-LONGEST_NAME = 18
-"""Characters; leaves half of a phone to the intervals."""
+WIDEST = 1000
+"""Pixels."""
+NAMES = 0.4
+"""Of the width, for names; leaves half of a phone to the intervals."""
 
 
 def intervals(posterior: Posterior, theme: Theme = LIGHT) -> Plot:
@@ -64,12 +66,9 @@ def table(posterior: Posterior) -> pl.DataFrame:
 def _draw(posterior: Posterior, theme: Theme) -> figure:
     rows = posterior.rows
     data = table(posterior).to_dict(as_series=False)
-    # Names may be long on a phone; whoever hovers reads them whole.
-    shown = shortened(data["contestant"], LONGEST_NAME)
     source = ColumnDataSource(
         {
             **data,
-            "shown": shown,
             "label": [f"{row.rating:.0f}" for row in rows],
             "ranks": [span((row.rank_best, row.rank_worst)) for row in rows],
         }
@@ -77,12 +76,12 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     low, high = min(data["low_94"]), max(data["high_94"])
     width = high - low
     plot = figure(
-        y_range=FactorRange(factors=shown[::-1]),
+        y_range=FactorRange(factors=data["contestant"][::-1]),
         # Room on the right for the numbers, on a phone too.
         x_range=Range1d(start=low - 0.04 * width, end=high + 0.38 * width),
         height=ROW_HEIGHT * len(rows) + MARGIN_HEIGHT,
         sizing_mode="stretch_width",
-        max_width=1000,
+        max_width=WIDEST,
         # A title does not wrap, so it is short; the sentences stand beside the figure.
         title=title("" if posterior.diagnostics.ok else FAILED, theme),
         x_axis_label="Rating",
@@ -97,10 +96,12 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
         ("rank, 94 %", "@ranks"),
         ("votes", "@votes{0,0}"),
     ]
-    interval_rows(plot, source, "shown", "rating", theme, tooltips)
-    end_labels(plot, source, "shown", "label", theme)
+    interval_rows(plot, source, "contestant", "rating", theme, tooltips)
+    end_labels(plot, source, "contestant", "label", theme)
     style(plot, theme)
     plot.ygrid.grid_line_color = None
+    # Whoever hovers, or looks at the table, reads them whole.
+    plot.yaxis.formatter = fitted(share=NAMES, widest=WIDEST)
     ticks(plot.xaxis, 4)
     return plot
 

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
+from bokeh.models import CustomJSTickFormatter
 from numpy.typing import NDArray
 
+from rostra.arena.ratings.plots.theme import FONT, LABEL_SIZE
 from rostra.arena.ratings.posterior import Posterior
+
+_FITTED_JS = (Path(__file__).parent / "fitted.js").read_text(encoding="utf-8")
 
 
 def by_rating(posterior: Posterior) -> NDArray[np.int64]:
     """[contestants], places in `posterior.contestants` by descending rating."""
     names = posterior.contestants
     return np.array([names.index(row.contestant) for row in posterior.rows], dtype=np.int64)
+
+
+def fitted(
+    names: Sequence[str] | None = None,
+    *,
+    share: float,
+    widest: float,
+    beside: float = 0,
+    least: float = 120,
+    size: str = LABEL_SIZE,
+) -> CustomJSTickFormatter:
+    """Labels of an axis of names: cut where the window has no room for them, measured there.
+
+    `names`: by their place on the axis; None where its factors are the names. They have `share` of
+    the window, of which no more than `widest` pixels count, less `beside` pixels, and never less
+    than `least`. `size`: of the font, as on the axis.
+    """
+    args = {"names": None if names is None else list(names), "font": f"{size} {FONT}"}
+    numbers = {"share": share, "widest": widest, "beside": beside, "least": least}
+    return CustomJSTickFormatter(args=args | numbers, code=_FITTED_JS)
 
 
 def shortened(names: Sequence[str], most: int) -> list[str]:
