@@ -5,7 +5,7 @@
 Boards are drawn from a known truth: contestants with strengths of standard deviation 0.6, voters
 with 5 to 200 votes each, in order of time, a side effect, and the propensity to tie asked for (0.4:
 about two votes in five are ties; 1.5: two in three). Of the voters of a second set of boards some
-vote at random and some for the other side. Three tests see the same boards:
+vote at random and some for the other side. Three tests, and a bound, see the same boards:
 
 rank            `rostra.arena.ratings.odd_voters`, those named at a false discovery rate of 5 %, and
                 those with a p-value below 5 %
@@ -16,6 +16,12 @@ betting         what FastChat runs (fastchat/serve/monitor/elo_analysis.py): for
 fisher          what the paper on it describes (Chiang et al. 2024, arXiv 2403.04132): p with one
                 added to both counts, -2 times the sum of its logarithm against the upper quantile
                 of chi-square at 0.05 / 5, at five random numbers of votes up to 100
+bound           what no test can pass: the likelihood ratio of the votes, of a voter of the kind
+                that this one is to an honest one, all true probabilities known, with its exact
+                distribution by simulation (Neyman and Pearson 1933, Philosophical Transactions A
+                231: at a given level no test finds more); its p-values go the way of `rank`'s
+
+Of the boards with odd voters, rank and the bound are told apart by the voter's number of votes too.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.stats import chi2, false_discovery_control
 
 from benchmarks.results import Row, add_output_options, report
 from rostra.arena.ratings.board import Board, Factor
@@ -37,6 +43,10 @@ from rostra.arena.ratings.settings import FitSettings
 CONTESTANTS, VOTERS, SIDE = 20, 120, 0.2
 ALPHA = 0.05
 MAX_VOTES = 100
+SIMULATIONS = 4000
+"""Of the bound, for each voter."""
+SIZES = ((5, 19), (20, 59), (60, 200))
+"""Of voters, in votes, first and last."""
 HONEST, CARELESS, CONTRARY = range(3)
 Array = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -55,9 +65,11 @@ class Votes:
         self.right = (self.left + rng.integers(1, CONTESTANTS, number)) % CONTESTANTS
         eta = strengths[self.left] - strengths[self.right] + SIDE
         chance = outcome_probabilities("davidson", eta, tie)
-        kind = kinds[self.voter][:, None]
-        chance = np.where(kind == CARELESS, chance.mean(axis=0), chance)
-        chance = np.where(kind == CONTRARY, chance[:, ::-1], chance)
+        # [kinds, votes, 3]
+        self.chances = np.stack(
+            [chance, np.broadcast_to(chance.mean(axis=0), chance.shape), chance[:, ::-1]]
+        )
+        chance = self.chances[kinds[self.voter], np.arange(number)]
         drawn = rng.random(number)[:, None] > chance.cumsum(axis=1)
         self.outcome = drawn.sum(axis=1).clip(max=2)
 
@@ -80,6 +92,29 @@ def rank(votes: Votes, rng: np.random.Generator) -> dict[str, NDArray[np.bool_]]
     return {
         "rank, named": marked({test.voter for test in found.named}),
         "rank, p < 0.05": marked({test.voter for test in found.tests if test.p_value < ALPHA}),
+    }
+
+
+def bound(votes: Votes, rng: np.random.Generator) -> dict[str, NDArray[np.bool_]]:
+    """What is attainable by who knows the truth, and what kind of voter to look for."""
+    p_values = []
+    for voter, kind in enumerate(votes.kinds):
+        mine = np.flatnonzero(votes.voter == voter)
+        honest = votes.chances[HONEST, mine]
+        # An honest voter is suspected of voting at random.
+        ratio = np.log(votes.chances[max(kind, CARELESS), mine] / honest)
+        uniform = rng.random((SIMULATIONS, len(mine), 1))
+        drawn = (uniform > honest.cumsum(axis=1)).sum(axis=2).clip(max=2)
+        place = np.arange(len(mine))
+        null = ratio[place, drawn].sum(axis=1)
+        found = ratio[place, votes.outcome[mine]].sum()
+        more = (null > found + 1e-9).sum()
+        # At random among equals, which makes the level exact.
+        equal = 1 + (np.abs(null - found) <= 1e-9).sum()
+        p_values.append((more + rng.random() * equal) / (SIMULATIONS + 1))
+    return {
+        "bound, named": false_discovery_control(p_values) <= ALPHA,
+        "bound, p < 0.05": np.array(p_values) < ALPHA,
     }
 
 
@@ -123,34 +158,43 @@ def _each(votes: Votes, odd: Callable[[Array], bool]) -> NDArray[np.bool_]:
 
 
 def measure(boards: int, tie: float, odd: bool, seed: int = 1) -> list[Row]:
-    """One row for each test: the share of each kind of voter that it calls odd."""
+    """The share of each kind of voter that each test calls odd, of all voters and by size."""
     rng = np.random.default_rng(seed)
     kinds = np.zeros(VOTERS, dtype=np.int64)
     if odd:
         kinds[: VOTERS // 5] = CARELESS
         kinds[VOTERS // 5 : VOTERS // 4] = CONTRARY
     called: dict[str, list[NDArray[np.bool_]]] = {}
-    ties = []
+    ties, sizes = [], []
     for _ in range(boards):
         votes = Votes(rng, tie, kinds)
         ties.append((votes.outcome == 1).mean())
-        for name, flags in {**rank(votes, rng), **by_history(votes, rng)}.items():
+        sizes.append(np.bincount(votes.voter, minlength=len(kinds)))
+        tests = {**rank(votes, rng), **by_history(votes, rng), **bound(votes, rng)}
+        for name, flags in tests.items():
             called.setdefault(name, []).append(flags)
     rows = []
     for name, flags in called.items():
         shares = np.array(flags)
-        row: Row = {
-            "test": name,
-            "ties": round(float(np.mean(ties)), 3),
-            "honest": round(float(shares[:, kinds == HONEST].mean()), 4),
-        }
-        if odd:
-            row["careless"] = round(float(shares[:, kinds == CARELESS].mean()), 3)
-            row["contrary"] = round(float(shares[:, kinds == CONTRARY].mean()), 3)
-        else:
+        head: Row = {"test": name, "ties": round(float(np.mean(ties)), 3)}
+        row = head | _shares(shares, np.ones_like(shares), kinds)
+        if not odd:
             row["boards with one"] = round(float(shares.any(axis=1).mean()), 3)
         rows.append(row)
+        if odd and name.startswith(("rank", "bound")):
+            for least, most in SIZES:
+                there = (np.array(sizes) >= least) & (np.array(sizes) <= most)
+                rows.append(head | {"votes": f"{least} to {most}"} | _shares(shares, there, kinds))
     return rows
+
+
+def _shares(flags: NDArray[np.bool_], of: NDArray[np.bool_], kinds: Array) -> Row:
+    """[boards, voters] each: the share of `flags` among the voters `of`, by their kind."""
+    return {
+        name: round(float(flags[:, kinds == kind][of[:, kinds == kind]].mean()), 4)
+        for kind, name in enumerate(("honest", "careless", "contrary"))
+        if of[:, kinds == kind].any()
+    }
 
 
 def main() -> None:
