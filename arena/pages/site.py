@@ -94,10 +94,15 @@ def site(arena: Arena) -> dict[str, Callable[[], Viewable]]:
     """Pages by path. One template serves all campaigns but the default one, those too that are yet
     to come."""
     return {
-        base + LINKS[key] or "/": partial(_in_campaign, arena, key)
+        base + LINKS[key] or "/": _function(_in_campaign, arena, key)
         for base in ("", "/c/{campaign}")
         for key in PAGES
-    } | {CAMPAIGNS: partial(campaigns_page, arena), ADMIN: partial(admin_page, arena)}
+    } | {CAMPAIGNS: _function(campaigns_page, arena), ADMIN: _function(admin_page, arena)}
+
+
+def _function(make: Callable[..., Viewable], *given: object) -> Callable[[], Viewable]:
+    """Panel calls functions, and shows a `partial` as a value."""
+    return lambda: make(*given)
 
 
 def _in_campaign(arena: Arena, key: str) -> Viewable:
