@@ -1,4 +1,4 @@
-"""Carries one request to a worker, and to another one if the first is lost in time."""
+"""Carries one request to a member of the mesh, and to another if the first is lost in time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import grpc
 
@@ -16,13 +17,19 @@ from rostra.gateway.bundle import Seat
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
+from rostra.gateway.grpc_status import unsupported
+from rostra.gateway.images import NO_IMAGES, first_image
 from rostra.gateway.inbox import Bell, Inbox
+from rostra.gateway.link import Link
+from rostra.gateway.members.inference import MemberEmbedding, MemberStream
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
 from rostra.gateway.token_clock import TokenClock
-from rostra.gateway.worker_link import WorkerLink
-from rostra.v1 import chat_pb2, control_pb2, inference_pb2, inference_pb2_grpc
+from rostra.v1 import chat_pb2, control_pb2, inference_pb2
+
+if TYPE_CHECKING:
+    from rostra.gateway.link import Inference
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ ResponseT = TypeVar(
     | inference_pb2.TokenizeResponse
     | inference_pb2.DetokenizeResponse,
 )
-Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall
+Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall | MemberStream[Any] | MemberEmbedding
 _NAMELESS = (inference_pb2.TokenizeRequest, inference_pb2.DetokenizeRequest)
 """Requests without an id: they are over at once, and nothing aborts them."""
 
@@ -101,13 +108,13 @@ class Dispatcher:
 
     @contextmanager
     def running(
-        self, rpc: Rpc, link: WorkerLink, clock: TokenClock, seat: Seat | None
+        self, rpc: Rpc, link: Link, clock: TokenClock, seat: Seat | None
     ) -> Iterator[Inbox[Any]]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
-        if isinstance(rpc, grpc.aio.UnaryUnaryCall):
+        if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
             inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
@@ -131,11 +138,7 @@ class Call(Generic[RequestT, ResponseT]):
     def __init__(
         self,
         dispatcher: Dispatcher,
-        method: Callable[
-            [inference_pb2_grpc.InferenceAsyncStub],
-            grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT]
-            | grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
-        ],
+        method: Callable[[Inference], Callable[..., Rpc]],
         request: RequestT,
         exchange: Exchange,
         names: RestNames,
@@ -143,14 +146,15 @@ class Call(Generic[RequestT, ResponseT]):
     ) -> None:
         self.model: control_pb2.ModelInfo
         """The model that answers; set before the first message is passed on."""
-        self.link: WorkerLink
-        """The worker that answers; set like `model`."""
+        self.link: Link
+        """Who answers; set like `model`."""
         self._dispatcher = dispatcher
         self._method = method
         self._request = request
         self._exchange = exchange
         self._names = names
         self._hold = hold
+        self._refusals: dict[str, grpc.aio.AioRpcError | None] = {}
 
     async def messages(self) -> AsyncGenerator[ResponseT, None]:
         """The worker's messages in order. Raises ApiError."""
@@ -206,7 +210,7 @@ class Call(Generic[RequestT, ResponseT]):
         request = inference_pb2.DetokenizeRequest(model=self._request.model, ids=ids)
         exchange = self._exchange
         try:
-            response = await self.link.inference.Detokenize(
+            response = await self.link.inference_for(whole=True).Detokenize(
                 request, timeout=exchange.remaining(), metadata=exchange.metadata()
             )
         except grpc.aio.AioRpcError as error:
@@ -223,14 +227,15 @@ class Call(Generic[RequestT, ResponseT]):
             return False
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             # A full queue is no better a moment later; only a worker not asked yet may have room.
-            other = self._dispatcher.router.choose(self._request.model, avoid)
+            router = self._dispatcher.router
+            other = router.choose(self._request.model, avoid, self._refusal)
             return other is not None and other.address not in avoid
         return True
 
     async def _open(self, attempt: int, avoid: set[str]) -> tuple[Rpc, Seat | None]:
         exchange, request = self._exchange, self._request
         self.link = await self._dispatcher.router.acquire(
-            request.model, avoid, exchange.remaining()
+            request.model, avoid, exchange.remaining(), self._refusal
         )
         self.model = self.link.models[request.model]
         exchange.model = self.model.name
@@ -242,17 +247,34 @@ class Call(Generic[RequestT, ResponseT]):
             request.request_id += f"-{attempt}"
         seat = self._join()
         metadata = exchange.metadata() if seat is None else (*exchange.metadata(), seat.metadata)
-        rpc = self._method(self.link.inference)(
+        rpc = self._method(self.link.inference_for(whole=self._hold))(
             request, timeout=exchange.remaining(), metadata=metadata
         )
         return rpc, seat
 
+    def _refusal(self, link: Link) -> ApiError | None:
+        if link.external:
+            if link.address not in self._refusals:
+                self._refusals[link.address] = link.refusal(self._request)
+            error = self._refusals[link.address]
+        elif self._image is None or link.models[self._request.model].takes_images:
+            return None
+        else:
+            error = unsupported(self._image, NO_IMAGES)
+        return None if error is None else self._api_error(error)
+
+    @cached_property
+    def _image(self) -> str | None:
+        """The field of an image, where it matters to who can answer: else the worker refuses it."""
+        choosy = self._dispatcher.router.some_take_images(self._request.model)
+        return first_image(self._request) if choosy else None
+
     def _join(self) -> Seat | None:
         match self._request:
             case chat_pb2.ChatRequest():
-                return self.link.bundle.join("chat")
+                return self.link.seat("chat")
             case inference_pb2.GenerateRequest():
-                return self.link.bundle.join("generate")
+                return self.link.seat("generate")
             case _:
                 return None
 
@@ -274,5 +296,5 @@ TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeRespons
 DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
 
 
-async def _only(rpc: grpc.aio.UnaryUnaryCall) -> AsyncGenerator[Any, None]:
+async def _only(rpc: Awaitable[Any]) -> AsyncGenerator[Any, None]:
     yield await rpc

@@ -88,6 +88,16 @@ def unavailable(message: str, retry_after: float = 1.0) -> ApiError:
     )
 
 
+def all_busy(retry_after: float) -> ApiError:
+    return ApiError(
+        429,
+        "Every worker of this model has a full queue; come back later",
+        kind="rate_limit_error",
+        code="queue_full",
+        retry_after=retry_after,
+    )
+
+
 def worker_fault(message: str) -> ApiError:
     """The worker broke the contract or failed for a reason that is not the client's."""
     return ApiError(502, message, kind="server_error", code="worker_error")

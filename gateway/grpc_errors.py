@@ -9,6 +9,7 @@ from grpc_status import rpc_status
 
 from rostra.gateway.errors import (
     ApiError,
+    all_busy,
     deadline_exceeded,
     model_not_found,
     request_aborted,
@@ -85,13 +86,7 @@ def api_error(error: AioRpcError, *, model: str, names: RestNames) -> ApiError:
         case StatusCode.ALREADY_EXISTS:
             answer = ApiError(409, "A request of this id is running", code="already_exists")
         case StatusCode.RESOURCE_EXHAUSTED:
-            answer = ApiError(
-                429,
-                "Every worker of this model has a full queue; come back later",
-                kind="rate_limit_error",
-                code="queue_full",
-                retry_after=details.retry_delay or 1.0,
-            )
+            answer = all_busy(details.retry_delay or 1.0)
         case StatusCode.DEADLINE_EXCEEDED:
             answer = deadline_exceeded()
         case StatusCode.UNAVAILABLE:

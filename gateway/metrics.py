@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rostra.gateway.fleet import Fleet
@@ -98,11 +98,37 @@ class _FleetCollector(Collector):
             up.add_metric(labels, float(link.serving))
             if link.serving:
                 running.add_metric(labels, link.load.running_requests)
+            if link.serving and not link.external:
                 waiting.add_metric(labels, link.load.waiting_requests)
                 queued.add_metric(labels, link.load.queued_tokens)
                 used.add_metric(labels, link.load.kv_blocks_used)
                 total.add_metric(labels, link.load.kv_blocks_total)
-        return iter((up, running, waiting, queued, used, total))
+        return iter((up, running, waiting, queued, used, total, *self._spending()))
+
+    def _spending(self) -> Iterator[Metric]:
+        """Of members that are other servers, as far as they tell."""
+        tokens = self._counter(
+            "tokens", "Tokens of answers, by kind; cached_prompt is a part of prompt.", "kind"
+        )
+        cost = self._counter("cost", "What answers cost, by the prices that are configured.")
+        uncounted = self._counter(
+            "uncounted_answers", "Answers that did not say how many tokens they used."
+        )
+        for member in self._fleet.members:
+            spending, name = member.spending, member.address
+            for (model, kind), count in spending.tokens.items():
+                tokens.add_metric((name, model, kind), count)
+            for model, amount in spending.cost.items():
+                cost.add_metric((name, model), amount)
+            for model, count in spending.uncounted.items():
+                uncounted.add_metric((name, model), count)
+        return iter((tokens, cost, uncounted))
+
+    @staticmethod
+    def _counter(name: str, documentation: str, *labels: str) -> CounterMetricFamily:
+        return CounterMetricFamily(
+            f"rostra_gateway_member_{name}", documentation, labels=("member", "model", *labels)
+        )
 
     @staticmethod
     def _gauge(name: str, documentation: str) -> GaugeMetricFamily:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,7 +13,10 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
+
+from rostra.gateway.members.settings import MemberSettings
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -37,13 +40,15 @@ WorkerAddress = Annotated[str, AfterValidator(_worker_address)]
 class GatewaySettings(BaseModel):
     """What a gateway needs to know before it starts. Durations are in seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     """0: any free port."""
-    workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = Field(min_length=1)
+    workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = ()
     """host:port of each worker."""
+    members: tuple[MemberSettings, ...] = Field(default=(), alias="member")
+    """Other servers that are members of the mesh."""
 
     max_body_bytes: PositiveInt = 10 * 2**20
     """Of a request, after decompression."""
@@ -82,3 +87,12 @@ class GatewaySettings(BaseModel):
 
     drain_grace: float = Field(default=30.0, ge=0)
     """How long running requests may go on after SIGTERM or SIGINT."""
+
+    @model_validator(mode="after")
+    def _has_members(self) -> Self:
+        if not self.workers and not self.members:
+            raise ValueError("name a worker (host:port), or another server as a member")
+        names = [member.name for member in self.members]
+        if len(set(names)) != len(names):
+            raise ValueError("two members have the same name")
+        return self

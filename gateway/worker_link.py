@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from rostra.gateway.bundle import Bundle
+from rostra.gateway.bundle import Bundle, Kind, Seat
 from rostra.gateway.settings import GatewaySettings
 from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
 
@@ -53,6 +54,11 @@ class WorkerLink:
     or `models` may have changed.
     """
 
+    external = False
+    owner = "rostra"
+    share = 1.0
+    wait = 0.0
+
     def __init__(
         self, address: str, settings: GatewaySettings, on_change: Callable[[], None]
     ) -> None:
@@ -71,8 +77,8 @@ class WorkerLink:
         self._credit = 0
         self._healthy = asyncio.Event()
         self._channel = grpc.aio.insecure_channel(address, options=channel_options(settings))
-        self.inference = inference_pb2_grpc.InferenceStub(self._channel)
-        self.bundle = Bundle(self.inference, settings.connect_interval)
+        self._inference = inference_pb2_grpc.InferenceStub(self._channel)
+        self.bundle = Bundle(self._inference, settings.connect_interval)
         self._bundling: asyncio.Task[None] | None = None
         self._control = control_pb2_grpc.ControlStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
@@ -86,6 +92,15 @@ class WorkerLink:
         """Requests at the worker: its last report, corrected by this gateway's own since then."""
         reported = self.load.running_requests + self.load.waiting_requests
         return max(0, reported + self._credit)
+
+    def refusal(self, request: Any) -> grpc.aio.AioRpcError | None:
+        return None
+
+    def inference_for(self, *, whole: bool) -> inference_pb2_grpc.InferenceAsyncStub:
+        return self._inference
+
+    def seat(self, kind: Kind) -> Seat | None:
+        return self.bundle.join(kind)
 
     def dispatched(self) -> None:
         self._credit += 1

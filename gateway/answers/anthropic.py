@@ -13,7 +13,12 @@ from rostra.v1 import chat_pb2, control_pb2, tokens_pb2
 
 Event = dict[str, Any]
 
-_STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+_STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "refusal",
+}
 _JOINED = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 """The field of each kind of delta whose pieces are joined."""
 

@@ -68,14 +68,17 @@ class Envelope:
         }
 
 
-def usage(usages: Iterable[tokens_pb2.Usage]) -> dict[str, Any]:
-    """The sum over all calls behind an answer."""
+def usage(usages: Iterable[tokens_pb2.Usage]) -> dict[str, Any] | None:
+    """The sum over all calls behind an answer; None where who answered has not counted: every
+    prompt has a token."""
     total = tokens_pb2.Usage()
     for one in usages:
         total.prompt_tokens += one.prompt_tokens
         total.completion_tokens += one.completion_tokens
         total.cached_prompt_tokens += one.cached_prompt_tokens
         total.reasoning_tokens += one.reasoning_tokens
+    if not total.prompt_tokens:
+        return None
     return {
         "prompt_tokens": total.prompt_tokens,
         "completion_tokens": total.completion_tokens,

@@ -16,6 +16,8 @@ from rostra.gateway.answers.rules import StreamRules, finish_reason
 from rostra.gateway.errors import worker_fault
 from rostra.v1 import chat_pb2, tokens_pb2
 
+_CUT_OFF = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
 
 class ResponseOutput:
     """Holds the items, of which the last one grows until another begins.
@@ -34,8 +36,8 @@ class ResponseOutput:
         """Which call is open, or was the last one to be."""
         self._early_tokens: list[tokens_pb2.TokenInfo] = []
         """Without any text so far."""
-        self.cut_off = False
-        """Whether the output ended because there was no more room for it."""
+        self.cut_off = ""
+        """Why the output ended before it was complete, where it did."""
 
     def of(self, message: chat_pb2.ChatResponse) -> list[Event]:
         self._rules.accept(message)
@@ -43,7 +45,7 @@ class ResponseOutput:
         if message.HasField("delta"):
             events += self._delta(message.delta)
         if message.HasField("finish"):
-            self.cut_off = finish_reason(message.finish) == "length"
+            self.cut_off = _CUT_OFF.get(finish_reason(message.finish), "")
             if self._open is None:
                 # Every turn says something, so that roles take turns in the next request.
                 events += self._say("", [])

@@ -52,7 +52,7 @@ class ResponseAnswer:
             return self._object(
                 "incomplete",
                 self._output.items,
-                incomplete_details={"reason": "max_output_tokens"},
+                incomplete_details={"reason": self._output.cut_off},
                 usage=_usage(usage),
             )
         return self._object(
@@ -135,7 +135,10 @@ _NO_REASONING = {"effort": None, "summary": None}
 _PLAIN_TEXT = {"format": {"type": "text"}, "verbosity": None}
 
 
-def _usage(usage: tokens_pb2.Usage) -> dict[str, Any]:
+def _usage(usage: tokens_pb2.Usage) -> dict[str, Any] | None:
+    """None where who answered has not counted: every prompt has a token."""
+    if not usage.prompt_tokens:
+        return None
     return {
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {

@@ -13,6 +13,7 @@ _FINISH_REASONS = {
     tokens_pb2.FINISH_REASON_STOP: "stop",
     tokens_pb2.FINISH_REASON_LENGTH: "length",
     tokens_pb2.FINISH_REASON_TOOL_CALLS: "tool_calls",
+    tokens_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
 }
 
 

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import model_not_found, unavailable
+from rostra.gateway.fleet import ServedModel
 from rostra.gateway.keys import EXCHANGE, FLEET
-from rostra.v1 import control_pb2
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -20,9 +20,9 @@ async def list_models(request: web.Request) -> web.Response:
     payload = {
         "object": "list",
         "data": [
-            _model(info, first_seen)
-            for _, (info, first_seen) in sorted(models.items())
-            if key is None or key.allows((info.name, *info.aliases))
+            _model(served)
+            for _, served in sorted(models.items())
+            if key is None or key.allows((served.info.name, *served.info.aliases))
         ],
     }
     return web.Response(body=orjson.dumps(payload), content_type="application/json")
@@ -31,24 +31,26 @@ async def list_models(request: web.Request) -> web.Response:
 async def retrieve_model(request: web.Request) -> web.Response:
     fleet, wanted = request.app[FLEET], request.match_info["model"]
     check_model(request, wanted)
-    for info, first_seen in fleet.models().values():
-        if wanted in (info.name, *info.aliases):
-            payload = _model(info, first_seen)
+    for served in fleet.models().values():
+        if wanted in (served.info.name, *served.info.aliases):
+            payload = _model(served)
             return web.Response(body=orjson.dumps(payload), content_type="application/json")
     if fleet.may_serve(wanted):
         raise unavailable(f"No worker serves the model '{wanted}' at this moment")
     raise model_not_found(wanted)
 
 
-def _model(info: control_pb2.ModelInfo, first_seen: int) -> dict[str, Any]:
+def _model(served: ServedModel) -> dict[str, Any]:
+    info = served.info
     return {
         "id": info.name,
         "object": "model",
-        "created": first_seen,
-        "owned_by": "rostra",
+        "created": served.first_seen,
+        "owned_by": served.owner,
         "aliases": list(info.aliases),
-        "max_model_len": info.max_model_len,
+        "max_model_len": info.max_model_len or None,
         "revision": info.revision,
+        "input_modalities": ["text", "image"] if served.takes_images else ["text"],
         "embedding_size": info.embedding_size if info.HasField("embedding_size") else None,
         "base_model": info.base_model if info.HasField("base_model") else None,
         "tool_parser": info.tool_parser if info.HasField("tool_parser") else None,

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.config import JsonDict
 
 from rostra.gateway.schemas.fields import Hint, Refused, Schema, broken_rule, unsupported
+from rostra.gateway.schemas.images import ImageUrlPart
 from rostra.gateway.schemas.tools import refuse_custom
 
 
@@ -24,7 +25,9 @@ class TextPart(Schema):
             and isinstance(kind := value.get("type"), str)
             and kind != "text"
         ):
-            raise unsupported(f"content parts of type '{kind}' are not supported here; send text")
+            raise unsupported(
+                f"content parts of type '{kind}' are not supported here; send text or image_url"
+            )
         return value
 
 
@@ -34,12 +37,14 @@ class RefusalPart(Schema):
 
 
 def _part_kind(value: Any) -> str:
-    refusal = isinstance(value, dict) and value.get("type") == "refusal"
-    return "<refusal>" if refusal else "<text>"
+    kind = value.get("type") if isinstance(value, dict) else None
+    return f"<{kind}>" if kind in ("refusal", "image_url") else "<text>"
 
 
 ContentPart = Annotated[
-    Annotated[TextPart, Tag("<text>")] | Annotated[RefusalPart, Tag("<refusal>")],
+    Annotated[TextPart, Tag("<text>")]
+    | Annotated[RefusalPart, Tag("<refusal>")]
+    | Annotated[ImageUrlPart, Tag("<image_url>")],
     Discriminator(_part_kind),
 ]
 
@@ -136,12 +141,7 @@ class Message(Schema):
             for field in _OF_THE_ASSISTANT:
                 if getattr(self, field):
                     raise broken_rule(field, f"only the role 'assistant' has {field}")
-            if isinstance(self.content, list):
-                for position, part in enumerate(self.content):
-                    if isinstance(part, RefusalPart):
-                        raise broken_rule(
-                            f"content[{position}]", "only the role 'assistant' has refusals"
-                        )
+        self._check_parts()
         if self.tool_calls and self.function_call:
             raise broken_rule("function_call", "function_call is the old form of tool_calls")
         if self.role == "tool" and not self.tool_call_id:
@@ -152,16 +152,24 @@ class Message(Schema):
             raise broken_rule("name", "the role 'function' needs a name")
         return self
 
+    def _check_parts(self) -> None:
+        for position, part in enumerate(self.content if isinstance(self.content, list) else ()):
+            if isinstance(part, RefusalPart) and self.role != "assistant":
+                raise broken_rule(f"content[{position}]", "only the role 'assistant' has refusals")
+            if isinstance(part, ImageUrlPart) and self.role != "user":
+                raise broken_rule(f"content[{position}]", "only the role 'user' has images")
+
     @property
-    def texts(self) -> list[str]:
-        """What was said, refusals included."""
+    def parts(self) -> list[str | ImageUrlPart]:
+        """What was said, refusals included, and what was shown."""
         content = [self.content] if isinstance(self.content, str) else self.content or []
-        texts = [
-            part
-            if isinstance(part, str)
-            else part.text
-            if isinstance(part, TextPart)
-            else part.refusal
-            for part in content
-        ]
-        return [*texts, self.refusal] if self.refusal else texts
+        parts = [_said(part) for part in content]
+        return [*parts, self.refusal] if self.refusal else parts
+
+
+def _said(part: str | TextPart | RefusalPart | ImageUrlPart) -> str | ImageUrlPart:
+    match part:
+        case TextPart(text=text) | RefusalPart(refusal=text):
+            return text
+        case _:
+            return part

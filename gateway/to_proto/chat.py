@@ -8,6 +8,7 @@ import orjson
 
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.chat import ChatCompletionRequest
+from rostra.gateway.schemas.images import ImageUrlPart
 from rostra.gateway.schemas.messages import FunctionCall, Message
 from rostra.gateway.to_proto.sampling import sampling_params
 from rostra.gateway.to_proto.structured import grammar_name, structured_output
@@ -24,6 +25,7 @@ _ROLES = {
 }
 _TOOL = re.compile(r"tools\[(\d+)\](.*)")
 _CALL = re.compile(r"messages\[(\d+)\]\.tool_calls\[(\d+)\](\.name|\.arguments)?(.*)")
+_IMAGE = re.compile(r"(messages\[\d+\]\.content\[\d+\])\.image")
 _REASONING = re.compile(r"(messages\[\d+\]\.reasoning)")
 _VARIABLE = re.compile(r"template_variables\[(.*)\]")
 
@@ -59,6 +61,7 @@ class ChatNames(RestNames):
                 return f"messages[{message}].function_call{part}"
             function = f".function{part}" if part else ""
             return f"messages[{message}].tool_calls[{call}]{function}{rest}"
+        name = _IMAGE.sub(r"\1.image_url", name)
         return _REASONING.sub(r"\1_content", name)
 
     def _of_variable(self, name: str) -> str:
@@ -112,7 +115,7 @@ def _messages(messages: list[Message]) -> list[chat_pb2.ChatMessage]:
         converted.append(
             chat_pb2.ChatMessage(
                 role=_ROLES[message.role],
-                content=[chat_pb2.ContentPart(text=text) for text in message.texts],
+                content=[_part(part) for part in message.parts],
                 name=message.name,
                 tool_calls=calls,
                 tool_call_id=call_id if message.role == "function" else message.tool_call_id,
@@ -120,6 +123,17 @@ def _messages(messages: list[Message]) -> list[chat_pb2.ChatMessage]:
             )
         )
     return converted
+
+
+def _part(part: str | ImageUrlPart) -> chat_pb2.ContentPart:
+    if isinstance(part, str):
+        return chat_pb2.ContentPart(text=part)
+    image = part.image_url.url
+    return chat_pb2.ContentPart(
+        image=chat_pb2.ImagePart(
+            data=image.data, media_type=image.media_type, detail=part.image_url.detail
+        )
+    )
 
 
 def _call(call_id: str, function: FunctionCall) -> chat_pb2.ToolCall:

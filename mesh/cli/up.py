@@ -105,8 +105,10 @@ class Plan:
             workers.append(child(name, *with_home, grace=entry.drain_grace + 5))
 
         elsewhere = file.gateway.get("workers", ())
-        if not addresses and not elsewhere:
-            raise RostraError("the configuration has no [[worker]] and no gateway.workers")
+        if not addresses and not elsewhere and not file.gateway.get("member"):
+            raise RostraError(
+                "the configuration has no [[worker]], no gateway.workers and no [[gateway.member]]"
+            )
         settings = file.gateway_settings(port=port, workers=[*elsewhere, *addresses.values()])
         gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
         gateway_url = f"http://{join_address(settings.host, gateway_port)}"

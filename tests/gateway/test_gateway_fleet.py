@@ -102,10 +102,14 @@ async def test_load_is_shared_by_credit_alone() -> None:
 
 
 class Link:
-    """What the router sees of a worker."""
+    """What the router sees of a worker, or of another server."""
 
-    def __init__(self, address: str, pending: int) -> None:
+    wait = 0.0
+
+    def __init__(self, address: str, pending: int, *, share: float | None = None) -> None:
         self.address = address
+        self.external = share is not None
+        self.share = 1.0 if share is None else share
         self.pending_requests = pending
         self.load = control_pb2.GetLoadResponse()
 

@@ -9,7 +9,7 @@ from pydantic import Field, RootModel
 from rostra.gateway.schemas.answers.base import Answer, Count
 
 StopReason = Annotated[
-    Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"],
+    Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"],
     Field(description="`stop_sequence`: at the one that the field of that name holds."),
 ]
 

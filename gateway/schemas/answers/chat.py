@@ -78,7 +78,9 @@ class ChatCompletion(Answer):
     model: str
     system_fingerprint: Fingerprint
     choices: Annotated[list[ChatChoice], Field(min_length=1)]
-    usage: Usage
+    usage: Annotated[
+        Usage | None, Field(description="Null: another server answered, and did not count.")
+    ]
 
 
 class FunctionPiece(Answer):

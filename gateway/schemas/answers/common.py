@@ -9,10 +9,11 @@ from pydantic import Field
 from rostra.gateway.schemas.answers.base import Answer, Count
 
 FinishReason = Annotated[
-    Literal["stop", "length", "tool_calls"],
+    Literal["stop", "length", "tool_calls", "content_filter"],
     Field(
         description="`stop`: by itself or at a stop string. `length`: at `max_tokens` or at the "
-        "end of the context. `tool_calls`: the model called tools."
+        "end of the context. `tool_calls`: the model called tools. `content_filter`: another "
+        "server, which is a member, held the rest back."
     ),
 ]
 Fingerprint = Annotated[

@@ -35,7 +35,9 @@ class Completion(Answer):
     model: str
     system_fingerprint: Fingerprint
     choices: Annotated[list[CompletionChoice], Field(min_length=1)]
-    usage: Usage
+    usage: Annotated[
+        Usage | None, Field(description="Null: another server answered, and did not count.")
+    ]
 
 
 class CompletionChunkChoice(Answer):

@@ -13,10 +13,18 @@ class Model(Answer):
     id: str
     object: Literal["model"]
     created: Annotated[UnixTime, Field(description="When this gateway met the model first.")]
-    owned_by: Literal["rostra"]
+    owned_by: Annotated[
+        str, Field(description="`rostra`, or the name of another server that is a member.")
+    ]
     aliases: Annotated[list[str], Field(description="Other names that requests may use.")]
-    max_model_len: Annotated[Count, Field(description="Tokens of prompt and output together.")]
+    max_model_len: Annotated[
+        Count | None,
+        Field(description="Tokens of prompt and output together; null: another server's secret."),
+    ]
     revision: Annotated[str, Field(description="Of the weights.")]
+    input_modalities: Annotated[
+        list[Literal["text", "image"]], Field(description="What messages may hold.")
+    ]
     embedding_size: Annotated[
         int | None, Field(description="Of an embedding model: numbers in a vector.")
     ]

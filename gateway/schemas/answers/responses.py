@@ -16,7 +16,7 @@ class ResponseErrorObject(Answer):
 
 
 class ResponseIncompleteDetails(Answer):
-    reason: Literal["max_output_tokens"]
+    reason: Literal["max_output_tokens", "content_filter"]
 
 
 class ResponseReasoning(Answer):

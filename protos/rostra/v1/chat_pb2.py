@@ -26,7 +26,7 @@ from rostra.v1 import sampling_pb2 as rostra_dot_v1_dot_sampling__pb2
 from rostra.v1 import tokens_pb2 as rostra_dot_v1_dot_tokens__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14rostra/v1/chat.proto\x12\trostra.v1\x1a\x18rostra/v1/sampling.proto\x1a\x16rostra/v1/tokens.proto\"\xec\x01\n\x0b\x43hatMessage\x12\x1d\n\x04role\x18\x01 \x01(\x0e\x32\x0f.rostra.v1.Role\x12\'\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x16.rostra.v1.ContentPart\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\'\n\ntool_calls\x18\x04 \x03(\x0b\x32\x13.rostra.v1.ToolCall\x12\x19\n\x0ctool_call_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x16\n\treasoning\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\x07\n\x05_nameB\x0f\n\r_tool_call_idB\x0c\n\n_reasoning\"L\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x05image\x18\x02 \x01(\x0b\x32\x14.rostra.v1.ImagePartH\x00\x42\x06\n\x04part\"-\n\tImagePart\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"\x94\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x11parameters_schema\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x0e\n\x0c_descriptionB\x14\n\x12_parameters_schemaB\t\n\x07_strict\"\xb1\x01\n\nToolChoice\x12(\n\x04mode\x18\x01 \x01(\x0e\x32\x1a.rostra.v1.ToolChoice.Mode\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_NONE\x10\x01\x12\r\n\tMODE_AUTO\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x07\n\x05_name\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"e\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x02id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x11\n\targuments\x18\x04 \x01(\tB\x05\n\x03_idB\x07\n\x05_name\"\xa8\x05\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.rostra.v1.ChatMessage\x12+\n\x08sampling\x18\x03 \x01(\x0b\x32\x19.rostra.v1.SamplingParams\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.rostra.v1.Tool\x12*\n\x0btool_choice\x18\x05 \x01(\x0b\x32\x15.rostra.v1.ToolChoice\x12 \n\x13parallel_tool_calls\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x36\n\x11structured_output\x18\x07 \x01(\x0b\x32\x1b.rostra.v1.StructuredOutput\x12I\n\x12template_variables\x18\x08 \x03(\x0b\x32-.rostra.v1.ChatRequest.TemplateVariablesEntry\x12\"\n\x15\x61\x64\x64_generation_prompt\x18\t \x01(\x08H\x01\x88\x01\x01\x12#\n\x16\x63ontinue_final_message\x18\n \x01(\x08H\x02\x88\x01\x01\x12\x17\n\ncache_salt\x18\x0b \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08priority\x18\x0c \x01(\x05H\x04\x88\x01\x01\x12\x17\n\nrequest_id\x18\r \x01(\tH\x05\x88\x01\x01\x1a\x38\n\x16TemplateVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_parallel_tool_callsB\x18\n\x16_add_generation_promptB\x19\n\x17_continue_final_messageB\r\n\x0b_cache_saltB\x0b\n\t_priorityB\r\n\x0b_request_id\"\x83\x01\n\tChatDelta\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12,\n\ntool_calls\x18\x03 \x03(\x0b\x32\x18.rostra.v1.ToolCallDelta\x12$\n\x06tokens\x18\x04 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\"\xb4\x02\n\x0c\x43hatResponse\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\r\n\x05index\x18\x03 \x01(\r\x12(\n\x05\x64\x65lta\x18\x04 \x01(\x0b\x32\x14.rostra.v1.ChatDeltaH\x02\x88\x01\x01\x12&\n\x06\x66inish\x18\x05 \x01(\x0b\x32\x11.rostra.v1.FinishH\x03\x88\x01\x01\x12$\n\x05usage\x18\x06 \x01(\x0b\x32\x10.rostra.v1.UsageH\x04\x88\x01\x01\x12\x18\n\x0bnum_bundled\x18\x07 \x01(\rH\x05\x88\x01\x01\x42\r\n\x0b_request_idB\x10\n\x0e_prompt_tokensB\x08\n\x06_deltaB\t\n\x07_finishB\x08\n\x06_usageB\x0e\n\x0c_num_bundled*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14rostra/v1/chat.proto\x12\trostra.v1\x1a\x18rostra/v1/sampling.proto\x1a\x16rostra/v1/tokens.proto\"\xec\x01\n\x0b\x43hatMessage\x12\x1d\n\x04role\x18\x01 \x01(\x0e\x32\x0f.rostra.v1.Role\x12\'\n\x07\x63ontent\x18\x02 \x03(\x0b\x32\x16.rostra.v1.ContentPart\x12\x11\n\x04name\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\'\n\ntool_calls\x18\x04 \x03(\x0b\x32\x13.rostra.v1.ToolCall\x12\x19\n\x0ctool_call_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x16\n\treasoning\x18\x06 \x01(\tH\x02\x88\x01\x01\x42\x07\n\x05_nameB\x0f\n\r_tool_call_idB\x0c\n\n_reasoning\"L\n\x0b\x43ontentPart\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x05image\x18\x02 \x01(\x0b\x32\x14.rostra.v1.ImagePartH\x00\x42\x06\n\x04part\"M\n\tImagePart\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x13\n\x06\x64\x65tail\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_detail\"\x94\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0b\x64\x65scription\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x11parameters_schema\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06strict\x18\x04 \x01(\x08H\x02\x88\x01\x01\x42\x0e\n\x0c_descriptionB\x14\n\x12_parameters_schemaB\t\n\x07_strict\"\xb1\x01\n\nToolChoice\x12(\n\x04mode\x18\x01 \x01(\x0e\x32\x1a.rostra.v1.ToolChoice.Mode\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\"]\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\r\n\tMODE_NONE\x10\x01\x12\r\n\tMODE_AUTO\x10\x02\x12\x11\n\rMODE_REQUIRED\x10\x03\x12\x0e\n\nMODE_NAMED\x10\x04\x42\x07\n\x05_name\"7\n\x08ToolCall\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\targuments\x18\x03 \x01(\t\"e\n\rToolCallDelta\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x02id\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04name\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x11\n\targuments\x18\x04 \x01(\tB\x05\n\x03_idB\x07\n\x05_name\"\xa8\x05\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12(\n\x08messages\x18\x02 \x03(\x0b\x32\x16.rostra.v1.ChatMessage\x12+\n\x08sampling\x18\x03 \x01(\x0b\x32\x19.rostra.v1.SamplingParams\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.rostra.v1.Tool\x12*\n\x0btool_choice\x18\x05 \x01(\x0b\x32\x15.rostra.v1.ToolChoice\x12 \n\x13parallel_tool_calls\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x36\n\x11structured_output\x18\x07 \x01(\x0b\x32\x1b.rostra.v1.StructuredOutput\x12I\n\x12template_variables\x18\x08 \x03(\x0b\x32-.rostra.v1.ChatRequest.TemplateVariablesEntry\x12\"\n\x15\x61\x64\x64_generation_prompt\x18\t \x01(\x08H\x01\x88\x01\x01\x12#\n\x16\x63ontinue_final_message\x18\n \x01(\x08H\x02\x88\x01\x01\x12\x17\n\ncache_salt\x18\x0b \x01(\tH\x03\x88\x01\x01\x12\x15\n\x08priority\x18\x0c \x01(\x05H\x04\x88\x01\x01\x12\x17\n\nrequest_id\x18\r \x01(\tH\x05\x88\x01\x01\x1a\x38\n\x16TemplateVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x16\n\x14_parallel_tool_callsB\x18\n\x16_add_generation_promptB\x19\n\x17_continue_final_messageB\r\n\x0b_cache_saltB\x0b\n\t_priorityB\r\n\x0b_request_id\"\x83\x01\n\tChatDelta\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\t\x12\x11\n\treasoning\x18\x02 \x01(\t\x12,\n\ntool_calls\x18\x03 \x03(\x0b\x32\x18.rostra.v1.ToolCallDelta\x12$\n\x06tokens\x18\x04 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\"\xb4\x02\n\x0c\x43hatResponse\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\r\n\x05index\x18\x03 \x01(\r\x12(\n\x05\x64\x65lta\x18\x04 \x01(\x0b\x32\x14.rostra.v1.ChatDeltaH\x02\x88\x01\x01\x12&\n\x06\x66inish\x18\x05 \x01(\x0b\x32\x11.rostra.v1.FinishH\x03\x88\x01\x01\x12$\n\x05usage\x18\x06 \x01(\x0b\x32\x10.rostra.v1.UsageH\x04\x88\x01\x01\x12\x18\n\x0bnum_bundled\x18\x07 \x01(\rH\x05\x88\x01\x01\x42\r\n\x0b_request_idB\x10\n\x0e_prompt_tokensB\x08\n\x06_deltaB\t\n\x07_finishB\x08\n\x06_usageB\x0e\n\x0c_num_bundled*s\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\x12\n\x0eROLE_DEVELOPER\x10\x02\x12\r\n\tROLE_USER\x10\x03\x12\x12\n\x0eROLE_ASSISTANT\x10\x04\x12\r\n\tROLE_TOOL\x10\x05\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,30 +36,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.rostra.v1P\001Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\252\002\tRostra.V1'
   _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._loaded_options = None
   _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._serialized_options = b'8\001'
-  _globals['_ROLE']._serialized_start=2068
-  _globals['_ROLE']._serialized_end=2183
+  _globals['_ROLE']._serialized_start=2100
+  _globals['_ROLE']._serialized_end=2215
   _globals['_CHATMESSAGE']._serialized_start=86
   _globals['_CHATMESSAGE']._serialized_end=322
   _globals['_CONTENTPART']._serialized_start=324
   _globals['_CONTENTPART']._serialized_end=400
   _globals['_IMAGEPART']._serialized_start=402
-  _globals['_IMAGEPART']._serialized_end=447
-  _globals['_TOOL']._serialized_start=450
-  _globals['_TOOL']._serialized_end=598
-  _globals['_TOOLCHOICE']._serialized_start=601
-  _globals['_TOOLCHOICE']._serialized_end=778
-  _globals['_TOOLCHOICE_MODE']._serialized_start=676
-  _globals['_TOOLCHOICE_MODE']._serialized_end=769
-  _globals['_TOOLCALL']._serialized_start=780
-  _globals['_TOOLCALL']._serialized_end=835
-  _globals['_TOOLCALLDELTA']._serialized_start=837
-  _globals['_TOOLCALLDELTA']._serialized_end=938
-  _globals['_CHATREQUEST']._serialized_start=941
-  _globals['_CHATREQUEST']._serialized_end=1621
-  _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._serialized_start=1445
-  _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._serialized_end=1501
-  _globals['_CHATDELTA']._serialized_start=1624
-  _globals['_CHATDELTA']._serialized_end=1755
-  _globals['_CHATRESPONSE']._serialized_start=1758
-  _globals['_CHATRESPONSE']._serialized_end=2066
+  _globals['_IMAGEPART']._serialized_end=479
+  _globals['_TOOL']._serialized_start=482
+  _globals['_TOOL']._serialized_end=630
+  _globals['_TOOLCHOICE']._serialized_start=633
+  _globals['_TOOLCHOICE']._serialized_end=810
+  _globals['_TOOLCHOICE_MODE']._serialized_start=708
+  _globals['_TOOLCHOICE_MODE']._serialized_end=801
+  _globals['_TOOLCALL']._serialized_start=812
+  _globals['_TOOLCALL']._serialized_end=867
+  _globals['_TOOLCALLDELTA']._serialized_start=869
+  _globals['_TOOLCALLDELTA']._serialized_end=970
+  _globals['_CHATREQUEST']._serialized_start=973
+  _globals['_CHATREQUEST']._serialized_end=1653
+  _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._serialized_start=1477
+  _globals['_CHATREQUEST_TEMPLATEVARIABLESENTRY']._serialized_end=1533
+  _globals['_CHATDELTA']._serialized_start=1656
+  _globals['_CHATDELTA']._serialized_end=1787
+  _globals['_CHATRESPONSE']._serialized_start=1790
+  _globals['_CHATRESPONSE']._serialized_end=2098
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,8 @@ class _FinishReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FinishRe
     """The model called one or more tools (Chat only)."""
     FINISH_REASON_ABORT: _FinishReason.ValueType  # 4
     """Control.Abort. A cancelled RPC ends with the status CANCELLED and no Finish."""
+    FINISH_REASON_CONTENT_FILTER: _FinishReason.ValueType  # 5
+    """What serves the model has held back the rest for what it says."""
 
 class FinishReason(_FinishReason, metaclass=_FinishReasonEnumTypeWrapper):
     """Why an output ended."""
@@ -47,6 +49,8 @@ FINISH_REASON_TOOL_CALLS: FinishReason.ValueType  # 3
 """The model called one or more tools (Chat only)."""
 FINISH_REASON_ABORT: FinishReason.ValueType  # 4
 """Control.Abort. A cancelled RPC ends with the status CANCELLED and no Finish."""
+FINISH_REASON_CONTENT_FILTER: FinishReason.ValueType  # 5
+"""What serves the model has held back the rest for what it says."""
 Global___FinishReason: _TypeAlias = FinishReason  # noqa: Y015
 
 @_typing.final
