@@ -6,12 +6,11 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import uuid
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
@@ -33,7 +32,11 @@ def binaries() -> Path | None:
 
 
 class PostgresServer:
-    """Listens on a free port of loopback, its data in `folder`; may be killed and started again."""
+    """Listens on a socket in `folder`, where its data are too; may be killed and started again.
+
+    Not on a port: a free one would have to be chosen before the server takes it, and be free still
+    when it comes back.
+    """
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self._data = folder / "data"
@@ -41,9 +44,7 @@ class PostgresServer:
         self._programs = programs
         self._user = _unprivileged()
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self._folder = folder
         for path in (folder, self._data):
             path.mkdir(parents=True, exist_ok=True)
         self._log.touch()
@@ -58,8 +59,8 @@ class PostgresServer:
             self._process = subprocess.Popen(
                 [
                     self._programs / "postgres",
-                    *("-D", self._data, "-p", str(self.port)),
-                    *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
+                    *("-D", self._data, "-c", "listen_addresses="),
+                    *("-c", f"unix_socket_directories={self._folder}"),
                     *("-c", "shared_buffers=16MB", "-c", "max_connections=40"),
                 ],
                 stdout=log,
@@ -102,12 +103,12 @@ class PostgresServer:
         name = f"votes_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA {name}".encode())
-        search = quote(f"-csearch_path={name}")
-        return f"postgresql://rostra@127.0.0.1:{self.port}/postgres?options={search}"
+        options = urlencode({"host": self._folder, "options": f"-csearch_path={name}"})
+        return f"postgresql://rostra@/postgres?{options}"
 
     @property
     def _dsn(self) -> str:
-        return f"host=127.0.0.1 port={self.port} user=rostra dbname=postgres"
+        return f"host={self._folder} user=rostra dbname=postgres"
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
