@@ -33,15 +33,6 @@ num_threads = 1
 model = "{encoder}"
 name = "tiny-vectors"
 num_threads = 1
-
-[[contestant]]
-name = "tiny"
-model = "tiny"
-
-[[contestant]]
-name = "other"
-model = "tiny"
-system_prompt = "Be brief."
 """
 RUN = """
 run {url} --phases examples,fuzzing --max-examples 6 --generation-deterministic
@@ -63,7 +54,7 @@ def api(tmp_path_factory):
     save_tiny_encoder(folders["encoder"])
     config = root / "rostra.toml"
     config.write_text(CONFIG.format(**folders))
-    with rostra_up("--home", str(root / "home"), "--config", str(config)) as local:
+    with rostra_up("--home", str(root / "home"), "--config", str(config), "--no-arena") as local:
         local.wait_for(READY)
         yield local.api
 
