@@ -81,7 +81,7 @@ def progress(campaign: Campaign, texts: Texts) -> dict[str, Any]:
 
 def moment(at: datetime) -> str:
     """As in `2026-12-01, 09:00 (UTC+01:00)`, in the zone that the operator wrote it in."""
-    return f"{at:%Y-%m-%d, %H:%M} ({at.tzname() or at:%Z})"
+    return f"{at:%Y-%m-%d, %H:%M} ({at.tzname()})"
 
 
 def _consent(campaign: Campaign) -> str:

@@ -13,6 +13,7 @@ export function render({ model, el }) {
   const empty = opening(model, (prompt) => send("ask", { prompt, chosen: chosen() }), choosers)
   const entrance = entranceView(model, agree)
   const progress = progressLine(model)
+  const progressAfter = progressLine(model)
   const title = (side) => sides.length === 1
     ? words.the_answer : words.answer.replace("{letter}", side.toUpperCase())
   const jump = (side) => turns.lastElementChild?.querySelector(`.${side}`)
@@ -30,7 +31,7 @@ export function render({ model, el }) {
   const told = verdict(model, reasonsForm(model, send))
   const scroller = make("div", { class: "scroller", tabindex: "0", role: "region",
     "aria-label": words.answers }, entrance, empty, progress, sideSwitch, turns,
-    make("div", { class: "after" }, again, told))
+    make("div", { class: "after" }, again, told, progressAfter))
 
   const bar = voteBar(model, send)
   const status = make("p", { class: "status" })
@@ -144,9 +145,12 @@ export function render({ model, el }) {
     const phase = model.phase
     entrance.update()
     progress.update()
+    progressAfter.update()
     entrance.hidden ||= phase !== "empty"
     empty.hidden = phase !== "empty" || kind !== undefined
-    progress.hidden ||= phase !== "empty" && phase !== "voted"
+    progress.hidden ||= phase !== "empty"
+    progressAfter.hidden ||= phase !== "voted"
+    dock.hidden = phase === "empty" && kind !== undefined
     // A round that was begun goes on to its vote under the consent it was begun with.
     const asks = kind === undefined || (kind === "consent" && phase !== "empty")
     input.hidden = !asks
