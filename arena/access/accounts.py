@@ -144,7 +144,9 @@ class Accounts:
 
     def _login(self, subject: str, user: str, claims: dict[str, Any]) -> Login:
         email = claims.get("email")
-        is_verified = claims.get("email_verified") in (True, "true")
+        said = claims.get("email_verified")
+        # Some providers write it as text.
+        is_verified = said is True or said == "true"
         groups = claims.get(self._settings.groups_claim)
         return Login(
             "oauth",
