@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import panel as pn
 import param
@@ -14,6 +15,7 @@ from panel.viewable import Viewable
 from panel_material_ui.template.base import Page
 
 from rostra.arena.access.access import voter_of
+from rostra.arena.access.guard import LOGIN_PATH
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.settings import DEFAULT
@@ -98,6 +100,10 @@ def links(arena: Arena, campaign: Campaign, words: Texts) -> list[list[str]]:
         found.append([words("nav.campaigns"), CAMPAIGNS])
     if voter().admin:
         found.append([words("nav.admin"), ADMIN])
+    if arena.settings.access.has_logins:
+        label = words("nav.login" if voter().name is None else "nav.account")
+        back = quote(address(campaign, offered[0]))
+        found.append([label, f"{LOGIN_PATH}?next={back}"])
     return found
 
 
