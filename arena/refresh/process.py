@@ -22,8 +22,11 @@ from typing import IO
 import msgspec
 
 from rostra.arena.errors import ArenaError
+from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.provenance import Provenance
+from rostra.arena.ratings.reduce import Wanted
 from rostra.arena.ratings.storage import SUMMARY, latest
+from rostra.arena.refresh.odd_voters import save_odd_voters
 from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.tags.tagger import tag_for
 from rostra.arena.votes.reduction import VoteReader
@@ -135,10 +138,13 @@ class Rater:
             spec=self._settings.spec(),
             provenance=provenance,
         )
-        published = publish(
-            posterior, self._directory, lambda other: reader.reduce(other)[0], wanted
-        )
+
+        def read(other: Wanted) -> Board:
+            return reader.reduce(other)[0]
+
+        published = publish(posterior, self._directory, read, wanted)
         (published.folder / MARK).touch()
+        save_odd_voters(posterior, published.folder, read, wanted)
         self._forget()
         return Told(rated=board.num_votes, folder=str(published.folder))
 

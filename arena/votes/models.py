@@ -13,6 +13,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     String,
@@ -54,10 +55,16 @@ class Battle(Base):
     __table_args__ = (
         CheckConstraint("mode IN ('battle', 'side_by_side', 'direct')", name="battle_mode"),
         CheckConstraint("(mode = 'direct') = (contestant_b IS NULL)", name="battle_contestants"),
+        # All that ratings read of a battle, in the order of the votes.
+        Index(
+            "ix_battles_rated",
+            *("id", "mode", "failed", "identity_revealed"),
+            *("contestant_a", "contestant_b", "campaign", "voter"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     voter: Mapped[str] = mapped_column(String(64))
     """Pseudonym; see `rostra.arena.votes.voters`."""
     token_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
@@ -129,7 +136,7 @@ class Answer(Base):
     """From the question to the first text."""
     seconds: Mapped[float] = mapped_column(Double)
     """From the question to the end."""
-    ended_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class Vote(Base):
@@ -138,6 +145,8 @@ class Vote(Base):
     __tablename__ = "votes"
     __table_args__ = (
         CheckConstraint("outcome IN ('a', 'b', 'tie', 'both_bad')", name="vote_outcome"),
+        # Votes by battle, found in one step.
+        {"sqlite_with_rowid": False},
     )
 
     battle_id: Mapped[str] = mapped_column(ForeignKey("battles.id"), primary_key=True)
