@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, select
 
 from rostra.arena.votes.database import snapshot
 from rostra.arena.votes.log.chain import HEAD
 from rostra.arena.votes.log.checkpoints import SignedHead, stored_checkpoints
-from rostra.arena.votes.models import Battle, LogHead, Vote, VoteReasons
+from rostra.arena.votes.models import Battle, LogHead, Vote
 from rostra.arena.votes.records import OUTCOMES
 
 
@@ -54,81 +55,90 @@ class VoteStatistics:
     """The last checkpoint."""
 
     @classmethod
-    def of(cls, engine: Engine) -> VoteStatistics:
+    def of(cls, engine: Engine, campaigns: Sequence[str] = ()) -> VoteStatistics:
+        """Of `campaigns`, none for all; the log is always all of it."""
+        chosen = [Battle.campaign.in_(campaigns)] if campaigns else []
         with snapshot(engine) as connection:
             head = connection.execute(
                 select(LogHead.seq, LogHead.hash).where(LogHead.id == HEAD)
             ).one()
             checkpoints = stored_checkpoints(connection)
-            outcomes = _counts(connection, Vote, Vote.outcome)
+            asked = _Asked(connection, chosen)
+            outcomes = asked.votes_by(Vote.outcome)
             blind = Battle.mode == "battle"
-            revealed = _count(connection, blind, Battle.identity_revealed)
+            revealed = asked.votes(blind, Battle.identity_revealed)
             return cls(
-                battles=_counts(connection, Battle, Battle.mode),
-                failed=sum(_counts(connection, Battle, Battle.failed, Battle.failed).values()),
+                battles=asked.battles_by(Battle.mode),
+                failed=asked.battles_by(Battle.failed).get(True, 0),
                 votes={outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES},
-                rated=_count(connection, blind) - revealed,
+                rated=asked.votes(blind) - revealed,
                 revealed=revealed,
-                with_reasons=connection.scalar(select(func.count()).select_from(VoteReasons)) or 0,
-                days=_by_day(connection),
-                campaigns=_by_campaign(connection),
-                contestants=_by_contestant(connection),
+                with_reasons=asked.votes(Vote.reasons.has()),
+                days=asked.days(),
+                campaigns=asked.campaigns(),
+                contestants=asked.contestants(),
                 log_seq=head.seq,
                 log_head=head.hash,
                 signed=checkpoints[-1] if checkpoints else None,
             )
 
 
-def _counts(
-    connection: Connection,
-    table: type[Battle | Vote],
-    key: ColumnElement[Any] | Any,
-    *where: Any,
-) -> dict[Any, int]:
-    rows = select(key, func.count()).select_from(table).where(*where).group_by(key).order_by(key)
-    return {row[0]: row[1] for row in connection.execute(rows)}
+@dataclass(frozen=True)
+class _Asked:
+    """Counts of the battles that were `chosen`, and of votes on them."""
 
+    connection: Connection
+    chosen: Sequence[ColumnElement[bool]]
 
-def _count(connection: Connection, *where: Any) -> int:
-    """Votes on battles."""
-    return connection.scalar(select(func.count()).select_from(Vote).join(Battle).where(*where)) or 0
+    def battles_by(self, key: Any) -> dict[Any, int]:
+        return self._counts(select(key, func.count()).select_from(Battle), key)
 
+    def votes_by(self, key: Any) -> dict[Any, int]:
+        return self._counts(select(key, func.count()).select_from(Vote).join(Battle), key)
 
-def _by_day(connection: Connection) -> dict[str, int]:
-    utc = func.timezone("UTC", Vote.at) if connection.dialect.name == "postgresql" else Vote.at
-    days = _counts(connection, Vote, func.date(utc))
-    return {str(day): count for day, count in sorted(days.items(), reverse=True)}
+    def votes(self, *where: ColumnElement[bool]) -> int:
+        rows = select(func.count()).select_from(Vote).join(Battle).where(*self.chosen, *where)
+        return self.connection.scalar(rows) or 0
 
+    def days(self) -> dict[str, int]:
+        postgresql = self.connection.dialect.name == "postgresql"
+        days = self.votes_by(func.date(func.timezone("UTC", Vote.at) if postgresql else Vote.at))
+        return {str(day): count for day, count in sorted(days.items(), reverse=True)}
 
-def _by_campaign(connection: Connection) -> dict[str, tuple[int, int]]:
-    rows = (
-        select(Battle.campaign, func.count(), func.count(Vote.battle_id))
-        .outerjoin(Vote)
-        .group_by(Battle.campaign)
-        .order_by(Battle.campaign)
-    )
-    return {campaign: (battles, votes) for campaign, battles, votes in connection.execute(rows)}
-
-
-def _by_contestant(connection: Connection) -> dict[str, ContestantVotes]:
-    found: dict[str, Counter[str]] = {}
-    for side, name in (("a", Battle.contestant_a), ("b", Battle.contestant_b)):
+    def campaigns(self) -> dict[str, tuple[int, int]]:
         rows = (
-            select(name, Vote.outcome, func.count())
-            .select_from(Battle)
+            select(Battle.campaign, func.count(), func.count(Vote.battle_id))
             .outerjoin(Vote)
-            .where(name.is_not(None))
-            .group_by(name, Vote.outcome)
+            .where(*self.chosen)
+            .group_by(Battle.campaign)
+            .order_by(Battle.campaign)
         )
-        for contestant, outcome, count in connection.execute(rows):
-            counts = found.setdefault(str(contestant), Counter())
-            counts["battles"] += count
-            if outcome is not None:
-                counts["votes"] += count
-                counts["won" if outcome == side else outcome] += count
-    return {
-        name: ContestantVotes(
-            counts["battles"], counts["votes"], counts["won"], counts["tie"], counts["both_bad"]
-        )
-        for name, counts in sorted(found.items())
-    }
+        found = self.connection.execute(rows)
+        return {campaign: (battles, votes) for campaign, battles, votes in found}
+
+    def contestants(self) -> dict[str, ContestantVotes]:
+        found: dict[str, Counter[str]] = {}
+        for side, name in (("a", Battle.contestant_a), ("b", Battle.contestant_b)):
+            rows = (
+                select(name, Vote.outcome, func.count())
+                .select_from(Battle)
+                .outerjoin(Vote)
+                .where(name.is_not(None), *self.chosen)
+                .group_by(name, Vote.outcome)
+            )
+            for contestant, outcome, count in self.connection.execute(rows):
+                counts = found.setdefault(str(contestant), Counter())
+                counts["battles"] += count
+                if outcome is not None:
+                    counts["votes"] += count
+                    counts["won" if outcome == side else outcome] += count
+        return {
+            name: ContestantVotes(
+                counts["battles"], counts["votes"], counts["won"], counts["tie"], counts["both_bad"]
+            )
+            for name, counts in sorted(found.items())
+        }
+
+    def _counts(self, rows: Select[Any], key: Any) -> dict[Any, int]:
+        grouped = rows.where(*self.chosen).group_by(key).order_by(key)
+        return {row[0]: row[1] for row in self.connection.execute(grouped)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,7 +58,8 @@ def rate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the results, a new one in it each time. Default: in the home folder.",
+            help="Folder for the results, a new one in it each time. Default: in the home folder; "
+            "with one --campaign, where that one's leaderboard takes them from.",
             file_okay=False,
         ),
     ] = None,
@@ -164,12 +165,21 @@ def rate(
         rating = Rating(
             source,
             options,
-            Path(out or given.get("ratings_dir") or place.ratings),
+            out or _published(Path(given.get("ratings_dir") or place.ratings), campaign or ()),
             _settings(chains, draws, tune, seed, anchor, engine),
         )
         malformed = rating.watch(watch) if watch is not None else rating.once()
     if malformed:
         raise typer.Exit(MALFORMED)
+
+
+def _published(ratings: Path, campaigns: Sequence[str]) -> Path:
+    """Where the arena looks for the ratings of these campaigns."""
+    from rostra.arena.campaigns.settings import DEFAULT, FOLDER
+
+    if len(campaigns) != 1 or campaigns[0] == DEFAULT:
+        return ratings
+    return ratings / FOLDER / campaigns[0]
 
 
 class Rating:

@@ -100,6 +100,10 @@ def stats(
     config: Config = None,
     home: HomeFolder = None,
     votes_url: VotesUrl = None,
+    campaign: Annotated[
+        list[str] | None,
+        typer.Option(help="Of this campaign only. Repeat for more. Default: all."),
+    ] = None,
     days: Annotated[int, typer.Option(help="How many of the last days with votes.", min=1)] = 14,
 ) -> None:
     """Count battles and votes, by outcome, day, campaign and contestant."""
@@ -109,7 +113,7 @@ def stats(
 
     console = Console()
     with opened_store(config, home, votes_url) as engine:
-        for table in tables(VoteStatistics.of(engine), days):
+        for table in tables(VoteStatistics.of(engine, campaign or ()), days):
             console.print(table)
 
 
