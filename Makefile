@@ -28,11 +28,11 @@ install-dev: $(VENV)/.installed-dev
 up: install
 	$(BIN)/rostra up $(ARGS)
 
-# ARGS goes to pytest, for instance: make test ARGS='-m "not browser"'
+# ARGS goes to pytest, for instance: make test ARGS='-m "not browser"', or ARGS=-n0 for one process.
 test: install-dev
 	scripts/ensure-chromium
 	scripts/ensure-toolchains
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

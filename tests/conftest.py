@@ -6,10 +6,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from rostra.mesh.home import Home
 from rostra.mesh.store import DEMO_MODEL, EMBEDDING_MODEL, resolve
@@ -17,6 +19,8 @@ from rostra.mesh.store import DEMO_MODEL, EMBEDDING_MODEL, resolve
 # As an engine sets it for itself, and here for those in the tests' own process, before torch is
 # imported: see rostra.mesh.worker.engine_process.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# One thread, too: what tests compute here is small. Engines, and tests of threads, set their own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Of every process that a test starts: one that outlives the run, so that the demo model is
 # converted once and the kernels are compiled once, and not that of whoever runs the tests.
@@ -58,6 +62,41 @@ def embedding_model() -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         return resolve(EMBEDDING_MODEL, Home.locate()).path
+
+
+LONGEST_FIRST = (
+    "tests/arena/browser",
+    "tests/ratings",
+    "tests/e2e",
+    "tests/arena",
+    "tests/gateway",
+    "tests/models",
+)
+
+
+def folder_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+class Folders(LoadScopeScheduling):
+    """Gives each folder of tests to one of the processes, whole and in order.
+
+    What a folder shares for a session is so started once, and its tests run after each other as
+    they do in a single process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return folder_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Folders:
+    return Folders(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that at the end no process waits long for the last."""
+    places = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(folder_of(item.nodeid), len(places)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -126,6 +126,7 @@ async def test_an_alias_that_two_workers_have_for_two_models(key_file: Path) -> 
 @pytest.mark.parametrize(
     ("secret", "names"),
     [(EVERY, ["some/other", "tiny"]), (TINY, ["tiny"]), (OTHER, ["some/other"])],
+    ids=["every", "tiny", "other"],
 )
 async def test_models_are_those_the_key_may_use(
     keyed: TestClient, secret: str, names: list[str]
@@ -197,7 +198,7 @@ GOOD = entry(EVERY_KEY)
         ('[[key]]\nname = "a"\n', "key.0.sha256"),
         (GOOD + 'expires = "2030-01-01"\n', "key.0.expires"),
         (GOOD + "models = []\n", "key.0.models"),
-        (GOOD.replace(EVERY_KEY.sha256, EVERY), "key.0.sha256"),
+        pytest.param(GOOD.replace(EVERY_KEY.sha256, EVERY), "key.0.sha256", id="a secret"),
         (GOOD.replace("everything", "two words"), "key.0.name"),
         (GOOD + GOOD, "two have the name 'everything'"),
         (GOOD + GOOD.replace("everything", "b"), "two have the sha256"),
