@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from aiohttp import web
+from axe_core import axe_script
 from playwright.sync_api import Browser, Page, Response
 
 from rostra.arena.matchmaking import Pair
@@ -215,3 +216,8 @@ def ratings(arena: RunningArena, contestants: Pair) -> Iterator[Posterior]:
     posterior.save(arena.settings.ratings_dir)
     yield posterior
     shutil.rmtree(arena.settings.ratings_dir)
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return axe_script(tmp_path_factory.mktemp("axe"))

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from axe_core import violations
 from playwright.sync_api import Page, expect
 from rated_board import asked, by_level
 
 from rostra.arena.ratings.plots.report import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-NPM = Path(__file__).parent / "npm"
-
-CHECK = """async () => {
-  const found = await axe.run(document, { resultTypes: ["violations"] })
-  return found.violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, help, nodes }) => [
-      id, help, nodes.slice(0, 5).map((node) => `${node.target.flat()}: ${node.failureSummary}`),
-    ])
-}"""
-
 
 def every_figure(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 12_000})
@@ -92,25 +78,6 @@ PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "chat": ("/chat", answered),
 }
 """Path, and what has to be there before the page is looked at."""
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script, from npm, as the lock file beside this one names it."""
-    root = tmp_path_factory.mktemp("axe")
-    for name in ("package.json", "package-lock.json"):
-        (root / name).write_bytes((NPM / name).read_bytes())
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    made = subprocess.run(
-        command, cwd=root, check=False, capture_output=True, text=True, timeout=200
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return (root / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-
-
-def violations(page: Page, axe: str) -> str:
-    page.evaluate(axe)
-    return json.dumps(page.evaluate(CHECK), indent=1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
