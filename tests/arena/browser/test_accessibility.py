@@ -13,6 +13,7 @@ from rostra.arena.ratings.plots.report import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
+
 def every_figure(page: Page) -> None:
     page.set_viewport_size({"width": 1280, "height": 12_000})
     expect(page.locator("[data-plot=chain-ranks] canvas").first).to_be_attached(timeout=90_000)
@@ -80,43 +81,30 @@ PAGES: dict[str, tuple[str, Callable[[Page], None]]] = {
 """Path, and what has to be there before the page is looked at."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_breaks_no_serious_rule(
-    visit, gateway, ratings, axe, name: str, scheme: str
-) -> None:
+def test_a_page_breaks_no_serious_rule(visit, gateway, ratings, axe, name: str) -> None:
     path, there = PAGES[name]
-    page = visit(path, color_scheme=scheme).page
-    expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+    page = visit(path, color_scheme="light").page
     there(page)
-    assert violations(page, axe) == "[]"
+    for scheme in ("light", "dark"):
+        if scheme == "dark":
+            page.get_by_role("button", name="Toggle theme").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        assert violations(page, axe) == "[]", scheme
     gateway.release()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_breaks_no_serious_rule(chromium, tmp_path, axe, scheme: str) -> None:
+def test_the_report_breaks_no_serious_rule(chromium, tmp_path, axe) -> None:
     posterior = by_level(("ash", "elm", "oak"), "categories")
     question = asked(posterior)
     path = write_report(
         posterior, tmp_path / "report.html", prices=question.prices, earlier=question.earlier
     )
-    page = chromium.new_page(color_scheme=scheme)
-    try:
-        page.goto(path.as_uri())
-        page.wait_for_selector("html[data-drawn]", state="attached")
-        assert violations(page, axe) == "[]"
-    finally:
-        page.close()
-
-
-def test_what_breaks_a_rule_is_found(chromium, axe) -> None:
-    page = chromium.new_page()
-    try:
-        page.set_content(
-            "<html lang=en><title>x</title><main><h1>x</h1><img src=x><button></button>"
-        )
-        found = violations(page, axe)
-        assert "image-alt" in found
-        assert "button-name" in found
-    finally:
-        page.close()
+    for scheme in ("light", "dark"):
+        page = chromium.new_page(color_scheme=scheme)
+        try:
+            page.goto(path.as_uri())
+            page.wait_for_selector("html[data-drawn]", state="attached")
+            assert violations(page, axe) == "[]", scheme
+        finally:
+            page.close()

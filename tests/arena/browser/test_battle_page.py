@@ -101,21 +101,20 @@ def test_a_round_from_the_question_to_the_names(visit, arena, gateway, contestan
     assert seen.errors == []
 
 
-@pytest.mark.parametrize(
-    ("key", "outcome"), [("1", "a"), ("2", "tie"), ("3", "both_bad"), ("ArrowRight", "b")]
-)
-def test_keys_vote_once(visit, arena, key, outcome):
+def test_keys_vote_once(visit, arena):
     page = visit().page
-    before = arena.store.counts().outcomes
-    page.get_by_role("list", name="Try one of these").get_by_role("button").first.click()
-    expect(vote_button(page)).to_be_enabled()
-    for pressed in (key, key, "1", "4"):
-        page.keyboard.press(pressed)
-    expect(page.get_by_role("button", name="Next pair")).to_be_focused()
-    after = arena.store.counts().outcomes
-    assert {name: after[name] - before[name] for name in after} == {
-        name: int(name == outcome) for name in after
-    }
+    for key, outcome in (("1", "a"), ("2", "tie"), ("3", "both_bad"), ("ArrowRight", "b")):
+        before = arena.store.counts().outcomes
+        page.get_by_role("list", name="Try one of these").get_by_role("button").first.click()
+        expect(vote_button(page)).to_be_enabled()
+        for pressed in (key, key, "1", "4"):
+            page.keyboard.press(pressed)
+        expect(page.get_by_role("button", name="Next pair")).to_be_focused()
+        after = arena.store.counts().outcomes
+        assert {name: after[name] - before[name] for name in after} == {
+            name: int(name == outcome) for name in after
+        }
+        page.keyboard.press("Enter")
 
 
 def test_a_vote_that_could_not_be_stored_can_be_cast_again(visit, arena):
