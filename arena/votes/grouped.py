@@ -27,8 +27,9 @@ def groups(
     """
     dialect = connection.dialect.name
     keys = {
-        "left": Battle.contestant_a,
-        "right": Battle.contestant_b,
+        # As expressions: an index on a contestant would be taken, which takes four times as long.
+        "left": func.coalesce(Battle.contestant_a, ""),
+        "right": func.coalesce(Battle.contestant_b, ""),
         **{name: _level(dialect, name) for name in factors},
     }
     labelled = [key.label(name) for name, key in keys.items()]

@@ -129,30 +129,30 @@ class VoteReader:
 
     def _left_out(self, connection: Connection, wanted: Wanted) -> list[tuple[str, int]]:
         """Votes and battles that are not rated, the reasons that have any."""
-        number = select(func.count())
-        cast = number.select_from(Vote)
-        told = cast.join(Battle)
-        # Every vote has a battle, which only what is chosen needs to be asked.
-        votes = told.where(*self._chosen) if self._chosen else cast
-        within = told.where(*self._chosen, *_window(wanted, Vote.at))
-        counts: dict[str, Select[Any]] = {}
+        reasons: dict[str, list[ColumnElement[bool]]] = {}
         if self._of_campaigns:
-            counts[OTHER_CAMPAIGN] = told.where(not_(and_(*self._of_campaigns)))
+            reasons[OTHER_CAMPAIGN] = [not_(and_(*self._of_campaigns))]
         if not self._imported:
-            counts[IMPORTED] = told.where(*self._of_campaigns, _IS_IMPORTED)
+            reasons[IMPORTED] = [*self._of_campaigns, _IS_IMPORTED]
         if wanted.since is not None:
             before = f"cast before {wanted.since.isoformat()}"
-            counts[before] = votes.where(Vote.at < wanted.since)
+            reasons[before] = [*self._chosen, Vote.at < wanted.since]
         if wanted.until is not None:
             after = f"cast at {wanted.until.isoformat()} or later"
-            counts[after] = votes.where(Vote.at >= wanted.until)
-        counts[NAMED] = within.where(Battle.mode == "side_by_side")
-        counts[REVEALED] = within.where(Battle.mode == "battle", Battle.identity_revealed)
-        failed = number.where(Battle.mode == "battle", Battle.failed, *self._chosen)
-        counts[FAILED] = failed.where(*_window(wanted, Battle.created_at))
-        each = connection.execute(select(*(one.scalar_subquery() for one in counts.values())))
-        found = zip(counts, each.one(), strict=True)
-        return [(reason, count) for reason, count in found if count]
+            reasons[after] = [*self._chosen, Vote.at >= wanted.until]
+        within = [*self._chosen, *_window(wanted, Vote.at)]
+        reasons[NAMED] = [*within, Battle.mode == "side_by_side"]
+        reasons[REVEALED] = [*within, Battle.mode == "battle", Battle.identity_revealed]
+        failed = select(func.count()).where(Battle.mode == "battle", Battle.failed, *self._chosen)
+        failed = failed.where(*_window(wanted, Battle.created_at))
+        counts = [func.count().filter(and_(*each)) for each in reasons.values()]
+        rows = select(*counts).select_from(Battle).join(Vote)
+        found = zip(reasons, connection.execute(rows).one(), strict=True)
+        return [
+            (reason, count)
+            for reason, count in (*found, (FAILED, _count(connection, failed)))
+            if count
+        ]
 
     def _frame(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
         columns: dict[str, ColumnElement[Any]] = {
