@@ -38,7 +38,7 @@ def server_options(access: Access) -> dict[str, Any]:
 def log_request(handler: RequestHandler) -> None:
     """As Tornado does, without the address and the query, which can hold codes of logins."""
     status = handler.get_status()
-    level = logging.INFO if status < 400 else logging.WARNING if status < 500 else logging.ERROR
+    level = logging.DEBUG if status < 400 else logging.WARNING if status < 500 else logging.ERROR
     request = handler.request
     milliseconds = 1000 * request.request_time()
     logger.log(level, "%d %s %s %.2fms", status, request.method, request.path, milliseconds)

@@ -101,6 +101,7 @@ class _Handler(RequestHandler):
             fill_in(
                 "login.html",
                 words=words,
+                title=words("login.title" if voter.name is None else "nav.account"),
                 brand=self._arena.settings.title,
                 theme=theme if theme in ("light", "dark") else "",
                 style=STYLE,
