@@ -170,6 +170,9 @@ class AdminChanges(_AdminHandler):
 
     def _keep(self, wanted: _Wanted) -> str:
         settings = settings_of(wanted.fields, files(self._arena.settings.admin.files))
+        there = self._arena.campaigns.get(settings.name)
+        if there is not None and (there.source == "file" or not wanted.version):
+            raise FormError({"name": "there is a campaign of this name already"})
         self._arena.campaigns.check(settings)
         with self._arena.store.changing() as session:
             if wanted.version:
