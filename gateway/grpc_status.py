@@ -44,7 +44,7 @@ def status_error(
     status = rpc_status.to_status(
         status_pb2.Status(code=code.value[0], message=message, details=packed)
     )
-    return AioRpcError(code, Metadata(), Metadata(*status.trailing_metadata), message)
+    return AioRpcError(code, Metadata(), Metadata(*status.trailing_metadata), message, "")
 
 
 def unsupported(field: str, why: str) -> AioRpcError:

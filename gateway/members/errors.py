@@ -23,7 +23,6 @@ from rostra.gateway.members.payloads import ErrorPayload
 
 _LONGEST_MESSAGE = 500
 _LONGEST_WAIT = 3600.0
-_TOOL = re.compile(r"(tools\[\d+\])\.function")
 _SAMPLED = (
     *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"),
     *("repetition_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "ignore_eos"),
@@ -132,11 +131,11 @@ def _mistake(said: ErrorPayload, secrets: Iterable[str]) -> AioRpcError:
 
 
 def _field(param: str) -> str:
-    """The place in rostra.v1 of a field of /chat/completions or /completions."""
-    name = _RENAMED.get(param, param)
-    if name in _SAMPLED:
-        return f"sampling.{name}"
-    return _TOOL.sub(r"\1", name).replace(".parameters", ".parameters_schema")
+    """The place in rostra.v1 of a field of /chat/completions or /completions. Of a list it is the
+    whole list: who counts its entries wrongly blames one that is not there."""
+    top = re.split(r"[.\[]", param, maxsplit=1)[0]
+    name = _RENAMED.get(top, top)
+    return f"sampling.{name}" if name in _SAMPLED else name
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -15,25 +15,29 @@ class EventReader:
     """Cuts a stream of bytes into the data of its events, wherever its pieces end."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._begun: list[bytes] = []
+        """Of the line that has no end yet."""
         self._data: list[bytes] = []
         self._size = 0
+        """Bytes of both."""
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The data of each event that is complete now; comments and other fields are left out."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
+        """The data of each event that is complete now; comments and other fields are left out.
+        Raises OversizedEventError."""
+        self._size += len(piece)
+        first, *rest = piece.split(b"\n")
+        self._begun.append(first)
         events = []
-        for ended in lines:
-            line = ended.removesuffix(b"\r")
-            if not line:
-                if self._data:
-                    events.append(b"\n".join(self._data))
-                    self._data, self._size = [], 0
-                continue
+        for begin in rest:
+            line = b"".join(self._begun).removesuffix(b"\r")
+            self._begun = [begin]
             field, _, value = line.partition(b":")
             if field == b"data":
                 self._data.append(value.removeprefix(b" "))
-                self._size += len(value)
-        if self._size + len(self._rest) > _MOST:
+            elif not line:
+                if self._data:
+                    events.append(b"\n".join(self._data))
+                self._data, self._size = [], len(begin)
+        if self._size > _MOST:
             raise OversizedEventError
         return events

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, NoReturn
 
 from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.members.answers import ChatReader, GenerateReader, MessageT, Reader
@@ -78,14 +78,14 @@ class MemberInference:
         )
         return MemberEmbedding(call, len(request.inputs))
 
-    async def Tokenize(  # noqa: N802
+    def Tokenize(  # noqa: N802
         self, request: inference_pb2.TokenizeRequest, *, timeout: float | None, metadata: Metadata
-    ) -> inference_pb2.TokenizeResponse:
+    ) -> NoReturn:
         raise no_tokenizer()
 
-    async def Detokenize(  # noqa: N802
+    def Detokenize(  # noqa: N802
         self, request: inference_pb2.DetokenizeRequest, *, timeout: float | None, metadata: Metadata
-    ) -> inference_pb2.DetokenizeResponse:
+    ) -> NoReturn:
         raise no_tokenizer()
 
 
@@ -94,8 +94,10 @@ class MemberStream(Generic[MessageT]):
 
     def __init__(self, call: MemberCall, reader: Reader[MessageT]) -> None:
         self._call = call
-        self._reader = reader
+        self._reader: Reader[MessageT] = reader
         self._events = EventReader()
+        self._pending: deque[bytes] = deque()
+        """Events that were not read yet: what came before one that is wrong is passed on."""
         self._ready: deque[MessageT] = deque()
         self._complete = False
 
@@ -108,7 +110,10 @@ class MemberStream(Generic[MessageT]):
     async def __anext__(self) -> MessageT:
         with self._call.running():
             while not self._ready and not self._complete:
-                await self._read()
+                if self._pending:
+                    self._take(self._pending.popleft())
+                else:
+                    await self._read()
             if not self._ready:
                 await self._call.finish()
         if not self._ready:
@@ -122,16 +127,18 @@ class MemberStream(Generic[MessageT]):
             self._ready += await beside_the_loop(len(data), lambda: self._reader.read(data))
             self._end()
             return
-        piece = await self._call.piece()
-        if not piece:
-            if not self._reader.complete:
-                raise MemberError(unavailable("it broke off an answer"))
+        if piece := await self._call.piece():
+            self._pending += self._events.feed(piece)
+        elif self._reader.complete:
             self._end()
-        for data in self._events.feed(piece):
-            if data == DONE:
-                self._end()
-                return
-            self._ready += self._reader.read(data)
+        else:
+            raise MemberError(unavailable("it broke off an answer"))
+
+    def _take(self, event: bytes) -> None:
+        if event == DONE:
+            self._end()
+        else:
+            self._ready += self._reader.read(event)
 
     def _end(self) -> None:
         self._ready.append(self._reader.end())

@@ -184,7 +184,7 @@ class MemberLink:
 
     def _infos(self, listed: dict[str, ListedModel]) -> dict[str, control_pb2.ModelInfo]:
         """By name and by alias."""
-        infos = {}
+        infos: dict[str, control_pb2.ModelInfo] = {}
         for model in self._models.values():
             there = listed.get(model.upstream)
             info = control_pb2.ModelInfo(

@@ -25,9 +25,11 @@ _CHOICES = {
     chat_pb2.ToolChoice.MODE_AUTO: "auto",
     chat_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
-_FLOATS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
-_MORE_FLOATS = ("min_p", "repetition_penalty")
-_MORE_NUMBERS = ("top_k", "ignore_eos", "min_tokens")
+_FLOATS = (
+    *("temperature", "top_p", "presence_penalty", "frequency_penalty"),
+    *("min_p", "repetition_penalty"),
+)
+_OTHERS = ("n", "top_k", "ignore_eos", "min_tokens")
 
 
 def chat_body(request: chat_pb2.ChatRequest, model: MemberModel, *, stream: bool) -> Body:
@@ -152,13 +154,9 @@ def _tool_choice(choice: chat_pb2.ToolChoice) -> str | Body:
 
 
 def _sampling(sampling: sampling_pb2.SamplingParams) -> Body:
-    body: Body = {}
-    for field in (*_FLOATS, *_MORE_FLOATS):
-        if sampling.HasField(field):
-            body[field] = _shortest(getattr(sampling, field))
-    for field in ("n", *_MORE_NUMBERS):
-        if sampling.HasField(field):
-            body[field] = getattr(sampling, field)
+    given = {field.name: value for field, value in sampling.ListFields()}
+    body: Body = {name: _shortest(given[name]) for name in _FLOATS if name in given}
+    body |= {name: given[name] for name in _OTHERS if name in given}
     if sampling.HasField("seed"):
         # Negative seeds came here as their two's complement.
         body["seed"] = sampling.seed - (2**64 if sampling.seed >= 2**63 else 0)

@@ -87,7 +87,7 @@ class ScriptedServer:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[str]:
         """Its URL."""
-        app = web.Application()
+        app = web.Application(client_max_size=2**24)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/{path:.+}", self._answer)
         async with TestServer(app, handler_cancellation=True) as server:

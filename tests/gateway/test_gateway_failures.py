@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from gateway_harness import (
     ScriptedWorker,
@@ -40,7 +41,10 @@ def content(text: str) -> chat_pb2.ChatResponse:
 
 
 async def answer_or_last_event(client: TestClient, stream: bool) -> tuple[int, dict[str, Any]]:
-    response = await client.post(CHAT, json={**HELLO, "stream": stream})
+    return await end_of(await client.post(CHAT, json={**HELLO, "stream": stream}), stream)
+
+
+async def end_of(response: ClientResponse, stream: bool) -> tuple[int, dict[str, Any]]:
     if response.status != 200 or not stream:
         return response.status, await response.json()
     *_, before, last, rest = (await response.read()).split(b"\n\n")
@@ -202,11 +206,13 @@ async def test_a_worker_that_dies_half_way(stream: bool) -> None:
         ScriptedWorker(says(["a"] * 1000, pause=0.01)) as worker,
         gateway_before([worker.address]) as client,
     ):
-        asking = asyncio.create_task(answer_or_last_event(client, stream))
+        asking = asyncio.create_task(client.post(CHAT, json={**HELLO, "stream": stream}))
+        if stream:
+            # Its status is sent with the first word.
+            await asyncio.wait_for(asyncio.shield(asking), 10)
         await eventually(lambda: worker.running == 1)
-        await asyncio.sleep(0.1)
         await worker.stop()
-        status, last = await asking
+        status, last = await end_of(await asking, stream)
         assert status == (200 if stream else 503)
         assert last["error"]["code"] == "no_worker_available"
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from rostra.gateway.errors import ApiError
 from rostra.gateway.fleet import Fleet
+from rostra.gateway.keys import FLEET
 from rostra.gateway.membership import StaticMembership
 from rostra.gateway.router import Router
 from rostra.gateway.settings import GatewaySettings
@@ -81,7 +82,7 @@ async def test_requests_go_where_their_model_is() -> None:
         assert (len(small.requests), len(large.requests)) == (1, 2)
         # A model whose only worker is out exists all the same.
         await large.set_health(NOT_SERVING)
-        await asyncio.sleep(0.1)
+        await eventually(lambda: sum(link.serving for link in client.app[FLEET]) == 1)
         response = await client.post(CHAT, json={**HELLO, "model": "large"})
         assert response.status == 503
 
