@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from llguidance import LLMatcher
 
-from rostra.mesh.engine.grammar import Matcher
+from rostra.mesh.engine.matcher import Matcher
 from rostra.mesh.grammar.compiled import Vocabulary
 
 MOST_COMPILED, MOST_COMPILED_BYTES = 128, 2 * 2**20

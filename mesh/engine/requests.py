@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rostra.mesh.engine.grammar import Matcher
+from rostra.mesh.engine.matcher import Matcher
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest
 from rostra.mesh.ops import StepLayout

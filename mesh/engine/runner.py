@@ -13,13 +13,13 @@ from torch import Tensor
 
 from rostra.mesh.adapters import AdapterSlots, PreparedAdapter
 from rostra.mesh.engine.device import device_name
-from rostra.mesh.engine.grammar import Matcher
 from rostra.mesh.engine.grammar import warm_up as warm_up_masks
 from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.graphs import Capture, DecodeGraphs, GraphSizes, graph_bytes_estimate
 from rostra.mesh.engine.kv_cache import KVCache
 from rostra.mesh.engine.launched import Awaited, LaunchedStep
 from rostra.mesh.engine.logprobs import PendingLogprobs
+from rostra.mesh.engine.matcher import Matcher
 from rostra.mesh.engine.memory import free_bytes, in_gib, told_when_short
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import PENDING, RequestTable, RunnerLimits, StepInput

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from rostra.mesh.engine.filters import drop_unlikely
-from rostra.mesh.engine.grammar import Matcher, TokenMasks, apply_masks
+from rostra.mesh.engine.grammar import TokenMasks, apply_masks
 from rostra.mesh.engine.logprobs import PendingLogprobs, logprobs_of
+from rostra.mesh.engine.matcher import Matcher
 from rostra.mesh.engine.messages import SamplingParams, TokenLogprobs
 from rostra.mesh.engine.native_sampling import native_sampling
 from rostra.mesh.engine.penalties import adjust_logits

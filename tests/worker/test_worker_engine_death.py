@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -200,3 +201,10 @@ async def test_an_engine_that_cannot_start_says_why(tmp_path: Path, script: str,
             await engine.start()
     finally:
         await engine.close()
+
+
+def test_a_process_can_be_ended_before_it_has_torch():
+    """And sets what torch's threads read when it is loaded."""
+    code = "import sys, rostra.mesh.worker.engine_process; print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"
