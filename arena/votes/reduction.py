@@ -191,13 +191,15 @@ class VoteReader:
         """By battle, both sides' texts and tokens over the turns that the voter had read.
 
         A side's tokens are null when those of one of its answers were not counted. When nothing but
-        the length is asked for, texts are read only where they are needed to count it.
+        the length is asked for, texts are read only where they are needed to count it. Texts that
+        were taken out are null.
         """
         text = (
             Answer.text
             if {*style} > {"length"} or "length" not in style
             else case((Answer.completion_tokens.is_(None), Answer.text), else_="")
         )
+        known = case((func.length(Battle.text_salt) > 0, text))
         newer = aliased(Answer)
         superseded = exists().where(
             newer.battle_id == Answer.battle_id,
@@ -206,8 +208,9 @@ class VoteReader:
             newer.attempt > Answer.attempt,
         )
         rows = (
-            select(Answer.battle_id, Answer.side, Answer.turn, text, Answer.completion_tokens)
+            select(Answer.battle_id, Answer.side, Answer.turn, known, Answer.completion_tokens)
             .join(Vote, Vote.battle_id == Answer.battle_id)
+            .join(Battle, Battle.id == Answer.battle_id)
             .where(Answer.battle_id.in_(battles), Answer.turn < Vote.turns, ~superseded)
         )
         schema = {
@@ -218,12 +221,12 @@ class VoteReader:
             "tokens": pl.Int64,
         }
         answers = pl.DataFrame(list(map(tuple, connection.execute(rows))), schema, orient="row")
-        tokens = pl.col("tokens")
+        tokens, text_known = pl.col("tokens"), pl.col("text").null_count() == 0
         sides = (
             answers.sort("turn")
             .group_by("id", "side", maintain_order=True)
             .agg(
-                pl.col("text").str.join("\n\n"),
+                pl.when(text_known).then(pl.col("text").str.join("\n\n")).alias("text"),
                 pl.when(tokens.null_count() == 0).then(tokens.sum()).alias("tokens"),
             )
         )

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
-from vote_rounds import answered, ended, voted
+from vote_rounds import PAIR, answered, ended, voted
 
 from rostra.arena.errors import ArenaError, VoteRefusedError
+from rostra.arena.ratings.reduce import Wanted
 from rostra.arena.votes.log.errors import LogBrokenError
 from rostra.arena.votes.log.verify import verify
 from rostra.arena.votes.log.verify_file import verify_file
 from rostra.arena.votes.models import Change
 from rostra.arena.votes.redaction import Redacted, redact
+from rostra.arena.votes.reduction import VoteReader
 from rostra.arena.votes.store import VoteStore
 from rostra.arena.votes.transfer.export import Exporter, ExportOptions
 from rostra.mesh.cli.main import app
@@ -125,6 +127,19 @@ def test_exports_have_the_vote_and_no_texts(any_store, told, tmp_path, form):
         found = {each["question_id"]: each for each in json.loads(path.read_text())}
         assert "conversation_a" not in found[told]
         assert sum("conversation_a" in each for each in found.values()) == 2
+
+
+def test_ratings_know_that_they_do_not_know_its_style(any_store, told, any_url):
+    ticket = any_store.open_battle(PAIR, "who?", "mara")
+    any_store.end_answer(ticket.battle_id, 0, "a", ended("I am **not** bold"))
+    any_store.end_answer(ticket.battle_id, 0, "b", ended("nor am I"))
+    any_store.vote(ticket, "a")
+    redact(any_store._engine, told, "command line")
+    reader = VoteReader(any_url)
+    board, provenance = reader.reduce(Wanted(style=("bold",)))
+    reader.close()
+    assert board.num_votes == 3
+    assert sum(count for _, count in provenance.left_out) == 1
 
 
 @on_sqlite
