@@ -31,12 +31,14 @@ def test_the_default_is_the_documented_demo():
 
 def test_every_setting_that_the_default_shows_commented_out_exists(tmp_path):
     text = "\n".join(
-        line.removeprefix("# ") if re.match(r"# [a-z_]+ = ", line) else line
+        line.removeprefix("# ") if re.match(r"# (\[|[a-z_]+ = )", line) else line
         for line in default_text().splitlines()
     )
     config = RostraConfig.read(written(tmp_path, text))
     assert config.worker[0].engine_config(tmp_path).max_num_seqs == 64
-    assert config.gateway_settings().workers
+    settings = config.gateway_settings()
+    assert settings.workers
+    assert [member.name for member in settings.members] == ["other"]
 
 
 def test_the_default_shows_every_setting_of_a_worker():

@@ -150,7 +150,7 @@ def test_a_key_that_is_missing_or_none(monkeypatch: pytest.MonkeyPatch, value: s
     if value is not None:
         monkeypatch.setenv("OTHER_KEY", value)
     settings = GatewaySettings.model_validate({"member": [{**TABLE, "key_env": "OTHER_KEY"}]})
-    with pytest.raises(GatewayError, match="'other': .*OTHER_KEY") as raised:
+    with pytest.raises(GatewayError, match=r"'other': .*OTHER_KEY") as raised:
         create_app(settings)
     assert not value or not value.strip() or value not in str(raised.value)
 
