@@ -30,8 +30,9 @@ from worker_harness import (
 from rostra.mesh.worker import engine_client
 
 SIZE = 2
-BOUND = 5.0
-"""Seconds from a rank's death until clients know and the other ranks are gone."""
+BOUND = 30.0
+"""Seconds from a rank's death until clients know and the other ranks are gone: a fraction of one is
+usual, and a busy machine takes more."""
 DEATHS_UNDER_LOAD = int(os.environ.get("ROSTRA_TEST_RANK_DEATHS", "2"))
 LONG_PROMPT = list(range(3, 303)) * 12
 

@@ -22,7 +22,7 @@ from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
 READY = re.compile(r"worker ready on (\S+)")
 START = 120.0
 """Seconds."""
-BOUND = 5.0
+BOUND = 30.0
 
 
 class Agents:

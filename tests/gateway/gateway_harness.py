@@ -266,7 +266,7 @@ async def gateway_before(
         yield client
 
 
-async def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> None:
+async def eventually(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110 (conditions of every kind, none tells of itself)

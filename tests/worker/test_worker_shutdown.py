@@ -31,7 +31,7 @@ from worker_harness import (
 
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker.server import Worker, WorkerConfig, serve
-from rostra.v1 import control_pb2, inference_pb2_grpc
+from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
 
 SERVE = """
 import asyncio, logging, sys
@@ -140,8 +140,14 @@ async def test_a_second_signal_ends_at_once(tiny_model: Path):
         async with grpc.aio.insecure_channel(worker.address) as channel:
             call = inference_pb2_grpc.InferenceStub(channel).Generate(generate(n=4, **ENDLESS))
             await started(call)
+            control = control_pb2_grpc.ControlStub(channel)
+
+            async def drains() -> bool:
+                return (await control.GetLoad(control_pb2.GetLoadRequest())).draining
+
+            # Two signals that come together are one.
             worker.process.send_signal(signal.SIGINT)
-            await asyncio.sleep(0.2)
+            await eventually(drains)
             worker.process.send_signal(signal.SIGINT)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await exhaust(call)
