@@ -71,6 +71,11 @@ LONGEST_FIRST = (
     "tests/arena",
     "tests/gateway",
     "tests/models",
+    "tests/kernels",
+    "tests/clients",
+    "tests/worker",
+    "tests/distributed",
+    "tests/benchmarks",
 )
 
 
