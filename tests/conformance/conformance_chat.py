@@ -12,6 +12,7 @@ from rostra.v1 import chat_pb2
 BASE = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/gif;base64,R0lGODlh"}}
 
 
 def said(**fields: Any) -> list[dict[str, Any]]:
@@ -109,6 +110,14 @@ def message_rows() -> list[Row]:
             "content",
             lambda seen: text(seen) == "ab",
             said(content=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]),
+        ),
+        Row(
+            "messages.content.image_url",
+            "honoured",
+            "`data:` addresses of png, jpeg, gif and webp, up to 5 MiB each, from the user, to "
+            "models whose `input_modalities` hold `image`; other addresses are refused",
+            body={"messages": said(content=[IMAGE])},
+            proof=lambda seen: chat(seen).messages[-1].content[0].image.media_type == "image/gif",
         ),
         of_message("name", lambda seen: chat(seen).messages[0].name == "Ann", said(name="Ann")),
         of_message(
