@@ -19,7 +19,7 @@ def packages(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("npm")
     for name in ("package.json", "package-lock.json", "openai.test.mjs"):
         (root / name).write_bytes((FOLDER / name).read_bytes())
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
     made = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True, timeout=300
     )

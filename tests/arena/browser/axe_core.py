@@ -24,7 +24,7 @@ def axe_script(folder: Path) -> str:
     """From npm, as the lock file names it."""
     for name in ("package.json", "package-lock.json"):
         (folder / name).write_bytes((NPM / name).read_bytes())
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
     made = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True, timeout=200
     )
