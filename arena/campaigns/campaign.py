@@ -32,6 +32,8 @@ class Progress:
     """Votes of a campaign with a target, as far as this process knows; up to the target."""
 
     votes: int = 0
+    counted_at: int = -1
+    """Of the log, the entry up to which they were counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,7 @@ class Campaign:
         except (ArenaError, ValueError) as error:
             raise ArenaError(f"campaign {settings.name!r}: {error}") from None
         kept = before is not None and before.arena.ratings_dir == within.ratings_dir
+        same_target = before is not None and before.settings.target == settings.target
         campaign = cls(
             settings=settings,
             arena=within,
@@ -87,7 +90,7 @@ class Campaign:
             prompts=Prompts(every, within.suggested_prompts or ()),
             standings=before.standings if before and kept else StandingsReader(within.ratings_dir),
             results=before.results if before and kept else ResultsReader(within.ratings_dir),
-            progress=before.progress if before else Progress(),
+            progress=before.progress if before and same_target else Progress(),
             logo=logo,
             source=source,
             version=version,

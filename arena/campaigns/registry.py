@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from rostra.arena.access.voter import Voter
@@ -16,6 +17,7 @@ from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.settings import DEFAULT, CampaignSettings
 from rostra.arena.errors import ArenaError
 from rostra.arena.settings import ArenaSettings
+from rostra.arena.votes.models import LogHead
 from rostra.arena.votes.store import VoteStore
 
 logger = logging.getLogger(__name__)
@@ -87,6 +89,7 @@ class Campaigns:
     def _read(self) -> dict[str, Campaign]:
         with self._store.reading() as session:
             kept = stored.read(session)
+            head = session.scalar(select(LogHead.seq)) or 0
         wanted: dict[str, tuple[int, CampaignSettings]] = {
             name: (0, settings) for name, settings in sorted(self._of_file.items(), key=_first)
         }
@@ -108,7 +111,7 @@ class Campaigns:
             logger.error("%s; mend or delete it on the admin page", faults[name])
         self.faults = faults
         for campaign in found.values():
-            self._count(campaign)
+            self._count(campaign, head)
         return found
 
     def _opened(
@@ -148,10 +151,11 @@ class Campaigns:
             where = ".".join(map(str, first["loc"]))
             raise ArenaError(f"campaign {name!r}: {where}: {first['msg']}") from None
 
-    def _count(self, campaign: Campaign) -> None:
-        target = campaign.settings.target
-        if target is not None and campaign.progress.votes < target:
-            campaign.progress.votes = self._store.number_of_votes(campaign.name, target)
+    def _count(self, campaign: Campaign, head: int) -> None:
+        target, progress = campaign.settings.target, campaign.progress
+        if target is not None and progress.counted_at != head:
+            progress.votes = self._store.number_of_votes(campaign.name, target)
+            progress.counted_at = head
 
 
 def _first(entry: tuple[str, CampaignSettings]) -> bool:
