@@ -11,7 +11,15 @@ from rostra.arena.matchmaking import Side
 PACE = 1000.0
 """Characters a second, more than anybody reads and as much as a fast server writes."""
 LONGEST_LAG = 4.0
-"""Seconds within which what has come is shown, however much it is."""
+"""Seconds within which what has come of both answers is shown, however much it is."""
+SHARE = 0.75
+"""Of the pace of both answers, that of the longer one once the shorter one has ended."""
+USUAL_PACE, USUAL_SECONDS = 200.0, 0.5
+"""Characters a second, and how long they count as seen: a first word alone tells no pace."""
+PAUSE = 0.5
+"""Seconds between the end of the shorter one and the rest of the longer one."""
+LONGEST_WAIT = 60.0
+"""Seconds within which the rest of the longer answer is shown when all of it has come."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +47,50 @@ class AsReceived:
 
 
 class InStep:
-    """As much of one answer as of the other, until one has been shown whole.
+    """As much of one answer as of the other, and the rest of the longer one at a pace of both.
 
-    So the first words come together, and neither the wait for them, nor pace, nor pauses, nor the
-    size of the pieces in which a server writes tells who is who. The voter loses no time by it: the
-    vote waits for both answers. Where the longer answer is also the faster one, `PACE` hides that
-    it lay ready.
+    Until one has been shown whole, the first words come together, and neither the wait for them,
+    nor pace, nor pauses, nor the size of the pieces in which a server writes tells who is who.
+
+    From then on the longer one could give its own pace away. After a `PAUSE` it goes on at `SHARE`
+    of the pace that both had, which whoever looks on knows already. If it was the slower one, it
+    writes faster than that, and if it was the faster one, more of it lies ready: either way what is
+    shown is the same.
+    Its own pace shows only where it falls below that share, since what has not come cannot be
+    shown, and where the rest would take longer than `LONGEST_WAIT`.
     """
 
     def __init__(self) -> None:
         self._shown = 0.0
+        self._seconds = 0.0
+        """Since the first words."""
+        self._rest_pace: float | None = None
+        """Characters a second of the longer answer; `None` while both are growing."""
+        self._remaining_pause, self._remaining_wait = PAUSE, LONGEST_WAIT
 
     def advance(self, received: Mapping[Side, Received], seconds: float) -> int:
-        growing = [each.length for each in received.values() if not each.whole]
-        longest = max(each.length for each in received.values())
-        limit = min(growing, default=longest)
-        pace = max(PACE, (limit - self._shown) / LONGEST_LAG)
-        self._shown = max(self._shown, min(limit, self._shown + pace * seconds))
+        if self._rest_pace is None:
+            self._advance_both(received, seconds)
+        else:
+            self._advance_rest(received, seconds, self._rest_pace)
         return int(self._shown)
+
+    def _advance_both(self, received: Mapping[Side, Received], seconds: float) -> None:
+        common = min(each.length for each in received.values())
+        if common:
+            self._seconds += seconds
+        pace = max(PACE, (common - self._shown) / LONGEST_LAG)
+        self._shown = min(common, self._shown + pace * seconds)
+        if any(each.whole and self._shown >= each.length for each in received.values()):
+            seen = self._shown + USUAL_PACE * USUAL_SECONDS
+            self._rest_pace = SHARE * seen / (self._seconds + USUAL_SECONDS)
+
+    def _advance_rest(self, received: Mapping[Side, Received], seconds: float, pace: float) -> None:
+        if self._remaining_pause > 0:
+            self._remaining_pause -= seconds
+            return
+        longer = max(received.values(), key=lambda each: each.length)
+        if longer.whole:
+            pace = max(pace, (longer.length - self._shown) / max(self._remaining_wait, seconds))
+            self._remaining_wait -= seconds
+        self._shown = min(longer.length, self._shown + pace * seconds)
