@@ -20,6 +20,7 @@ from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
+from rostra.arena.pages.lean import keep_bundles
 from rostra.arena.pages.login import login_routes
 from rostra.arena.pages.logos import Logos
 from rostra.arena.pages.results import Results
@@ -90,6 +91,7 @@ def _listen(arena: Arena) -> Server:
     port = settings.port or _free_port(settings.host)
     local = {_authority(host, port) for host in (settings.host, "localhost", "127.0.0.1")}
     pn.config.reconnect = True
+    keep_bundles()
     try:
         return get_server(
             site(arena),

@@ -19,6 +19,7 @@ from rostra.arena.access.guard import LOGIN_PATH
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.settings import DEFAULT
+from rostra.arena.pages.lean import apart
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import NAMES, Language, Texts
@@ -61,6 +62,7 @@ class Nav(JSComponent):
     links = param.List()
     dark = param.Boolean(doc="Kept in a cookie and on the root element whenever it changes.")
 
+    _bundle_path: ClassVar[None] = None
     _esm = HERE / "nav.js"
     _stylesheets: ClassVar[list[Any]] = [HERE / "nav.css"]
 
@@ -174,6 +176,7 @@ def page(
             },
         },
     )
+    apart(frame)
     frame.param.watch(lambda event: nav.param.update(dark=event.new), "dark_theme")
     # Panel's server gives all of its pages one title.
     frame.server_doc = lambda doc=None, _title=None, location=True: Page.server_doc(  # type: ignore[method-assign]

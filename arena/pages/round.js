@@ -221,10 +221,13 @@ export function render({ model, el }) {
       fit()
       input.focus()
     }
-    if (message.part) {
+    if (message.parts) {
       draw()
-      const card = turns.children[message.turn]?.querySelector(`.answer.${message.side}`)
-      if (card && !drawPart(card, message.part)) send("redraw")
+      const drawn = message.parts.map((part) => {
+        const card = turns.children[part.turn]?.querySelector(`.answer.${part.side}`)
+        return !card || drawPart(card, part)
+      })
+      if (!drawn.every(Boolean)) send("redraw")
     }
   })
   if (model.prompts.length) send("redraw")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
@@ -66,6 +66,7 @@ class RoundView(JSComponent):
     max_chars = param.Integer()
     max_comment = param.Integer(default=MOST_COMMENT)
 
+    _bundle_path: ClassVar[None] = None
     _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     _stylesheets: ClassVar[list[Any]] = [
         HERE / "round.css",
@@ -354,10 +355,11 @@ class RoundView(JSComponent):
 
     def _show(self, current: Round, streams: dict[Side, AnswerStream]) -> None:
         turn = len(self._streams) - 1
-        for side, answer in current.answers.items():
-            part = streams[side].update(answer.text, ended=answer.ended)
-            if part is not None:
-                self._send(turn, side, part)
+        grown = {
+            side: streams[side].update(answer.text, ended=answer.ended)
+            for side, answer in current.answers.items()
+        }
+        self._draw((turn, side, part) for side, part in grown.items() if part is not None)
         shown: dict[str, Any] = {
             "status": words.status(current, self._texts),
             "notes": {
@@ -369,12 +371,16 @@ class RoundView(JSComponent):
         self.param.update(**shown)
 
     def _redraw(self) -> None:
-        for turn, streams in enumerate(self._streams):
-            for side, stream in streams.items():
-                self._send(turn, side, stream.whole())
+        self._draw(
+            (turn, side, stream.whole())
+            for turn, streams in enumerate(self._streams)
+            for side, stream in streams.items()
+        )
 
-    def _send(self, turn: int, side: Side, part: Part) -> None:
-        self._say(side=side, turn=turn, part=asdict(part))
+    def _draw(self, parts: Iterable[tuple[int, Side, Part]]) -> None:
+        """In one message: each costs as much as what is drawn."""
+        if drawn := [{"turn": t, "side": side, **asdict(part)} for t, side, part in parts]:
+            self._say(parts=drawn)
 
     def _say(self, **message: Any) -> None:
         self._send_msg({"round": self.round, **message})

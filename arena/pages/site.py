@@ -24,10 +24,12 @@ from rostra.arena.pages.frame import (
     OF_MODES,
     consent_cookie,
     page,
+    session,
     texts_for,
     voter,
 )
 from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
+from rostra.arena.pages.lean import define_what_is_there
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
 from rostra.arena.state import Arena
@@ -38,6 +40,7 @@ def round_page(arena: Arena, campaign: Campaign, key: str, kind: type[RoundView]
     agreed = str(pn.state.cookies.get(consent_cookie(campaign), ""))
     view = kind(arena, campaign, voter(), words, agreed=agreed, sizing_mode="stretch_both")
     pn.state.on_session_destroyed(lambda _context: view.leave())
+    define_what_is_there(session())
     return page(arena, campaign, view, key=key, language=words.language)
 
 

@@ -1,0 +1,75 @@
+"""Keeps a page of Panel's cheap to open, and cheap to others once it is open.
+
+Opening one took 200 ms of a core, and each press on any page cost something on every other one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bokeh.core.has_props import is_DataModel
+from bokeh.core.serialization import Serialized, Serializer
+from bokeh.document import Document
+from bokeh.document.json import DocJson
+from bokeh.model import Model
+from bokeh.util.version import __version__
+from panel.config import config
+from panel.io import server
+from panel.io.resources import Resources
+from panel.io.state import state
+from panel.util import edit_readonly
+from panel_material_ui.template.base import Page
+
+
+def apart(frame: Page) -> None:
+    """Lets it be busy with its own things only.
+
+    Panel ties it to whether any session of the process is busy: every event of one page is then
+    told to all others, and none of them is ever forgotten, as what they are tied to stays.
+    """
+    with edit_readonly(frame):
+        frame.busy = frame.param.loading
+
+
+def keep_bundles() -> None:
+    """Has Panel find out once which scripts and styles a kind of page loads, and not for each page
+    anew by asking all the components there are: half of what a page costs."""
+    if not isinstance(server.bundle_resources, _Kept):
+        server.bundle_resources = _Kept(server.bundle_resources)
+
+
+class _Kept:
+    def __init__(self, find: Any) -> None:
+        self._find = find
+        self._found: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def __call__(self, roots: list[Model], resources: Resources) -> tuple[str, ...]:
+        kinds = frozenset(type(each) for root in roots for each in root.references())
+        place = (state.rel_path, resources.mode, resources.root_url, config.theme)
+        if (key := (*place, kinds)) not in self._found:
+            # Formulas are drawn by the browser itself.
+            self._found[key] = tuple(self._find(roots, resources, enable_mathjax=False))
+        return self._found[key]
+
+
+def define_what_is_there(document: Document) -> None:
+    """Sends the definitions of the components that it has, which are two of the hundred and fifty
+    that the process knows. Only for a page that never gets others."""
+    document.to_json = partial(_to_json, document)  # type: ignore[method-assign, assignment]
+
+
+def _to_json(document: Document, *, deferred: bool = True) -> Serialized[DocJson] | DocJson:
+    serializer = Serializer(deferred=deferred)
+    kinds = {type(each): None for each in document.models if is_DataModel(type(each))}
+    content = DocJson(
+        version=__version__,
+        title=document.title,
+        defs=serializer.encode(list(kinds)),
+        config=serializer.encode(document.config),
+        roots=serializer.encode(document.roots),
+    )
+    if document.callbacks.js_event_callbacks:
+        content["callbacks"] = serializer.encode(document.callbacks.js_event_callbacks)
+    document.models.flush_synced()
+    return Serialized(content, buffers=serializer.buffers) if deferred else content
