@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -67,6 +68,7 @@ async def test_a_client_that_leaves_ends_the_request(
     async def goes_on(request: Any, context: Any) -> Any:
         while True:
             yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="and on "))
+            await asyncio.sleep(0.005)
 
     worker.script = goes_on
     answer = await client.post("/v1/responses", json={**ASK, "stream": True})
