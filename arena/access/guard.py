@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from bokeh.protocol.exceptions import ProtocolError
 from bokeh.server.auth_provider import AuthProvider
+from bokeh.server.views.ws import WSHandler
 from bokeh.util.token import get_session_id
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from rostra.arena.access.access import Access, voter_of
 from rostra.arena.access.voter import Voter
@@ -55,8 +55,9 @@ def admit(access: Access, handler: RequestHandler, *, sends_to_login: bool = Tru
     voter = access.identify(handler)
     path = handler.request.path
     level = access.level(path)
-    socket = isinstance(handler, WebSocketHandler)
-    if access.may(voter, level) and not (socket and _of_another(handler, voter)):
+    socket = isinstance(handler, WSHandler)
+    taken = isinstance(handler, WSHandler) and _of_another(handler, voter)
+    if access.may(voter, level) and not taken:
         return voter
     page = path.removesuffix("/ws")
     logger.info("refused: %s %s", "the socket of" if socket else "the page", page)
@@ -73,7 +74,7 @@ def admit(access: Access, handler: RequestHandler, *, sends_to_login: bool = Tru
     return None
 
 
-def _of_another(handler: WebSocketHandler, voter: Voter) -> bool:
+def _of_another(handler: WSHandler, voter: Voter) -> bool:
     """Whether the session that a socket asks for was begun by somebody else, who had logged in."""
     _, _, token = handler.request.headers.get("Sec-WebSocket-Protocol", "").partition(",")
     try:

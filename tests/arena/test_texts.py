@@ -38,7 +38,7 @@ def test_every_text_is_used_and_every_key_exists():
         path.read_text(encoding="utf-8")
         for folder in (PAGES, PAGES.parent / "access", PAGES.parent / "campaigns")
         for path in folder.iterdir()
-        if path.suffix in (".py", ".js")
+        if path.suffix in (".py", ".js", ".html")
     )
     python = set(re.findall(r'(?:texts|words)\(\s*f?"([\w.{}\[\]\'"]+)"', sources))
     script = {
@@ -59,7 +59,7 @@ def test_every_text_is_used_and_every_key_exists():
     unused = {
         key
         for key in set(ENGLISH.entries) - set(made) - python - script
-        if not key.startswith(by_name) and f'"{key}"' not in sources
+        if not key.startswith(by_name) and f'"{key}"' not in sources and f"'{key}'" not in sources
     }
     assert unused <= {"status.first_words", "status.first_words_slow"}
 
