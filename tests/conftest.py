@@ -10,6 +10,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
@@ -27,6 +28,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ROSTRA_HOME"] = os.environ.get("ROSTRA_TEST_HOME") or str(
     platformdirs.user_cache_path("rostra-tests")
 )
+
+# What is true does not depend on how busy the machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
