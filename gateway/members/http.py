@@ -19,7 +19,7 @@ _MOST = 256 * 2**20
 """Bytes of a whole answer."""
 _MOST_OF_ERROR = 64 * 2**10
 _READ_AHEAD = 256 * 2**10
-_PASSED_ON = ("x-request-id", "traceparent", "tracestate")
+_IDS = ("x-request-id", "traceparent", "tracestate")
 
 
 class MemberError(Exception):
@@ -37,6 +37,7 @@ class Upstream:
         self, settings: MemberSettings, key: str | None, tls: ssl.SSLContext | bool
     ) -> None:
         self._url = settings.url
+        self._passed_on = _IDS if settings.pass_ids else ()
         host = URL(settings.url)
         self.secrets = tuple(
             secret
@@ -68,7 +69,7 @@ class Upstream:
     ) -> aiohttp.ClientResponse:
         """An answer whose status is 200, to be closed. `size` is about that of the body, in bytes.
         Raises MemberError and aiohttp's errors."""
-        headers = {name: metadata[name] for name in _PASSED_ON if name in metadata}
+        headers = {name: metadata[name] for name in self._passed_on if name in metadata}
         data = await beside_the_loop(size, lambda: orjson.dumps(body()))
         response = await self._session.post(
             self._url + path,

@@ -146,6 +146,9 @@ class MemberSettings(Abilities):
     idle_timeout: PositiveFloat = 60.0
     """Between pieces of an answer that is streamed."""
     connect_timeout: PositiveFloat = 5.0
+    pass_ids: bool = False
+    """Whether a request's `x-request-id` and W3C trace headers go with it. There are servers that
+    refuse ids of another form than their own."""
     probe: bool = True
     """Whether its list of models is read at intervals: to know whether it is there, and that it
     has the models that are claimed here."""

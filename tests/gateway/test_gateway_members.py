@@ -275,12 +275,20 @@ async def test_a_client_that_goes_before_the_answer_ends_it_too(
     await eventually(lambda: worker.running == 0)
 
 
-async def test_ids_and_traces_travel_on(client: TestClient, worker: ScriptedWorker) -> None:
+@pytest.mark.parametrize("pass_ids", [False, True])
+async def test_ids_and_traces_travel_on_where_they_may(
+    worker: ScriptedWorker, pass_ids: bool
+) -> None:
     trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     headers = {"x-request-id": "mine", "traceparent": trace}
-    await client.post(CHAT, json=HELLO, headers=headers)
+    async with (
+        gateway_behind(worker) as url,
+        gateway_with(member(url, pass_ids=pass_ids)) as client,
+    ):
+        await client.post(CHAT, json=HELLO, headers=headers)
     seen = worker.metadata[0]
-    assert (seen["x-request-id"], seen["traceparent"]) == ("mine", trace)
+    assert (seen["x-request-id"] == "mine") == pass_ids
+    assert seen.get("traceparent") == (trace if pass_ids else None)
 
 
 async def test_a_slow_reader_gets_it_all(client: TestClient, worker: ScriptedWorker) -> None:
