@@ -31,7 +31,10 @@ os.environ["ROSTRA_HOME"] = os.environ.get("ROSTRA_TEST_HOME") or str(
 
 # What is true does not depend on how busy the machine is.
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "any machine",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
 
