@@ -11,7 +11,7 @@ from bokeh.protocol.exceptions import ProtocolError
 from bokeh.server.auth_provider import AuthProvider
 from bokeh.server.views.ws import WSHandler
 from bokeh.util.token import get_session_id
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from rostra.arena.access.access import Access, voter_of
 from rostra.arena.access.voter import Voter
@@ -43,7 +43,18 @@ class Guard(AuthProvider):
         return LOGIN_PATH
 
 
-class GuardedHandler(RequestHandler):
+class DiscreetHandler(RequestHandler):
+    """Whose errors are logged as Tornado does, without the address and the query."""
+
+    def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
+        request = f"{self.request.method} {self.request.path}"
+        if not isinstance(value, HTTPError):
+            logger.error("%s failed", request, exc_info=(kind, value, trace))
+        elif value.log_message:
+            logger.info("refused: %s: %s", request, value.log_message)
+
+
+class GuardedHandler(DiscreetHandler):
     """What pages fetch. Belongs to whoever sees the page."""
 
     def prepare(self) -> None:

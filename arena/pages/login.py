@@ -12,6 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 from rostra.arena.access.access import Access
 from rostra.arena.access.accounts import Accounts, Attempt
 from rostra.arena.access.endpoints import LoginFailedError
+from rostra.arena.access.guard import DiscreetHandler
 from rostra.arena.access.keys import find
 from rostra.arena.access.limits import Limits
 from rostra.arena.access.login import Login
@@ -49,7 +50,7 @@ def login_routes(arena: Arena) -> list[tuple[str, type[RequestHandler], dict[str
     return routes
 
 
-class _Handler(RequestHandler):
+class _Handler(DiscreetHandler):
     def initialize(self, arena: Arena, trying: asyncio.Semaphore) -> None:
         self._arena = arena
         self._trying = trying
@@ -133,11 +134,6 @@ class _Handler(RequestHandler):
             self._refuse("a form without its token", self._texts("login.expired"))
         else:
             super().write_error(status_code, **details)
-
-    def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
-        """As Tornado does, without the address and the query."""
-        if not isinstance(value, HTTPError):
-            logger.error("the login failed", exc_info=(kind, value, trace))
 
 
 class LoginPage(_Handler):

@@ -208,6 +208,7 @@ async def test_the_log_names_what_was_refused_and_not_by_whom(url, caplog):
         await browser.post("/login", password="a-thing-that-was-typed")
         await browser.get("/how", headers={"Authorization": "Bearer a-thing-that-was-sent"})
         await browser.socket("/analyst/ws", await browser.token("/how"))
+        await browser.post("/admin/pause?a-thing-that-was-asked")
     said = "\n".join(record.getMessage() for record in caplog.records)
     for line in (
         "refused: the page /analyst",
@@ -215,6 +216,7 @@ async def test_the_log_names_what_was_refused_and_not_by_whom(url, caplog):
         "refused: a form without its token",
         "refused: a key that is unknown or has expired",
         "refused: the socket of /analyst",
+        "refused: POST /admin/pause",
     ):
         assert line in said
     for secret in ("127.0.0.1", "a-thing"):
