@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from gateway_harness import (
     ScriptedWorker,
@@ -46,7 +47,11 @@ async def read(client: TestClient, path: str = CHAT, **fields: Any) -> list[Any]
     """The events of a stream; the last one is `[DONE]` or an error."""
     async with client.post(path, json={**HELLO, **fields}) as response:
         assert response.status == 200, await response.text()
-        lines = [line[6:] async for line in response.content if line.startswith(b"data: ")]
+        return await rest(response)
+
+
+async def rest(response: ClientResponse) -> list[Any]:
+    lines = [line[6:] async for line in response.content if line.startswith(b"data: ")]
     return [line.strip() if line.startswith(b"[DONE]") else orjson.loads(line) for line in lines]
 
 
@@ -159,11 +164,11 @@ async def test_the_end_of_a_bundle_is_the_loss_of_a_worker(worker: ScriptedWorke
         # Something was: the client is told.
         await eventually(lambda: link.bundle.open)
         waiting.clear()
-        asked = asyncio.create_task(read(client, cache_salt="s"))
-        await waiting.wait()
-        await asyncio.sleep(0.1)
-        worker.bundles.close()
-        *events, error = await asked
+        # Its status comes with the first word.
+        async with client.post(CHAT, json={**HELLO, "cache_salt": "s"}) as response:
+            await waiting.wait()
+            worker.bundles.close()
+            *events, error = await rest(response)
         assert text(events) == "begun"
         assert error["error"]["code"] == "no_worker_available"
 
