@@ -135,6 +135,8 @@ class MemberStream(Generic[MessageT]):
             raise MemberError(unavailable("it broke off an answer"))
 
     def _take(self, event: bytes) -> None:
+        if event == DONE and not self._reader.complete:
+            raise MemberError(unavailable("it broke off an answer"))
         if event == DONE:
             self._end()
         else:

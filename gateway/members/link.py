@@ -115,6 +115,8 @@ class MemberLink:
         """A request was not answered, for this reason."""
         if failure.hold:
             self._limits.hold(failure.hold)
+        if failure.fault:
+            logger.warning("member %s did not answer: %s", self.address, failure.fault)
         if failure.fault and self._health.failed(failure.fault, gone=failure.gone):
             self._set_reason(failure.fault)
             self._opened.set()

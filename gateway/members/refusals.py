@@ -45,6 +45,8 @@ def _not_taken(
             yield "tools", "the model takes no tools"
         if not model.images and (image := first_image(request)) is not None:
             yield image, NO_IMAGES
+    if sampling.n > model.max_outputs:
+        yield "sampling.n", f"the model gives at most {model.max_outputs} at once"
     if sampling.HasField("logprobs") and not model.logprobs:
         yield "sampling.logprobs", "the model gives no log-probabilities"
     if sampling.HasField("prompt_logprobs"):

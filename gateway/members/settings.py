@@ -72,6 +72,8 @@ class Abilities(_Table):
         "json_schema",
     )
     logprobs: bool = True
+    max_outputs: PositiveInt = 128
+    """The highest `n` of a request."""
     extra_fields: tuple[Extra, ...] = ()
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the member calls the limit of a chat's answer."""
@@ -97,6 +99,7 @@ class _ModelTable(_Table):
     tools: bool | None = None
     response_formats: tuple[Literal["json_object", "json_schema"], ...] | None = None
     logprobs: bool | None = None
+    max_outputs: PositiveInt | None = None
     extra_fields: tuple[Extra, ...] | None = None
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     prices: Prices | None = None

@@ -73,7 +73,7 @@ def error(**fields: Any) -> dict[str, Any]:
         (says(200, {"choices": [{"index": 5}]}), 502, None, "worker_error"),
         (streams(HELLO_CHUNK, end=False), 503, None, "no_worker_available"),
         (streams(), 503, None, "no_worker_available"),
-        (streams(DONE), 502, None, "worker_error"),
+        (streams(DONE), 503, None, "no_worker_available"),
         (streams(event(error(type="overloaded_error"))), 503, None, "no_worker_available"),
         (
             streams(event(error(type="invalid_request_error", param="stop"))),

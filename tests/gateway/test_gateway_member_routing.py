@@ -143,6 +143,7 @@ async def test_requests_a_minute(server: ScriptedServer, url: str) -> None:
                 }
             },
         ),
+        ({"max_outputs": 2}, "n", {"n": 3}),
         ({}, "top_k", {"top_k": 3}),
         ({}, "min_p", {"min_p": 0.0}),
         ({}, "repetition_penalty", {"repetition_penalty": 1.0}),
