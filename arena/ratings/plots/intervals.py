@@ -17,7 +17,7 @@ ROW_HEIGHT = 24
 MARGIN_HEIGHT = 110
 WIDEST = 1000
 """Pixels."""
-NAMES = 0.4
+NAMES = 0.32
 """Of the width, for names; leaves half of a phone to the intervals."""
 
 
@@ -102,7 +102,7 @@ def _draw(posterior: Posterior, theme: Theme) -> figure:
     plot.ygrid.grid_line_color = None
     # Whoever hovers, or looks at the table, reads them whole.
     plot.yaxis.formatter = fitted(share=NAMES, widest=WIDEST)
-    ticks(plot.xaxis, 4)
+    ticks(plot.xaxis, 3)
     return plot
 
 
