@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 ROOT = Path(__file__).resolve().parents[2]
 NODE = ROOT / "clients" / "node"
 CPP = ROOT / "clients" / "cpp"
@@ -48,8 +50,10 @@ def install_node_packages() -> None:
     """As the lock file has them. They stay in the tree, so that a second run finds them."""
     stamp = NODE / "node_modules" / ".package-lock.json"
     lock = NODE / "package-lock.json"
-    if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
-        run("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=NODE)
+    # Tests of another folder may want them at the same time, in another process.
+    with FileLock(NODE / ".install.lock"):
+        if not stamp.exists() or stamp.stat().st_mtime < lock.stat().st_mtime:
+            run("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline", cwd=NODE)
 
 
 def build_node() -> Client:
