@@ -2,66 +2,97 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from rostra.arena.campaigns.campaign import Campaign
+from rostra.arena.access.voter import Voter
+from rostra.arena.campaigns.campaign import Campaign, Stage
+from rostra.arena.campaigns.registry import Campaigns
 from rostra.arena.errors import ToldVoterError
 from rostra.arena.texts import Texts
 
 
-def shown(campaign: Campaign | None, agreed: str, texts: Texts, now: datetime) -> dict[str, Any]:
-    """What stands in place of the line for a question; empty where a question may be asked.
+class Entrance:
+    """One campaign to one voter, as it is at each moment: it may change, close or go while the
+    voter's page is open."""
 
-    `campaign` is None for one that is gone. `agreed`: SHA-256, in hexadecimal, of the text that the
-    voter agreed to. The result has `kind`, `title`, `lead`, and for consent `html`, `sha256` and
-    `action`, for a closed one `links` of label and address.
-    """
-    stage = "closed" if campaign is None else campaign.stage(now)
-    if stage == "before" and campaign is not None and campaign.settings.opens is not None:
+    def __init__(
+        self, campaigns: Campaigns, campaign: Campaign, voter: Voter, texts: Texts, agreed: str
+    ) -> None:
+        """`agreed`: SHA-256, in hexadecimal, of the text that the voter agreed to; may be
+        anything."""
+        self._campaigns = campaigns
+        self._last = campaign
+        self._voter = voter
+        self._texts = texts
+        self.agreed = agreed
+
+    @property
+    def campaign(self) -> Campaign:
+        """As it is now, or as it was last before it went."""
+        self._last = self._campaigns.get(self._last.name) or self._last
+        return self._last
+
+    def check(self, fresh: bool) -> None:
+        """Raises `ToldVoterError` where a question may not be asked. `fresh`: it begins a round,
+        for which the consent must be to the text as it is now."""
+        stage = self._stage()
+        if stage == "before":
+            raise ToldVoterError(self._texts("campaign.no_question_before"))
+        if stage == "closed":
+            raise ToldVoterError(self._texts("campaign.no_question_closed"))
+        if fresh and self._asks_consent:
+            raise ToldVoterError(self._texts("campaign.consent_first"))
+
+    def shown(self) -> dict[str, Any]:
+        """Parameters of the page: `progress`, and as `entrance` what stands in place of the line
+        for a question, empty where one may be asked."""
         return {
-            "kind": stage,
-            "title": texts("campaign.before"),
-            "lead": texts("campaign.opens", date=moment(campaign.settings.opens)),
-            "links": [],
+            "entrance": self._in_place_of_a_question(),
+            "progress": progress(self.campaign, self._texts),
         }
-    if stage == "closed":
-        results = [] if campaign is None else [[texts("campaign.results"), _results(campaign)]]
-        return {
-            "kind": stage,
-            "title": texts("campaign.closed"),
-            "lead": texts("campaign.closed_lead"),
-            "links": results,
-        }
-    if campaign is not None and asks_consent(campaign, agreed):
-        return {
-            "kind": "consent",
-            "title": texts("campaign.consent"),
-            "lead": texts("campaign.consent_lead"),
-            "html": campaign.consent_html,
-            "sha256": _consent(campaign),
-            "action": texts("campaign.agree"),
-            "links": [],
-        }
-    return {}
 
+    def _stage(self) -> Stage:
+        there = self._campaigns.get(self._last.name)
+        if there is None or not there.admits(self._voter):
+            return "closed"
+        return there.stage(datetime.now(UTC))
 
-def check(campaign: Campaign | None, agreed: str, fresh: bool, texts: Texts, now: datetime) -> None:
-    """Raises `ToldVoterError` where a question may not be asked. `fresh`: it begins a round, for
-    which the consent must be to the text as it is now."""
-    stage = "closed" if campaign is None else campaign.stage(now)
-    if stage != "open":
-        raise ToldVoterError(
-            texts("campaign.no_question_before")
-            if stage == "before"
-            else texts("campaign.no_question_closed")
-        )
-    if fresh and campaign is not None and asks_consent(campaign, agreed):
-        raise ToldVoterError(texts("campaign.consent_first"))
+    @property
+    def _asks_consent(self) -> bool:
+        wanted = self.campaign.settings.consent_sha256
+        return wanted is not None and self.agreed != wanted.hex()
 
-
-def asks_consent(campaign: Campaign, agreed: str) -> bool:
-    return bool(campaign.settings.consent) and agreed != _consent(campaign)
+    def _in_place_of_a_question(self) -> dict[str, Any]:
+        """`kind`, `title`, `lead`, `links` of label and address; for consent also `html`, `sha256`
+        and `action`."""
+        campaign, texts, stage = self.campaign, self._texts, self._stage()
+        settings = campaign.settings
+        if stage == "before" and settings.opens is not None:
+            return {
+                "kind": stage,
+                "title": texts("campaign.before"),
+                "lead": texts("campaign.opens", date=moment(settings.opens)),
+                "links": [],
+            }
+        if stage == "closed":
+            return {
+                "kind": stage,
+                "title": texts("campaign.closed"),
+                "lead": texts("campaign.closed_lead"),
+                "links": [[texts("campaign.results"), f"{campaign.base}/leaderboard"]],
+            }
+        if self._asks_consent and settings.consent_sha256 is not None:
+            return {
+                "kind": "consent",
+                "title": texts("campaign.consent"),
+                "lead": texts("campaign.consent_lead"),
+                "html": campaign.consent_html,
+                "sha256": settings.consent_sha256.hex(),
+                "action": texts("campaign.agree"),
+                "links": [],
+            }
+        return {}
 
 
 def progress(campaign: Campaign, texts: Texts) -> dict[str, Any]:
@@ -82,11 +113,3 @@ def progress(campaign: Campaign, texts: Texts) -> dict[str, Any]:
 def moment(at: datetime) -> str:
     """As in `2026-12-01, 09:00 (UTC+01:00)`, in the zone that the operator wrote it in."""
     return f"{at:%Y-%m-%d, %H:%M} ({at.tzname()})"
-
-
-def _consent(campaign: Campaign) -> str:
-    return (campaign.settings.consent_sha256 or b"").hex()
-
-
-def _results(campaign: Campaign) -> str:
-    return f"{campaign.base}/leaderboard"

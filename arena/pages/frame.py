@@ -142,13 +142,13 @@ def page(
         language_label=words("nav.language"),
         dark=dark,
     )
-    title = f"{words(f'nav.{key}')} · {campaign.title}"
+    heading = f"{words(f'nav.{key}')} · {campaign.title}"
     frame = Page(
         main=[view],
         header=[nav],
         dark_theme=dark,
         busy_indicator=None,
-        meta_title=title,
+        meta_title=heading,
         meta_description=words("nav.description"),
         raw_css=[TOKENS_CSS, accent.css] if accent else [TOKENS_CSS],
         template=(HERE / "frame.html").read_text(encoding="utf-8"),
@@ -179,7 +179,7 @@ def page(
     apart(frame)
     frame.param.watch(lambda event: nav.param.update(dark=event.new), "dark_theme")
     # Panel's server gives all of its pages one title.
-    frame.server_doc = lambda doc=None, _title=None, location=True: Page.server_doc(  # type: ignore[method-assign]
-        frame, doc, title, location
+    frame.server_doc = lambda doc=None, title=None, location=True: (  # type: ignore[method-assign]
+        Page.server_doc(frame, doc, heading or title, location)
     )
     return frame

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, ClassVar, cast
 
 import param
@@ -17,8 +16,9 @@ from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
 from rostra.arena.matchmaking import Side
-from rostra.arena.pages import entrance, reveal, words
+from rostra.arena.pages import reveal, words
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
+from rostra.arena.pages.entrance import Entrance
 from rostra.arena.pages.frame import HERE, consent_cookie
 from rostra.arena.rendering import AnswerStream, Part
 from rostra.arena.round import Round
@@ -94,11 +94,10 @@ class RoundView(JSComponent):
             **params,
         )
         self._arena = arena
-        self._opened = campaign
         self._voter = voter
         self._texts = texts
+        self._entrance = Entrance(arena.campaigns, campaign, voter, texts, agreed)
         self._toll = Toll(arena.limits, arena.proofs, voter, texts)
-        self._agreed = agreed
         self._current: Round | None = None
         self._streams: list[dict[Side, AnswerStream]] = []
         self._acting = asyncio.Lock()
@@ -108,8 +107,7 @@ class RoundView(JSComponent):
     @property
     def campaign(self) -> Campaign:
         """As it is now, or as it was last before it went."""
-        self._opened = self._arena.campaigns.get(self._opened.name) or self._opened
-        return self._opened
+        return self._entrance.campaign
 
     def new_round(self, chosen: dict[str, Any]) -> Round:
         """A round with new contestants. `chosen` is what the browser says was chosen; raises
@@ -155,7 +153,8 @@ class RoundView(JSComponent):
         if not prompt or self.phase == "answering":
             return
         fresh = self._current is None or self.phase in ("voted", "failed")
-        self._enter(fresh)
+        self._show_campaign()
+        self._entrance.check(fresh)
         # Not the parameter: a browser can change what it was told.
         longest = self._arena.settings.max_prompt_chars
         if len(prompt) > longest:
@@ -192,33 +191,17 @@ class RoundView(JSComponent):
         refusal = await self._arena.moderation.check(prompt)
         if refusal is not None:
             await asyncio.to_thread(
-                self._arena.store.refuse_prompt, self._voter.key, refusal.rule, self._opened.name
+                self._arena.store.refuse_prompt, self._voter.key, refusal.rule, self.campaign.name
             )
             raise ToldVoterError(
                 self._texts("moderation.refused" if refusal.judged else "moderation.unanswered")
             )
 
-    def _enter(self, fresh: bool) -> None:
-        """Raises `ToldVoterError` where the campaign takes no question, or not of this voter."""
-        campaign, now = self._arena.campaigns.get(self._opened.name), datetime.now(UTC)
-        if campaign is not None and not campaign.admits(self._voter):
-            campaign = None
-        try:
-            entrance.check(campaign, self._agreed, fresh, self._texts, now)
-        except ToldVoterError:
-            self._show_campaign()
-            raise
-
     def _show_campaign(self) -> None:
-        now = datetime.now(UTC)
-        found = self._arena.campaigns.get(self._opened.name)
-        self.param.update(
-            entrance=entrance.shown(found, self._agreed, self._texts, now),
-            progress=entrance.progress(self.campaign, self._texts),
-        )
+        self.param.update(**self._entrance.shown())
 
     async def _agree(self, data: dict[str, Any]) -> None:
-        self._agreed = str(data.get("sha256", ""))
+        self._entrance.agreed = str(data.get("sha256", ""))
         self._show_campaign()
 
     async def _again(self, _data: dict[str, Any]) -> None:
@@ -299,7 +282,7 @@ class RoundView(JSComponent):
         ticket = self._arena.claims.take(str(data.get("claim", "")))
         if ticket is None or self.phase != "empty" or self._current is not None:
             return
-        current = await self._arena.resume(ticket, self._opened.name, self.mode)
+        current = await self._arena.resume(ticket, self.campaign.name, self.mode)
         if current is None:
             return
         self._current = current

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import panel as pn
 from panel.viewable import Viewable
@@ -93,7 +94,7 @@ PAGES: dict[str, Callable[[Arena, Campaign], Viewable]] = {
 """Of each campaign, by their keys in `LINKS`."""
 
 
-def site(arena: Arena) -> dict[str, Callable[[], Viewable]]:
+def site(arena: Arena) -> dict[str, Any]:
     """Pages by path. One template serves all campaigns but the default one, those too that are yet
     to come."""
     return {

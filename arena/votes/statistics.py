@@ -96,7 +96,7 @@ class _Asked:
     def votes_by(self, key: Any) -> dict[Any, int]:
         return self._counts(select(key, func.count()).select_from(Vote).join(Battle), key)
 
-    def votes(self, *where: ColumnElement[bool]) -> int:
+    def votes(self, *where: Any) -> int:
         rows = select(func.count()).select_from(Vote).join(Battle).where(*self.chosen, *where)
         return self.connection.scalar(rows) or 0
 
