@@ -112,7 +112,9 @@ async def served(tmp_path_factory) -> AsyncIterator[Served]:
 PATHS = ("figures?days=7", "changes?before=9", "form?campaign=default", "export")
 
 
-@pytest.mark.parametrize("key", [None, ANALYST_KEY, "rv-nonsense"])
+@pytest.mark.parametrize(
+    "key", [None, ANALYST_KEY, "rv-nonsense"], ids=["none", "of an analyst", "nonsense"]
+)
 async def test_nobody_else_sees_or_changes_anything(served, key):
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     before = len(served.changes())
