@@ -54,7 +54,7 @@ NAMED = {field.name for field in FIELDS}
 CHOICES: dict[str, dict[str, str]] = {
     "modes": {"battle": "Battle", "side_by_side": "Side by side", "direct": "Chat"},
     "at_target": {"close": "close", "go_on": "go on"},
-    "language": {"": "the browser's", **NAMES},
+    "language": {"": "the browser's", **{str(code): name for code, name in NAMES.items()}},
 }
 """Labels by value, where they are always the same."""
 

@@ -245,8 +245,8 @@ class AdminExport(_AdminHandler):
         except Exception:
             # Half a file must not look like a whole one.
             logger.exception("an export broke off")
-            if self.request.connection is not None:
-                self.request.connection.stream.close()
+            connection: Any = self.request.connection
+            connection.stream.close()
 
 
 def admin_routes(arena: Arena) -> list[tuple[str, type[GuardedHandler], dict[str, Arena]]]:

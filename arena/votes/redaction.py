@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -21,7 +21,7 @@ class Redacted:
     answers: int
     comment: bool
     """Whether the voter had given one."""
-    erased: bool
+    erased: bool = False
     """Whether the database's own files hold the texts no more. Backups and exports are others."""
 
 
@@ -43,13 +43,10 @@ def redact(engine: Engine, battle_id: str, who: str) -> Redacted:
                 raise ArenaError(f"the vote store has no battle {battle_id}")
             if is_redacted(battle):
                 raise ArenaError(f"the texts of battle {battle_id} were taken out before")
-            reasons = battle.vote and battle.vote.reasons
+            reasons = None if battle.vote is None else battle.vote.reasons
             commented = reasons is not None and reasons.comment is not None
-            counts = {
-                "prompts": len(battle.turns),
-                "answers": len(battle.answers),
-                "comment": commented,
-            }
+            done = Redacted(len(battle.turns), len(battle.answers), commented)
+            counts = {name: getattr(done, name) for name in ("prompts", "answers", "comment")}
             _empty(session, battle)
             session.add(
                 Change(
@@ -60,12 +57,11 @@ def redact(engine: Engine, battle_id: str, who: str) -> Redacted:
                     before=counts,
                 )
             )
-        erased = False
         if on_sqlite and raw is not None:
             # The journal beside the file holds pages as they were.
             (busy, *_) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            erased = not busy
-    return Redacted(**counts, erased=erased)
+            done = replace(done, erased=not busy)
+    return done
 
 
 def _empty(session: Session, battle: Battle) -> None:
