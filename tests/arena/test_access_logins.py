@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.web import Application, RequestHandler
 
+from rostra.arena.access.access import Access, voter_of
 from rostra.arena.access.keys import find, new_key
 from rostra.arena.access.login import Login
 from rostra.arena.access.passwords import hash_password, matches
 from rostra.arena.access.secret import FILE_NAME, secret, secret_folder
 from rostra.arena.access.settings import AccessSettings
 from rostra.arena.access.targets import safe
+from rostra.arena.access.voter import Voter
 from rostra.arena.errors import ArenaError
 
 PASSWORD = "correct horse battery"
+ANALYST = {"key": [{"name": "ada", "sha256": "0" * 64, "analyst": True}]}
 EVERYBODY = {"client_id": "x", "allow": [{"everybody": True}]}
 
 
@@ -197,3 +204,60 @@ def test_no_target_is_another_servers(target):
     assert followed.startswith("/")
     assert not followed.startswith(("//", "/\\"))
     assert not any(character in followed for character in "\\\t\n\r \x00")
+
+
+@pytest.mark.parametrize(
+    ("path", "level"),
+    [
+        ("/", "voter"),
+        ("/chat/ws", "voter"),
+        ("/leaderboard", "voter"),
+        ("/analyst", "analyst"),
+        ("/analyst/ws", "analyst"),
+        ("/analyst/autoload.js", "analyst"),
+        ("/c/spring/analyst/ws", "analyst"),
+        ("/results/plot", "analyst"),
+        ("/c/spring/results/beside", "analyst"),
+        ("/c/analyst/results/table", "voter"),
+        ("/admin", "admin"),
+        ("/admin/ws", "admin"),
+        ("/admin/export", "admin"),
+        ("/c/spring/admin", "admin"),
+        ("/login/callback", "anybody"),
+        ("/health", "anybody"),
+        ("/c/login/chat", "voter"),
+    ],
+)
+def test_whom_a_path_is_for(path, level):
+    access = Access(AccessSettings.model_validate(ANALYST), "s" * 32)
+    assert access.level(path) == level
+
+
+def test_what_is_for_voters_needs_a_login_where_the_arena_is_not_open():
+    somebody = Voter("cookie 1", "")
+    for is_open in (True, False):
+        access = Access(AccessSettings.model_validate({**ANALYST, "open": is_open}), "s" * 32)
+        assert access.may(somebody, "voter") is is_open
+        assert access.may(Voter("key ada", "", name="ada"), "voter")
+        assert not access.may(Voter("key ada", "", name="ada"), "analyst")
+        assert access.may(Voter("key ada", "", name="ada", admin=True), "analyst")
+        assert not access.may(Voter("key ada", "", name="ada", analyst=True), "admin")
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_cookies_are_secure_over_https(protocol):
+    connection = SimpleNamespace(
+        context=SimpleNamespace(remote_ip="192.0.2.1", protocol=protocol),
+        set_close_callback=lambda _callback: None,
+    )
+    line = RequestStartLine("GET", "/", "HTTP/1.1")
+    request = HTTPServerRequest(start_line=line, headers=HTTPHeaders(), connection=connection)
+    handler = RequestHandler(Application(), request)
+    access = Access(AccessSettings.model_validate(ANALYST), "s" * 32)
+    voter = access.identify(handler)
+    access.log_in(handler, Login.by_key(access.settings.key[0]))
+    cookies = [morsel.OutputString() for morsel in handler._new_cookie.values()]
+    assert len(cookies) == 2
+    assert all(("Secure" in cookie) is (protocol == "https") for cookie in cookies)
+    assert voter_of(request) is voter
+    assert re.fullmatch("cookie [0-9a-f]{32}", voter.key)
