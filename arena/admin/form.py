@@ -165,6 +165,8 @@ def _errors(error: ValidationError) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         message = each["msg"].removeprefix("Value error, ")
+        if each["type"] == "string_pattern_mismatch":
+            message = "not of the form that is asked for"
         place = [str(part) for part in each["loc"]]
         if not place or place == ["accent"]:
             first, _, rest = message.partition(": ")

@@ -214,7 +214,7 @@ async def test_a_campaign_is_made_changed_closed_and_deleted(served):
 @pytest.mark.parametrize(
     ("given", "field", "line"),
     [
-        ({"name": "Autumn!"}, "name", "pattern"),
+        ({"name": "Autumn!"}, "name", "not of the form"),
         ({"name": "spring"}, "name", "already"),
         ({"name": ""}, "name", "required"),
         ({"modes": []}, "modes", "at least 1"),
