@@ -36,7 +36,7 @@ def keep_bundles() -> None:
     """Has Panel find out once which scripts and styles a kind of page loads, and not for each page
     anew by asking all the components there are: half of what a page costs."""
     if not isinstance(server.bundle_resources, _Kept):
-        server.bundle_resources = _Kept(server.bundle_resources)
+        vars(server)["bundle_resources"] = _Kept(server.bundle_resources)
 
 
 class _Kept:
@@ -56,7 +56,7 @@ class _Kept:
 def define_what_is_there(document: Document) -> None:
     """Sends the definitions of the components that it has, which are two of the hundred and fifty
     that the process knows. Only for a page that never gets others."""
-    document.to_json = partial(_to_json, document)  # type: ignore[method-assign, assignment]
+    vars(document)["to_json"] = partial(_to_json, document)
 
 
 def _to_json(document: Document, *, deferred: bool = True) -> Serialized[DocJson] | DocJson:
