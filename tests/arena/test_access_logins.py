@@ -251,7 +251,8 @@ def test_cookies_are_secure_over_https(protocol):
         set_close_callback=lambda _callback: None,
     )
     line = RequestStartLine("GET", "/", "HTTP/1.1")
-    request = HTTPServerRequest(start_line=line, headers=HTTPHeaders(), connection=connection)
+    headers = HTTPHeaders({"Host": "arena.example"})
+    request = HTTPServerRequest(start_line=line, headers=headers, connection=connection)
     handler = RequestHandler(Application(), request)
     access = Access(AccessSettings.model_validate(ANALYST), "s" * 32)
     voter = access.identify(handler)
