@@ -112,4 +112,6 @@ def progress(campaign: Campaign, texts: Texts) -> dict[str, Any]:
 
 def moment(at: datetime) -> str:
     """As in `2026-12-01, 09:00 (UTC+01:00)`, in the zone that the operator wrote it in."""
-    return f"{at:%Y-%m-%d, %H:%M} ({at.tzname()})"
+    offset = f"{at:%z}"
+    zone = f"UTC{offset[:3]}:{offset[3:5]}" if at.utcoffset() else "UTC"
+    return f"{at:%Y-%m-%d, %H:%M} ({zone})"

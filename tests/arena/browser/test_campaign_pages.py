@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_core import violations
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import create_engine, text
 
 from rostra.arena.campaigns import stored
@@ -119,6 +119,10 @@ def ask(page: Page, question: str) -> None:
     page.keyboard.press("Enter")
 
 
+def seen(page: Page, text: str) -> Locator:
+    return page.get_by_text(text).locator("visible=true")
+
+
 def colour_of(page: Page, name: str) -> str:
     button = page.get_by_role("button", name=name, exact=True)
     return button.evaluate("node => getComputedStyle(node).backgroundColor")
@@ -147,13 +151,13 @@ def test_a_campaign_looks_its_own_and_asks_for_consent_before_the_first_question
     agree.click()
     expect(page.get_by_role("heading", name="Which would you send?")).to_be_visible()
     expect(page.get_by_role("button", name="Two?")).to_be_visible()
-    expect(page.get_by_text("0 of 3 votes")).to_be_visible()
+    expect(seen(page, "0 of 3 votes")).to_be_visible()
     ask(page, "hello")
     vote = page.get_by_role("button", name="A is better")
     expect(vote).to_be_enabled()
-    expect(page.get_by_text("of 3 votes")).to_be_hidden()
+    expect(seen(page, "of 3 votes")).to_have_count(0)
     vote.click()
-    expect(page.get_by_text("1 of 3 votes")).to_be_visible()
+    expect(seen(page, "1 of 3 votes")).to_be_visible()
     digest = hashlib.sha256(CONSENT.encode())
     assert site.battles()[-1] == ("spring", "battle", digest.digest())
     assert page.evaluate("window.harmed") is None
@@ -180,7 +184,7 @@ def test_at_its_target_a_campaign_closes_and_open_rounds_still_count(
         expect(page.get_by_role("button", name="A is better")).to_be_enabled()
     assert colour_of(first, "Send") == "rgb(217, 160, 234)"
     first.get_by_role("button", name="A is better").click()
-    expect(first.get_by_text("All 1 votes that were wanted have been cast")).to_be_visible()
+    expect(seen(first, "votes that were wanted have been cast")).to_be_visible()
     expect(first.get_by_label("Your question")).to_be_hidden()
     first.get_by_role("button", name="Next pair").click()
     expect(first.get_by_role("heading", name="This campaign is closed")).to_be_visible()
