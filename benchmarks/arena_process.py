@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from rostra.arena.contestant import Contestant
+from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 
 _SERVE = """
@@ -90,4 +91,6 @@ def settings(folder: Path, gateway_url: str, num_contestants: int = 4) -> ArenaS
         ),
         unused_session_lifetime=3,
         resume_grace=3,
+        # What a rating costs is no part of what the arena does.
+        refresh=RefreshSettings(interval=0),
     )
