@@ -30,7 +30,7 @@ from rostra.arena.votes.records import Ticket
 from rostra.arena.votes.reduction import VoteReader
 from rostra.arena.votes.store import VoteStore
 
-PATIENCE = 120
+PATIENCE = 240
 FILES = {"audit.json", "report.html", "posterior.nc", "summary.json", MARK}
 Vote = Callable[[int], None]
 T = TypeVar("T")
