@@ -76,10 +76,16 @@ def _found(posterior: Posterior, read: Callable[[Wanted], Board], wanted: Wanted
     found = odd_voters(replace(posterior, board=board), VOTER, most=MOST_TESTED)
     return OddVotersFound(
         named=tuple(
-            OddVoter(each.voter, each.votes, each.agreement, each.expected, each.p_value)
+            OddVoter(
+                each.voter,
+                int(each.votes),
+                float(each.agreement),
+                float(each.expected),
+                float(each.p_value),
+            )
             for each in found.named
         ),
         tested=len(found.tests),
-        untested=found.untested,
+        untested=int(found.untested),
         rate=found.rate,
     )
