@@ -61,7 +61,8 @@ class Accounts:
         """Where the browser goes, and what it keeps. Raises `LoginFailedError`."""
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as http:
             endpoints = await find(self._settings, http)
-        attempt = Attempt(*(secrets.token_urlsafe(32) for _ in range(3)), next_path)
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        attempt = Attempt(state, nonce, verifier, next_path)
         digest = hashlib.sha256(attempt.verifier.encode()).digest()
         asked = {
             "response_type": "code",

@@ -62,8 +62,9 @@ async def _discover(settings: OAuthSettings, http: aiohttp.ClientSession) -> End
 def _known(settings: OAuthSettings) -> Endpoints:
     kind = AUTH_PROVIDERS[settings.provider]
     # Panel's are handlers of requests, of which only the addresses are wanted here.
-    provider = kind.__new__(kind)
-    before, pn.config.oauth_extra_params = pn.config.oauth_extra_params, settings.provider_settings
+    provider: Any = kind.__new__(kind)
+    config: Any = pn.config
+    before, config.oauth_extra_params = config.oauth_extra_params, settings.provider_settings
     try:
         return Endpoints(
             authorize=provider._OAUTH_AUTHORIZE_URL,
@@ -71,7 +72,7 @@ def _known(settings: OAuthSettings) -> Endpoints:
             user=provider._OAUTH_USER_URL.partition("?")[0],
         )
     finally:
-        pn.config.oauth_extra_params = before
+        config.oauth_extra_params = before
 
 
 async def answer(request: Any, what: str) -> dict[str, Any]:

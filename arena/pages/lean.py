@@ -8,17 +8,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from bokeh import __version__
 from bokeh.core.has_props import is_DataModel
 from bokeh.core.serialization import Serialized, Serializer
 from bokeh.document import Document
 from bokeh.document.json import DocJson
 from bokeh.model import Model
-from bokeh.util.version import __version__
 from panel.config import config
 from panel.io import server
-from panel.io.resources import Resources
+from panel.io.resources import Resources, bundle_resources
 from panel.io.state import state
-from panel.util import edit_readonly
+from panel.util.parameters import edit_readonly
 from panel_material_ui.template.base import Page
 
 
@@ -35,8 +35,9 @@ def apart(frame: Page) -> None:
 def keep_bundles() -> None:
     """Has Panel find out once which scripts and styles a kind of page loads, and not for each page
     anew by asking all the components there are: half of what a page costs."""
-    if not isinstance(server.bundle_resources, _Kept):
-        vars(server)["bundle_resources"] = _Kept(server.bundle_resources)
+    # The server's module has the function under its own name.
+    if not isinstance(vars(server)["bundle_resources"], _Kept):
+        vars(server)["bundle_resources"] = _Kept(bundle_resources)
 
 
 class _Kept:

@@ -83,7 +83,7 @@ def reduce_groups(groups: pl.DataFrame, factors: Sequence[str]) -> Reduced:
     left_out = []
     for name in factors:
         has = groups.filter(pl.col(name).is_not_null())
-        if without := groups[COUNT].sum() - has[COUNT].sum():
+        if without := int(groups[COUNT].sum()) - int(has[COUNT].sum()):
             left_out.append((f"no {name}", without))
         groups = has
     if not len(groups):

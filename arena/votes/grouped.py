@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Text, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    SQLColumnExpression,
+    Text,
+    func,
+    select,
+    type_coerce,
+)
 
 from rostra.arena.ratings.board import OUTCOMES
 from rostra.arena.ratings.frame import SCHEMA, TAGS, TIME, WEEK
@@ -60,7 +68,7 @@ def groups(
     )
 
 
-def raw_time(column: ColumnElement[Any]) -> ColumnElement[Any]:
+def raw_time(column: SQLColumnExpression[Any]) -> ColumnElement[Any]:
     """As the database gives it, for `times_of`: SQLAlchemy would read each text by itself."""
     return type_coerce(column, Text)
 

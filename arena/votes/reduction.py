@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    SQLColumnExpression,
     and_,
     case,
     exists,
@@ -129,7 +130,7 @@ class VoteReader:
 
     def _left_out(self, connection: Connection, wanted: Wanted) -> list[tuple[str, int]]:
         """Votes and battles that are not rated, the reasons that have any."""
-        reasons: dict[str, list[ColumnElement[bool]]] = {}
+        reasons: dict[str, list[SQLColumnExpression[bool]]] = {}
         if self._of_campaigns:
             reasons[OTHER_CAMPAIGN] = [not_(and_(*self._of_campaigns))]
         if not self._imported:
@@ -155,7 +156,7 @@ class VoteReader:
         ]
 
     def _frame(self, connection: Connection, wanted: Wanted) -> pl.DataFrame:
-        columns: dict[str, ColumnElement[Any]] = {
+        columns: dict[str, SQLColumnExpression[Any]] = {
             "left": Battle.contestant_a,
             "right": Battle.contestant_b,
             "outcome": Vote.outcome,

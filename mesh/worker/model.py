@@ -85,6 +85,8 @@ class ServedModel:
             raise unimplemented(f"{self.name} generates text and makes no embeddings")
 
     def describe(self, engine: EngineInfo) -> control_pb2.ModelInfo:
+        tools, reasoning = self.tool_format, self.reasoning_format
+        generates = engine.embedding_size is None
         return control_pb2.ModelInfo(
             name=self.name,
             architecture=self.architecture,
@@ -95,12 +97,9 @@ class ServedModel:
             eos_token_ids=sorted(self.tokenizer.eos_token_ids),
             aliases=self.aliases,
             embedding_size=engine.embedding_size,
-            **({} if engine.embedding_size is not None else self._formats()),
+            tool_parser=tools.name if tools and generates else None,
+            reasoning_parser=reasoning.name if reasoning and generates else None,
         )
-
-    def _formats(self) -> dict[str, str]:
-        found = {"tool_parser": self.tool_format, "reasoning_parser": self.reasoning_format}
-        return {key: each.name for key, each in found.items() if each is not None}
 
     def adapter_info(self, adapter: AdapterState) -> control_pb2.AdapterInfo:
         return control_pb2.AdapterInfo(
