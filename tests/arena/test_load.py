@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,14 @@ from rostra.arena.round import Round
 from rostra.arena.settings import ArenaSettings
 
 VOTERS, ROUNDS = 12, 2
+
+
+@pytest.fixture(autouse=True)
+def unheard() -> Iterator[None]:
+    """pytest keeps the records of the log, and those of Panel keep the pages that they are of."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

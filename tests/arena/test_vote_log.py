@@ -257,7 +257,7 @@ def test_there_is_nothing_to_sign_in_an_empty_log(any_store, tmp_path):
 
 def test_nothing_of_a_battle_changes_after_its_vote(any_store):
     ticket, _ = voted(any_store)
-    with pytest.raises(VoteRefusedError, match="voted on"):
+    with pytest.raises(VoteRefusedError, match="is over"):
         any_store.end_answer(ticket.battle_id, 0, "a", ended("later"), attempt=1)
     with pytest.raises(VoteRefusedError, match="voted on"):
         any_store.add_turn(ticket, 1, "later")
