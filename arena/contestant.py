@@ -40,6 +40,8 @@ class Contestant(BaseModel):
     """Served under its own name, which is then asked for in place of `model`."""
     system_prompt: str | None = None
     sampling: Sampling = Sampling()
+    images: bool | None = None
+    """Whether it takes images; `None`: as the gateway says of its model."""
     aliases: tuple[str, ...] = ()
     """Further words that give it away in an answer, for example its maker."""
     licence: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -25,7 +25,8 @@ _LONGEST_DETAIL = 300
 
 class Message(TypedDict):
     role: str
-    content: str
+    content: str | list[dict[str, Any]]
+    """A text, or parts of chat completions: `text` and `image_url`."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ class GatewayClient:
             await self._session.close()
             self._session = None
 
-    async def models(self, timeout: float = 5.0) -> frozenset[str]:
-        """Names that the gateway serves now. Raises `AnswerError`."""
+    async def models(self, timeout: float = 5.0) -> Mapping[str, frozenset[str]]:
+        """What the gateway serves now: by name, what its messages may hold, as `text` and `image`;
+        text alone where the gateway does not say. Raises `AnswerError`."""
         if self._session is None:
             raise RuntimeError("GatewayClient is used outside its context")
         try:
@@ -91,7 +93,8 @@ class GatewayClient:
                 "check that the gateway runs and gateway_url is right"
             ) from None
         try:
-            return frozenset(model.id for model in msgspec.json.decode(body, type=_Models).data)
+            models = msgspec.json.decode(body, type=_Models).data
+            return {model.id: frozenset(model.input_modalities) for model in models}
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise AnswerBrokenError(f"the gateway's list of models is none: {error}") from None
 
@@ -153,6 +156,7 @@ def request_body(contestant: Contestant, conversation: Sequence[Message]) -> dic
 
 class _Model(msgspec.Struct):
     id: str
+    input_modalities: list[str] = ["text"]
 
 
 class _Models(msgspec.Struct):

@@ -18,6 +18,7 @@ from rostra.arena.access.settings import AccessSettings
 from rostra.arena.admin.settings import AdminSettings
 from rostra.arena.campaigns.settings import CampaignSettings
 from rostra.arena.contestant import Contestant
+from rostra.arena.images.settings import ImageSettings
 from rostra.arena.matchmaking.settings import MatchmakingSettings
 from rostra.arena.moderation.settings import ModerationSettings
 from rostra.arena.refresh.settings import RefreshSettings
@@ -57,6 +58,7 @@ class ArenaSettings(BaseModel):
     matchmaking: MatchmakingSettings = MatchmakingSettings()
     refresh: RefreshSettings = RefreshSettings()
     moderation: ModerationSettings = ModerationSettings()
+    images: ImageSettings = ImageSettings()
     admin: AdminSettings = AdminSettings()
     access: AccessSettings = AccessSettings()
     checkpoints: CheckpointSettings | None = None

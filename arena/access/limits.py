@@ -19,10 +19,11 @@ from rostra.arena.texts import Texts
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["question", "vote", "login"]
+Kind = Literal["question", "vote", "image", "login"]
 TEXTS: dict[Kind, str] = {
     "question": "limit.question",
     "vote": "limit.vote",
+    "image": "limit.image",
     "login": "limit.login",
 }
 MOST_KEYS = 100_000
@@ -88,6 +89,10 @@ class Limits:
             "vote": (
                 _rate(given.votes_per_hour, Duration.HOUR),
                 _rate(given.address_votes_per_hour, Duration.HOUR),
+            ),
+            "image": (
+                _rate(given.images_per_hour, Duration.HOUR),
+                _rate(given.address_images_per_hour, Duration.HOUR),
             ),
             "login": (None, _rate(given.logins_per_minute, Duration.MINUTE)),
         }

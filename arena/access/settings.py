@@ -175,11 +175,14 @@ class LimitSettings(BaseModel):
     questions_per_minute: PositiveInt | None = None
     """Of one voter."""
     votes_per_hour: PositiveInt | None = None
+    images_per_hour: PositiveInt | None = None
+    """Uploaded."""
     rounds: PositiveInt | None = None
     """Whose answers are being written at once."""
     address_questions_per_minute: PositiveInt | None = None
     """Of all voters at one address: an IPv4 address, the first 64 bits of an IPv6 one."""
     address_votes_per_hour: PositiveInt | None = None
+    address_images_per_hour: PositiveInt | None = None
     address_rounds: PositiveInt | None = None
     logins_per_minute: PositiveInt = 30
     """Attempts from one address, which a whole class may share."""

@@ -78,7 +78,7 @@ class Figures:
         """Whom the gateway lists now."""
         if self._served is None or time.monotonic() >= self._served[0]:
             try:
-                served = Served(await self._client.models())
+                served = Served(frozenset(await self._client.models()))
             except AnswerError as error:
                 served = Served(None, str(error))
             self._served = (time.monotonic() + FRESH, served)

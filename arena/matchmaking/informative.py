@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +67,8 @@ class Informative:
         even = np.full(self._lottery.size, 1 / self._lottery.size)
         self._probabilities = Kept(self._read, even, max_age)
 
-    def draw(self) -> Draw:
-        return self._lottery.draw(self._probabilities(), self.name)
+    def draw(self, among: Collection[str] | None = None) -> Draw:
+        return self._lottery.draw(self._probabilities(), self.name, among)
 
     def _read(self) -> FloatArray:
         first, second = self._lottery.pairs

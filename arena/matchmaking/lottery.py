@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -48,12 +48,30 @@ class Lottery:
         """How many unordered pairs there are."""
         return len(self.contestants) * (len(self.contestants) - 1) // 2
 
-    def draw(self, probabilities: FloatArray, policy: str) -> Draw:
-        """`probabilities`: [pairs], summing to one. Either of the two is as likely on the left."""
+    def draw(
+        self, probabilities: FloatArray, policy: str, among: Collection[str] | None = None
+    ) -> Draw:
+        """`probabilities`: [pairs], summing to one. Either of the two is as likely on the left.
+
+        `among`: names, of whom both are to be; the others' chances fall to theirs in proportion.
+        Raises ArenaError where that leaves no pair."""
+        taking = None
+        if among is not None:
+            taking = tuple(each.name for each in self.contestants if each.name in among)
+            probabilities = self._within(probabilities, taking)
         edges = np.cumsum(probabilities)
         found = int(np.searchsorted(edges, self._rng.random() * edges[-1], side="right"))
         # Rounding may carry a number just below the last edge onto it.
         found = min(found, int(np.flatnonzero(probabilities)[-1]))
         first, second = (self.contestants[int(places[found])] for places in self.pairs)
         pair = Pair(first, second) if self._rng.random() < 0.5 else Pair(second, first)
-        return Draw(pair, policy, float(probabilities[found]))
+        return Draw(pair, policy, float(probabilities[found]), taking)
+
+    def _within(self, probabilities: FloatArray, names: Collection[str]) -> FloatArray:
+        """[pairs], summing to one, zero where one of the two is none of `names`."""
+        takes = np.array([each.name in names for each in self.contestants])
+        first, second = self.pairs
+        kept = np.where(takes[first] & takes[second], probabilities, 0)
+        if not kept.any():
+            raise ArenaError(f"no two of {', '.join(names) or 'nobody'} can meet")
+        return np.asarray(kept / kept.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -21,5 +21,5 @@ class Uniform:
         self._lottery = Lottery(contestants, rng)
         self._probabilities = np.full(self._lottery.size, 1 / self._lottery.size)
 
-    def draw(self) -> Draw:
-        return self._lottery.draw(self._probabilities, self.name)
+    def draw(self, among: Collection[str] | None = None) -> Draw:
+        return self._lottery.draw(self._probabilities, self.name, among)

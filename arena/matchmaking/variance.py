@@ -13,7 +13,7 @@ on counts as one with half a vote, where the rule itself has none.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -67,5 +67,5 @@ class Variance:
             lambda: probabilities(by_pair(votes(None), names), exploration), even, max_age
         )
 
-    def draw(self) -> Draw:
-        return self._lottery.draw(self._probabilities(), self.name)
+    def draw(self, among: Collection[str] | None = None) -> Draw:
+        return self._lottery.draw(self._probabilities(), self.name, among)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class Weighted:
                 table[np.ix_(places, places)] *= boost.factor
         return table[self._lottery.pairs]
 
-    def draw(self) -> Draw:
-        return self._lottery.draw(self.probabilities(), self.name)
+    def draw(self, among: Collection[str] | None = None) -> Draw:
+        return self._lottery.draw(self.probabilities(), self.name, among)
 
     def probabilities(self) -> FloatArray:
         """[pairs]"""

@@ -167,8 +167,9 @@ def test_what_is_recent_is_found_by_an_index(any_store):
     [
         (
             200,
-            '{"object": "list", "data": [{"id": "a"}, {"id": "b", "owned_by": "x"}]}',
-            {"a", "b"},
+            '{"object": "list", "data": [{"id": "a", "input_modalities": ["text", "image"]},'
+            ' {"id": "b", "owned_by": "x"}]}',
+            {"a": {"text", "image"}, "b": {"text"}},
         ),
         (401, '{"error": {"message": "no such key"}}', "no such key"),
         (200, "<html>", "list of models is none"),
@@ -186,7 +187,7 @@ async def test_the_gateway_is_asked_for_its_models(status, body, expected):
     await server.start_server()
     url = str(server.make_url("")).rstrip("/")
     async with server, GatewayClient(url, "key", 5) as client:
-        if isinstance(expected, set):
+        if isinstance(expected, dict):
             assert await client.models() == expected
             return
         with pytest.raises(AnswerError, match=expected):

@@ -50,6 +50,31 @@ def test_the_same_seed_draws_the_same(number, tmp_path):
     assert [one.draw() for _ in range(50)] == [two.draw() for _ in range(50)]
 
 
+@pytest.mark.parametrize("number", range(5))
+def test_pairs_of_a_part_come_in_proportion_to_what_they_are_of_all(number, tmp_path):
+    policy = policies(FIELD, 3, tmp_path)[number]
+    of_all = {}
+    while len(of_all) < 10:
+        draw = policy.draw()
+        of_all[frozenset((draw.pair.a.name, draw.pair.b.name))] = draw.probability
+    part = {pair: p for pair, p in of_all.items() if pair <= {"b", "d", "e"}}
+    draws = [policy.draw({"b", "d", "e", "nobody"}) for _ in range(300)]
+    for draw in draws:
+        names = frozenset((draw.pair.a.name, draw.pair.b.name))
+        assert draw.probability == pytest.approx(part[names] / sum(part.values()))
+        assert draw.record["among"] == ["b", "d", "e"]
+    assert {draw.pair.a.name for draw in draws} == {"b", "d", "e"}
+    for nobody in ([], ["a"], ["nobody", "b"]):
+        with pytest.raises(ArenaError, match="can meet"):
+            policy.draw(nobody)
+
+
+def test_no_pair_is_drawn_of_two_that_never_meet():
+    apart = Weighted(FIELD, random.Random(1), {}, (Boost(pair=("a", "b"), factor=0.0),), {})
+    with pytest.raises(ArenaError, match="no two of a, b can meet"):
+        apart.draw({"a", "b"})
+
+
 def test_uniform_tells_one_in_all_pairs():
     draw = Uniform(FIELD, random.Random(1)).draw()
     assert draw.probability == pytest.approx(1 / 10)

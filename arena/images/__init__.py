@@ -1,0 +1,1 @@
+"""Images that voters put to contestants with a question."""
