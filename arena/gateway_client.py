@@ -156,7 +156,7 @@ def request_body(contestant: Contestant, conversation: Sequence[Message]) -> dic
 
 class _Model(msgspec.Struct):
     id: str
-    input_modalities: list[str] = ["text"]
+    input_modalities: tuple[str, ...] = ("text",)
 
 
 class _Models(msgspec.Struct):

@@ -92,6 +92,7 @@ class Battle(Base):
     """The operator's names for the kinds of voters this one is of; null where there are none."""
 
     turns: Mapped[list[Turn]] = relationship(order_by="Turn.number")
+    images: Mapped[list[TurnImage]] = relationship(order_by="TurnImage.turn, TurnImage.number")
     answers: Mapped[list[Answer]] = relationship(
         order_by="Answer.turn, Answer.side, Answer.attempt"
     )
@@ -108,6 +109,26 @@ class Turn(Base):
     """From 0."""
     prompt: Mapped[str] = mapped_column(Text)
     asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TurnImage(Base):
+    """An image that was put to both sides with a question."""
+
+    __tablename__ = "turn_images"
+
+    battle_id: Mapped[str] = mapped_column(ForeignKey("battles.id"), primary_key=True)
+    turn: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0, in the order of the question."""
+    media_type: Mapped[str] = mapped_column(String(32))
+    """Of `rostra.arena.images.picture.MEDIA_TYPES`."""
+    width: Mapped[int]
+    """Pixels."""
+    height: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Of the data, by which the log holds it; empty where it was taken out."""
+    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """The file."""
 
 
 class Answer(Base):

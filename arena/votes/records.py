@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Side
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
@@ -64,6 +65,7 @@ class StoredTurn:
     """From 0."""
     prompt: str
     asked_at: datetime
+    images: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,12 @@ class Redacted:
     """Whether the voter had given one."""
     erased: bool = False
     """Whether the database's own files hold the texts no more. Backups and exports are others."""
+    images: int = 0
 
 
 def redact(engine: Engine, battle_id: str, who: str) -> Redacted:
-    """Empties the questions, answers, errors and the comment of a battle, and forgets its salt.
+    """Empties the questions, images, answers, errors and the comment of a battle, and forgets its
+    salt.
 
     The ticket of the battle is worth nothing afterwards. Raises `ArenaError` where there is no such
     battle, or its texts were taken out before.
@@ -45,8 +47,11 @@ def redact(engine: Engine, battle_id: str, who: str) -> Redacted:
                 raise ArenaError(f"the texts of battle {battle_id} were taken out before")
             reasons = None if battle.vote is None else battle.vote.reasons
             commented = reasons is not None and reasons.comment is not None
-            done = Redacted(len(battle.turns), len(battle.answers), commented)
-            counts = {name: getattr(done, name) for name in ("prompts", "answers", "comment")}
+            done = Redacted(
+                len(battle.turns), len(battle.answers), commented, images=len(battle.images)
+            )
+            named = ("prompts", "answers", "images", "comment")
+            counts = {name: getattr(done, name) for name in named}
             _empty(session, battle)
             session.add(
                 Change(
@@ -67,6 +72,8 @@ def redact(engine: Engine, battle_id: str, who: str) -> Redacted:
 def _empty(session: Session, battle: Battle) -> None:
     for turn in battle.turns:
         turn.prompt = ""
+    for image in battle.images:
+        image.sha256 = image.data = b""
     for answer in battle.answers:
         answer.text = ""
         # That there was one decides whether the battle counts.

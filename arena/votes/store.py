@@ -7,7 +7,7 @@ import hmac
 import logging
 import secrets
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,12 +18,21 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
+from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import SIDES, Pair, Side
 from rostra.arena.votes.database import WRITES, open_database
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.chain import Chain
 from rostra.arena.votes.log.redacted import is_redacted
-from rostra.arena.votes.models import Answer, Battle, RefusedPrompt, Turn, Vote, VoteReasons
+from rostra.arena.votes.models import (
+    Answer,
+    Battle,
+    RefusedPrompt,
+    Turn,
+    TurnImage,
+    Vote,
+    VoteReasons,
+)
 from rostra.arena.votes.records import (
     MOST_COMMENT,
     OUTCOMES,
@@ -38,7 +47,13 @@ from rostra.arena.votes.records import (
     Ticket,
     VoteCounts,
 )
-from rostra.arena.votes.stored import newest, stored_battle, stored_reasons, stored_vote
+from rostra.arena.votes.stored import (
+    newest,
+    picture,
+    stored_battle,
+    stored_reasons,
+    stored_vote,
+)
 from rostra.arena.votes.texts import storable
 from rostra.arena.votes.voters import pseudonym
 
@@ -86,8 +101,9 @@ class VoteStore:
         matchmaking: Mapping[str, Any] | None = None,
         consent_sha256: bytes | None = None,
         groups: Collection[str] = (),
+        images: Sequence[Picture] = (),
     ) -> Ticket:
-        """Stores a battle with its first question.
+        """Stores a battle with its first question and the images to it.
 
         `pair` is one contestant in mode `direct`. `voter` is what tells voters apart (an address, a
         cookie, a login); it is hashed and not kept. `matchmaking` is how the pair was drawn:
@@ -116,12 +132,16 @@ class VoteStore:
                     consent_sha256=consent_sha256,
                     voter_groups=sorted(groups) or None,
                     turns=[Turn(number=0, prompt=storable(prompt), asked_at=now)],
+                    images=_images(0, images),
                 )
             )
         return ticket
 
-    def add_turn(self, ticket: Ticket, number: int, prompt: str) -> None:
-        """Stores a follow-up question, the `number`th from 0. Refused after the vote."""
+    def add_turn(
+        self, ticket: Ticket, number: int, prompt: str, images: Sequence[Picture] = ()
+    ) -> None:
+        """Stores a follow-up question, the `number`th from 0, and the images to it. Refused after
+        the vote."""
         with self._writing.begin() as session:
             battle = _entitled(session, ticket)
             if battle.vote is not None:
@@ -129,6 +149,7 @@ class VoteStore:
             if number != len(battle.turns):
                 raise _refused(ticket, "This question has been asked already.")
             battle.turns.append(Turn(number=number, prompt=storable(prompt), asked_at=_now()))
+            battle.images.extend(_images(number, images))
 
     def end_answer(
         self,
@@ -175,7 +196,7 @@ class VoteStore:
             turns, answers = list(battle.turns), list(battle.answers)
             chain = Chain(session)
             battle.vote = Vote(outcome=outcome, turns=len(turns), at=_now())
-            content = vote_body(battle, turns, answers, battle.vote)
+            content = vote_body(battle, turns, answers, battle.vote, images=battle.images)
             chain.append("vote", battle.id, battle.vote.at, content)
             session.flush()
             return stored_vote(battle.vote)
@@ -217,6 +238,14 @@ class VoteStore:
         """The battle as it was left. Refused with a wrong token."""
         with self._reading() as session:
             return stored_battle(_entitled(session, ticket, locked=False))
+
+    def image(self, ticket: Ticket, turn: int, number: int) -> Picture | None:
+        """The `number`th image of a question, both from 0; `None` where there is none. Refused with
+        a wrong token."""
+        with self._reading() as session:
+            battle = _entitled(session, ticket, locked=False)
+            image = session.get(TurnImage, (battle.id, turn, number))
+            return None if image is None else picture(image)
 
     def refuse_prompt(self, voter: str, rule: str, campaign: str = "default") -> None:
         """Notes that `rule` of moderation stopped a question of `voter`; not what it said."""
@@ -303,6 +332,21 @@ def _votable(battle: Battle, ticket: Ticket) -> None:
     last = len(battle.turns) - 1
     if {answer.side for answer in battle.answers if answer.turn == last} != set(SIDES):
         raise _refused(ticket, "Wait until both answers have ended.")
+
+
+def _images(turn: int, pictures: Sequence[Picture]) -> list[TurnImage]:
+    return [
+        TurnImage(
+            turn=turn,
+            number=number,
+            media_type=each.media_type,
+            width=each.width,
+            height=each.height,
+            sha256=each.sha256,
+            data=each.data,
+        )
+        for number, each in enumerate(pictures)
+    ]
 
 
 def _sides(battle: Battle) -> tuple[Side, ...]:

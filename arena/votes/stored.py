@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import fields
 from typing import cast
 
+from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Side
-from rostra.arena.votes.models import Answer, Battle, Vote, VoteReasons
+from rostra.arena.votes.models import Answer, Battle, TurnImage, Vote, VoteReasons
 from rostra.arena.votes.records import (
     EndedAnswer,
     Mode,
@@ -42,6 +43,10 @@ def stored_answer(answer: Answer) -> StoredAnswer:
     return StoredAnswer(**ended, turn=answer.turn, side=side, attempt=answer.attempt)
 
 
+def picture(image: TurnImage) -> Picture:
+    return Picture(image.media_type, image.width, image.height, image.data)
+
+
 def stored_battle(battle: Battle) -> StoredBattle:
     vote = battle.vote
     return StoredBattle(
@@ -55,7 +60,15 @@ def stored_battle(battle: Battle) -> StoredBattle:
         created_at=battle.created_at,
         failed=battle.failed,
         identity_revealed=battle.identity_revealed,
-        turns=tuple(StoredTurn(turn.number, turn.prompt, turn.asked_at) for turn in battle.turns),
+        turns=tuple(
+            StoredTurn(
+                turn.number,
+                turn.prompt,
+                turn.asked_at,
+                tuple(picture(image) for image in battle.images if image.turn == turn.number),
+            )
+            for turn in battle.turns
+        ),
         answers=tuple(map(stored_answer, newest(battle.answers))),
         vote=None if vote is None else stored_vote(vote),
         reasons=None if vote is None or vote.reasons is None else stored_reasons(vote.reasons),

@@ -104,5 +104,10 @@ def _tell(exported: Exported, file: str, form: str) -> None:
     console.print(f"Wrote {exported.written:,} votes to {where} ({form}).", **PLAIN)
     for reason, count in exported.left_out:
         console.print(f"left out: {count:,} × {reason}", **PLAIN)
+    if exported.without_images:
+        console.print(
+            f"without their images: {exported.without_images:,} votes; jsonl with texts has them",
+            **PLAIN,
+        )
     if form == Form.JSONL and not exported.verifiable:
         console.print("This is a part of the log, whose chain cannot be verified.", **PLAIN)

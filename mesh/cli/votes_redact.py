@@ -34,9 +34,13 @@ def redact(
 
         done = take_out(engine, battle_id, WHO)
         name = engine.dialect.name
+    gone = [counted(done.prompts, "question"), counted(done.answers, "answer")]
+    if done.images:
+        gone.append(counted(done.images, "image"))
+    if done.comment:
+        gone.append("the comment")
     typer.echo(
-        f"Taken out of battle {battle_id}: {counted(done.prompts, 'question')}, "
-        f"{counted(done.answers, 'answer')}{', the comment' if done.comment else ''}. "
+        f"Taken out of battle {battle_id}: {', '.join(gone)}. "
         "Exports and backups that were made before still have them."
     )
     if done.erased:

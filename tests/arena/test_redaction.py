@@ -51,7 +51,7 @@ def test_texts_are_gone_and_the_log_holds(any_store, told):
     with any_store._reading() as session:
         (change,) = session.scalars(sa.select(Change))
     assert (change.who, change.action, change.subject) == ("command line", "redact", told)
-    assert change.before == {"prompts": 1, "answers": 2, "comment": True}
+    assert change.before == {"prompts": 1, "answers": 2, "images": 0, "comment": True}
     with pytest.raises(ArenaError, match="were taken out before"):
         redact(any_store._engine, told, "command line")
     with pytest.raises(ArenaError, match="no battle nonsense"):

@@ -38,7 +38,7 @@ def lines_of(store: VoteStore, *, with_texts: bool = True) -> list[dict]:
     with snapshot(store._engine) as connection:
         return [
             header_line(found.first, found.entries, found.head),
-            *(entry_line(each, with_texts=with_texts) for each in logged(connection)),
+            *(entry_line(connection, each, with_texts=with_texts) for each in logged(connection)),
             *map(checkpoint_line, stored_checkpoints(connection)),
         ]
 

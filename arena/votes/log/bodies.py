@@ -21,10 +21,17 @@ def vote_body(
     answers: Iterable[Any],
     vote: Any,
     source: Mapping[str, Any] | None = None,
+    images: Iterable[Any] = (),
 ) -> dict[str, Any]:
     """All of a battle that its vote could depend on. `turns` by number; `answers` by turn, side and
-    attempt. `source` is what the importer of the vote says of where it came from."""
+    attempt; `images` by turn and number. `source` is what the importer of the vote says of where it
+    came from."""
     salt = battle.text_salt
+    shown: dict[int, list[dict[str, Any]]] = {}
+    for image in images:
+        shown.setdefault(image.turn, []).append(
+            image_body(salt, image.media_type, image.width, image.height, image.sha256)
+        )
     body = {
         "campaign": battle.campaign,
         "mode": battle.mode,
@@ -39,7 +46,12 @@ def vote_body(
         "failed": battle.failed,
         "identity_revealed": battle.identity_revealed,
         "turns": [
-            {"asked_at": timestamp(turn.asked_at), "prompt_sha256": commitment(salt, turn.prompt)}
+            {
+                "asked_at": timestamp(turn.asked_at),
+                "prompt_sha256": commitment(salt, turn.prompt),
+                # Absent where there are none, as from the bodies that were written before.
+                **({"images": shown[turn.number]} if turn.number in shown else {}),
+            }
             for turn in turns
         ],
         "answers": [_answer(salt, answer) for answer in answers],
@@ -47,6 +59,19 @@ def vote_body(
         "turns_read": vote.turns,
     }
     return body if source is None else {**body, "source": source}
+
+
+def image_body(
+    salt: bytes, media_type: str, width: int, height: int, sha256: bytes
+) -> dict[str, Any]:
+    """The image is committed to by way of its hash, so that a log is checked without reading every
+    image of it twice."""
+    return {
+        "media_type": media_type,
+        "width": width,
+        "height": height,
+        "image_sha256": commitment(salt, sha256.hex()),
+    }
 
 
 def _answer(salt: bytes, answer: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ hashed, canonical JSON; `hash` is hex. An entry may have `texts`, with which a r
 the body only commits to:
 
     vote, import    salt (hex), prompts [text, ...], answers [{"text", "error"}, ...] in the order
-                    of the body, settings_a, settings_b
+                    of the body, settings_a, settings_b, and where there are any images
+                    [{"turn", "number", "media_type", "width", "height", "data" (base64)}, ...]
     reasons         salt (hex), comment
 
 Last, one line `{"checkpoint": {...}}` for each checkpoint, of the form of
@@ -16,15 +17,22 @@ Last, one line `{"checkpoint": {...}}` for each checkpoint, of the form of
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
+from rostra.arena.votes.log.bodies import image_body
 from rostra.arena.votes.log.canonical import canonical_hash, commitment, timestamp
 from rostra.arena.votes.log.checkpoints import SignedHead
 from rostra.arena.votes.log.redacted import is_redacted
-from rostra.arena.votes.log.rows import Logged
+from rostra.arena.votes.log.rows import Logged, image_data
 
 FORMAT = "rostra-votes"
 VERSION = 1
+_IMAGE = ("turn", "number", "media_type", "width", "height")
 
 
 def header_line(first: bytes | None, entries: int, head: bytes) -> dict[str, Any]:
@@ -38,7 +46,8 @@ def header_line(first: bytes | None, entries: int, head: bytes) -> dict[str, Any
     }
 
 
-def entry_line(logged: Logged, *, with_texts: bool) -> dict[str, Any]:
+def entry_line(connection: Connection, logged: Logged, *, with_texts: bool) -> dict[str, Any]:
+    """`connection`: where the images are read from, those of this entry only."""
     entry = logged.entry
     line = {
         "seq": entry.seq,
@@ -49,26 +58,34 @@ def entry_line(logged: Logged, *, with_texts: bool) -> dict[str, Any]:
         "hash": entry.hash.hex(),
     }
     told = with_texts and not (logged.battle is not None and is_redacted(logged.battle))
-    return {**line, "texts": _texts(logged)} if told else line
+    return {**line, "texts": _texts(connection, logged)} if told else line
 
 
 def checkpoint_line(checkpoint: SignedHead) -> dict[str, Any]:
     return {"checkpoint": checkpoint.to_json()}
 
 
-def _texts(logged: Logged) -> dict[str, Any]:
+def _texts(connection: Connection, logged: Logged) -> dict[str, Any]:
     battle = logged.battle
     if battle is None:
         return {}
     salt = battle.text_salt.hex()
     if logged.entry.kind == "reasons":
         return {"salt": salt, "comment": logged.reasons and logged.reasons.comment}
+    images = [
+        {
+            **{name: getattr(image, name) for name in _IMAGE},
+            "data": base64.b64encode(image_data(connection, image)).decode(),
+        }
+        for image in logged.images
+    ]
     return {
         "salt": salt,
         "prompts": [turn.prompt for turn in logged.turns],
         "answers": [{"text": each.text, "error": each.error} for each in logged.answers],
         "settings_a": battle.settings_a,
         "settings_b": battle.settings_b,
+        **({"images": images} if images else {}),
     }
 
 
@@ -80,9 +97,14 @@ def texts_in_body(kind: str, body: dict[str, Any], texts: dict[str, Any]) -> dic
     salt = bytes.fromhex(texts["salt"])
     if kind == "reasons":
         return {**body, "comment_sha256": commitment(salt, texts["comment"])}
+    images = _images_in_body(salt, texts.get("images", ()))
     turns = [
-        {**turn, "prompt_sha256": commitment(salt, prompt)}
-        for turn, prompt in zip(body["turns"], texts["prompts"], strict=True)
+        {
+            **{name: said for name, said in turn.items() if name != "images"},
+            "prompt_sha256": commitment(salt, prompt),
+            **({"images": images[number]} if number in images else {}),
+        }
+        for number, (turn, prompt) in enumerate(zip(body["turns"], texts["prompts"], strict=True))
     ]
     answers = [
         {
@@ -99,3 +121,19 @@ def texts_in_body(kind: str, body: dict[str, Any], texts: dict[str, Any]) -> dic
         "settings_a_sha256": canonical_hash(texts["settings_a"]),
         "settings_b_sha256": canonical_hash(texts["settings_b"]),
     }
+
+
+def _images_in_body(
+    salt: bytes, images: Sequence[Mapping[str, Any]]
+) -> dict[int, list[dict[str, Any]]]:
+    """By turn."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for image in images:
+        of_turn = found.setdefault(image["turn"], [])
+        if image["number"] != len(of_turn):
+            raise ValueError("images are not in their order")
+        sha256 = hashlib.sha256(base64.b64decode(image["data"], validate=True)).digest()
+        of_turn.append(
+            image_body(salt, image["media_type"], image["width"], image["height"], sha256)
+        )
+    return found

@@ -10,7 +10,9 @@ from typing import Any
 
 REDACTION = "redact"
 """The action of the `Change` that taking texts out leaves; its subject is the battle's id."""
-SALTED = frozenset(f"{name}_sha256" for name in ("voter", "prompt", "text", "error", "comment"))
+SALTED = frozenset(
+    f"{name}_sha256" for name in ("voter", "prompt", "image", "text", "error", "comment")
+)
 """Commitments that cannot be made again."""
 
 

@@ -8,10 +8,19 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, Row, select
 
-from rostra.arena.votes.models import Answer, Battle, LogEntry, Turn, Vote, VoteReasons
+from rostra.arena.votes.models import (
+    Answer,
+    Battle,
+    LogEntry,
+    Turn,
+    TurnImage,
+    Vote,
+    VoteReasons,
+)
 
 CHUNK = 200
 """Entries read at a time, with all texts of their battles."""
+_WITHOUT_DATA = [column for column in TurnImage.__table__.c if column.name != "data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,8 @@ class Logged:
     """By number."""
     answers: Sequence[Row[Any]]
     """By turn, side and attempt."""
+    images: Sequence[Row[Any]]
+    """By turn and number, without their data; see `image_data`."""
     vote: Row[Any] | None
     reasons: Row[Any] | None
 
@@ -41,6 +52,7 @@ def logged(connection: Connection, after: int = 0) -> Iterator[Logged]:
         answers = _rows(
             connection, Answer.__table__, "battle_id", ids, "turn", "side", "attempt", "id"
         )
+        images = _images(connection, ids)
         for entry in part:
             battle = entry.battle_id
             yield Logged(
@@ -48,10 +60,27 @@ def logged(connection: Connection, after: int = 0) -> Iterator[Logged]:
                 battle=battles.get(battle),
                 turns=turns.get(battle, ()),
                 answers=answers.get(battle, ()),
+                images=images.get(battle, ()),
                 vote=votes.get(battle),
                 reasons=reasons.get(battle),
             )
         after = part[-1].seq
+
+
+def image_data(connection: Connection, image: Row[Any]) -> bytes:
+    """The file of one of `Logged.images`."""
+    table = TurnImage.__table__
+    places = (table.c[name] == getattr(image, name) for name in ("battle_id", "turn", "number"))
+    return bytes(connection.execute(select(table.c.data).where(*places)).scalar_one())
+
+
+def _images(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    rows: dict[str, list[Row[Any]]] = {}
+    table = TurnImage.__table__
+    query = select(*_WITHOUT_DATA).where(table.c.battle_id.in_(ids))
+    for row in connection.execute(query.order_by(table.c.turn, table.c.number)):
+        rows.setdefault(row.battle_id, []).append(row)
+    return rows
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from rostra.arena.votes.log.checking import Checker, Verified, difference
 from rostra.arena.votes.log.checkpoints import SignedHead, stored_checkpoints
 from rostra.arena.votes.log.errors import LogBrokenError
 from rostra.arena.votes.log.redacted import REDACTION, is_redacted, with_commitments
-from rostra.arena.votes.log.rows import Logged, logged
+from rostra.arena.votes.log.rows import Logged, image_data, logged
 from rostra.arena.votes.models import Change, LogEntry, LogHead, Vote, VoteReasons
 
 
@@ -40,6 +41,8 @@ def verify(
             expected = _by_rows(each, body)
             if is_redacted(each.battle):
                 redacted.add(entry.battle_id)
+            if entry.kind != "reasons":
+                _check_images(connection, each)
             if body != expected:
                 raise LogBrokenError(
                     difference(body, expected, "the store"), entry.seq, entry.battle_id
@@ -65,16 +68,33 @@ def _by_rows(found: Logged, body: dict[str, Any]) -> dict[str, Any]:
         content = reasons_body(battle.text_salt, recorded)
     else:
         source = body.get("source") if entry.kind == "import" else None
-        content = vote_body(battle, found.turns, found.answers, recorded, source)
+        content = vote_body(battle, found.turns, found.answers, recorded, source, found.images)
     expected = envelope(entry.seq, entry.kind, entry.battle_id, entry.at) | plain(content)
     if not is_redacted(battle):
         return expected
     texts = (*(turn.prompt for turn in found.turns), *(each.text for each in found.answers))
-    if any(texts) or any(each.error for each in found.answers):
+    if (
+        any(texts)
+        or any(each.error for each in found.answers)
+        or any(each.sha256 for each in found.images)
+    ):
         raise LogBrokenError(
             "its texts were taken out, and there are some", entry.seq, entry.battle_id
         )
     return with_commitments(expected, body)
+
+
+def _check_images(connection: Connection, found: Logged) -> None:
+    """Each image is what its hash says, or was taken out."""
+    for image in found.images:
+        data = image_data(connection, image)
+        if image.sha256 != (hashlib.sha256(data).digest() if data else b""):
+            raise LogBrokenError(
+                f"image {image.number + 1} of its turn {image.turn + 1} is another one in the "
+                "store than its hash says",
+                found.entry.seq,
+                found.entry.battle_id,
+            )
 
 
 def _check_recorded(connection: Connection, redacted: set[str]) -> None:

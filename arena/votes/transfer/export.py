@@ -41,6 +41,8 @@ class Exported:
     """Reason and number of votes."""
     verifiable: bool
     """Whether what was written is the whole log."""
+    without_images: int = 0
+    """Votes written whose questions had images, which the form cannot carry."""
 
 
 class Exporter:
@@ -52,6 +54,7 @@ class Exporter:
         self._pseudonyms = Pseudonyms()
         self._written = 0
         self._left_out: Counter[str] = Counter()
+        self._without_images = 0
 
     def write(self, file: BinaryIO) -> Exported:
         own = self._options.form == "jsonl"
@@ -68,7 +71,10 @@ class Exporter:
             else:
                 self._write(connection, file)
         return Exported(
-            self._written, tuple(self._left_out.items()), own and self._options.wanted.everything
+            self._written,
+            tuple(self._left_out.items()),
+            own and self._options.wanted.everything,
+            self._without_images,
         )
 
     def _write(self, connection: Connection, file: BinaryIO) -> None:
@@ -111,8 +117,10 @@ class Exporter:
             else:
                 self._left_out[reason] += 1
 
-    def _counted(self, _found: Voted) -> None:
+    def _counted(self, found: Voted) -> None:
         self._written += 1
+        carried = self._options.form == "jsonl" and self._options.texts
+        self._without_images += bool(found.logged.images) and not carried
 
     def _shown(self, found: Voted) -> str | None:
         return self._pseudonyms.shown(found.battle.voter, self._options.identities)

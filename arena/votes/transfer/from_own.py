@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import msgspec
 
+from rostra.arena.images.picture import Picture, media_type_of
 from rostra.arena.imports.json_lines import records
 from rostra.arena.votes.log.chain import link
 from rostra.arena.votes.log.lines import FORMAT, VERSION, texts_in_body
 from rostra.arena.votes.records import MODES, OUTCOMES
 from rostra.arena.votes.transfer.forms import OWN, TransferError
 from rostra.arena.votes.transfer.from_lmsys import RowFaults
-from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Reasons, Said
+from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Reasons, Said, Shown
 
 BODY = "its body is not of this form"
 _BATTLE = ("campaign", "matchmaking", "failed", "identity_revealed")
@@ -96,6 +98,10 @@ def _of_entry(row: int, record: Mapping[str, Any]) -> Incoming | NotTaken | Reas
         return Reasons(row, body["battle_id"], _time(body["at"]), body["tags"], comment)
     if body["outcome"] not in OUTCOMES or body["mode"] not in MODES or body["contestant_b"] is None:
         return NotTaken(row, BODY, body["battle_id"])
+    images = _images(texts) if texts else ()
+    if any(media_type_of(each.picture.data) != each.picture.media_type for each in images):
+        # It will be shown to browsers as what it says it is.
+        return NotTaken(row, "an image is not of the type it says", body["battle_id"])
     given = record.get("imported") or {}
     return Incoming(
         row=row,
@@ -110,6 +116,7 @@ def _of_entry(row: int, record: Mapping[str, Any]) -> Incoming | NotTaken | Reas
         prompts=tuple(texts["prompts"]) if texts else (),
         asked_at=tuple(_time(turn["asked_at"]) for turn in body["turns"]) if texts else (),
         answers=_answers(body, texts) if texts else (),
+        images=images,
         tags=record.get("tags") or {},
         extra=given.get("extra"),
         battle={
@@ -135,6 +142,22 @@ def _answers(body: Mapping[str, Any], texts: Mapping[str, Any]) -> tuple[Said, .
             },
         )
         for answer, said in zip(body["answers"], texts["answers"], strict=True)
+    )
+
+
+def _images(texts: Mapping[str, Any]) -> tuple[Shown, ...]:
+    return tuple(
+        Shown(
+            image["turn"],
+            image["number"],
+            Picture(
+                image["media_type"],
+                image["width"],
+                image["height"],
+                base64.b64decode(image["data"], validate=True),
+            ),
+        )
+        for image in texts.get("images", ())
     )
 
 

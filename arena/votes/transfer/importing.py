@@ -27,6 +27,7 @@ from rostra.arena.votes.models import (
     BattleTag,
     ImportedBattle,
     Turn,
+    TurnImage,
     Vote,
     VoteReasons,
 )
@@ -129,6 +130,7 @@ class Importer:
         built = [self._built(battle_id, row) for battle_id, row in new.items()]
         _insert(session, Battle, [each.battle for each in built])
         _insert(session, Turn, [turn for each in built for turn in each.turns])
+        _insert(session, TurnImage, [image for each in built for image in each.images])
         _insert(session, Answer, [answer for each in built for answer in each.answers])
         _insert(session, Vote, [each.vote for each in built])
         _insert(session, BattleTag, [tag for each in built for tag in each.tags])
@@ -212,6 +214,7 @@ class Importer:
             battle,
             imported,
             _turns(battle_id, row, at),
+            _images(battle_id, row),
             _answers(battle_id, row, at),
             {"battle_id": battle_id, "outcome": row.outcome, "turns": row.turns, "at": at},
             [
@@ -228,6 +231,7 @@ class _Built:
     battle: dict[str, Any]
     imported: dict[str, Any]
     turns: list[dict[str, Any]]
+    images: list[dict[str, Any]]
     answers: list[dict[str, Any]]
     vote: dict[str, Any]
     tags: list[dict[str, Any]]
@@ -245,6 +249,7 @@ class _Built:
             [SimpleNamespace(**answer) for answer in ordered],
             SimpleNamespace(**self.vote),
             source,
+            [SimpleNamespace(**image) for image in self.images],
         )
 
 
@@ -253,6 +258,22 @@ def _turns(battle_id: str, row: Incoming, at: datetime) -> list[dict[str, Any]]:
     return [
         {"battle_id": battle_id, "number": number, "prompt": storable(prompt), "asked_at": time}
         for number, (prompt, time) in enumerate(zip(row.prompts, times, strict=True))
+    ]
+
+
+def _images(battle_id: str, row: Incoming) -> list[dict[str, Any]]:
+    return [
+        {
+            "battle_id": battle_id,
+            "turn": shown.turn,
+            "number": shown.number,
+            "media_type": shown.picture.media_type,
+            "width": shown.picture.width,
+            "height": shown.picture.height,
+            "sha256": shown.picture.sha256,
+            "data": shown.picture.data,
+        }
+        for shown in row.images
     ]
 
 

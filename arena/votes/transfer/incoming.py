@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from rostra.arena.images.picture import Picture
+
 ID_CHARACTERS = 32
 
 
@@ -22,6 +24,15 @@ class Said:
     completion_tokens: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict)
     """Further columns of `rostra.arena.votes.models.Answer`."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image to one question."""
+
+    turn: int
+    number: int
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class Incoming:
     mode: str = "battle"
     prompts: tuple[str, ...] = ()
     answers: tuple[Said, ...] = ()
+    images: tuple[Shown, ...] = ()
+    """By turn and number."""
     tags: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] | None = None
     battle: Mapping[str, Any] = field(default_factory=dict)

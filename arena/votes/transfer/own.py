@@ -40,7 +40,7 @@ def own_lines(
     header = header_line(first, head.seq, head.hash if head.seq else GENESIS)
     yield header if wanted.everything else {**header, "part": _part(wanted)}
     for found in entries(connection, wanted):
-        line = entry_line(found.logged, with_texts=texts)
+        line = entry_line(connection, found.logged, with_texts=texts)
         if found.logged.entry.kind != "reasons":
             counted(found)
             line |= _beside(found, shown(found), texts)
