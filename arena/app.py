@@ -20,6 +20,7 @@ from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
+from rostra.arena.pages.images import image_routes
 from rostra.arena.pages.lean import keep_bundles
 from rostra.arena.pages.login import login_routes
 from rostra.arena.pages.logos import Logos
@@ -66,6 +67,7 @@ async def serve(
             working = [
                 asyncio.create_task(arena.refresher.run()),
                 asyncio.create_task(arena.campaigns.run()),
+                asyncio.create_task(arena.image_takers.run()),
             ]
             if settings.checkpoints is not None:
                 signer = await asyncio.to_thread(Signer, settings.votes_url, settings.checkpoints)
@@ -102,6 +104,7 @@ def _listen(arena: Arena) -> Server:
                 ("/health", Health),
                 *login_routes(arena),
                 *admin_routes(arena),
+                *image_routes(arena),
                 (rf"{OF_CAMPAIGN}/results/(.+)", Results, {"arena": arena}),
                 (rf"{OF_CAMPAIGN}/logo", Logos, {"arena": arena}),
                 ("/round/keep", KeepTicket, {"claims": arena.claims}),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import AnswerError
 from rostra.arena.gateway_client import Delta, End, GatewayClient, Message
+from rostra.arena.images.picture import Picture
 from rostra.arena.votes.records import EndedAnswer
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,15 @@ def _state(ended: EndedAnswer) -> AnswerState:
     return "stopped" if ended.finish_reason == STOPPED else "complete"
 
 
+def _question(prompt: str, images: Sequence[Picture]) -> Message:
+    if not images:
+        return Message(role="user", content=prompt)
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": image.data_url}} for image in images
+    ]
+    return Message(role="user", content=[*parts, {"type": "text", "text": prompt}])
+
+
 class Conversation:
     """What one contestant was asked and said. It knows nothing of votes and of other contestants.
 
@@ -86,9 +97,9 @@ class Conversation:
         self._reader: asyncio.Task[End] | None = None
         self._cut_because: str | None = None
 
-    def ask(self, prompt: str) -> None:
+    def ask(self, prompt: str, images: Sequence[Picture] = ()) -> None:
         """Puts a question; the answer before it has ended."""
-        self._messages.append(Message(role="user", content=prompt))
+        self._messages.append(_question(prompt, images))
         self._begin()
 
     def ask_again(self) -> None:
@@ -97,9 +108,11 @@ class Conversation:
             self._messages.pop()
         self._begin()
 
-    def recall(self, prompt: str, answer: EndedAnswer | None) -> None:
+    def recall(
+        self, prompt: str, answer: EndedAnswer | None, images: Sequence[Picture] = ()
+    ) -> None:
         """Takes up a stored turn; `answer` is `None` where the store never heard of its end."""
-        self._messages.append(Message(role="user", content=prompt))
+        self._messages.append(_question(prompt, images))
         self.answer = StreamedAnswer(state="interrupted", seconds=0.0)
         if answer is not None:
             self.answer = StreamedAnswer.stored(answer)
@@ -158,7 +171,7 @@ class Conversation:
     @property
     def history(self) -> list[str]:
         """The answers so far, oldest first."""
-        return [each["content"] for each in self._messages if each["role"] == "assistant"]
+        return [str(each["content"]) for each in self._messages if each["role"] == "assistant"]
 
     def _begin(self) -> None:
         self.answer = StreamedAnswer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from rostra.arena.conversation import (
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.identity import give_aways, reveals
+from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Pair, Side
 from rostra.arena.release import AsReceived, InStep, Received, Release
 from rostra.arena.votes.records import (
@@ -69,6 +70,8 @@ class Round:
         self.contestants = contestants
         self.mode = mode
         self.turns: list[str] = []
+        self.images: list[tuple[Picture, ...]] = []
+        """Of each turn."""
         self.vote: StoredVote | None = None
         self.reasons: StoredReasons | None = None
         self.ticket: Ticket | None = None
@@ -101,8 +104,10 @@ class Round:
         answers = {(answer.turn, answer.side): answer for answer in stored.answers}
         for turn in stored.turns:
             current.turns.append(turn.prompt)
+            current.images.append(turn.images)
             for side, conversation in current._conversations.items():
-                conversation.recall(turn.prompt, answers.get((turn.number, side)))
+                answer = answers.get((turn.number, side))
+                conversation.recall(turn.prompt, answer, turn.images)
         last = len(stored.turns) - 1
         current._attempt = max((a.attempt for a in stored.answers if a.turn == last), default=0)
         return current
@@ -144,7 +149,7 @@ class Round:
         """Returns when there may be something new to show."""
         await self._moment.wait()
 
-    async def ask(self, prompt: str) -> None:
+    async def ask(self, prompt: str, images: Sequence[Picture] = ()) -> None:
         """Stores the question, then puts it to all. Raises `VoteRefusedError` after the vote."""
         opening = self._opening
         if self.ticket is None:
@@ -163,13 +168,17 @@ class Round:
                 matchmaking=opening.matchmaking,
                 consent_sha256=opening.consent_sha256,
                 groups=opening.groups,
+                images=images,
             )
         else:
-            await asyncio.to_thread(self._store.add_turn, self.ticket, len(self.turns), prompt)
+            await asyncio.to_thread(
+                self._store.add_turn, self.ticket, len(self.turns), prompt, images
+            )
         self.turns.append(prompt)
+        self.images.append(tuple(images))
         self._attempt = 0
         for conversation in self._conversations.values():
-            conversation.ask(prompt)
+            conversation.ask(prompt, images)
         self._show()
 
     async def ask_again(self) -> None:

@@ -19,6 +19,8 @@ from rostra.arena.claims import Claims
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.gateway_client import GatewayClient
+from rostra.arena.images.takers import ImageTakers
+from rostra.arena.images.uploads import Uploads
 from rostra.arena.live import LiveRounds
 from rostra.arena.matchmaking import Side
 from rostra.arena.moderation.moderation import Moderation
@@ -43,12 +45,15 @@ class Arena:
     proofs: Proofs
     moderation: Moderation
     figures: Figures
+    image_takers: ImageTakers
+    uploads: Uploads
 
     @classmethod
     def open(cls, settings: ArenaSettings, client: GatewayClient) -> Arena:
         """Opens the vote store, creating or upgrading it. Blocks; raises `ArenaError`."""
         store = VoteStore(settings.votes_url)
         campaigns = Campaigns(settings, store)
+        limits = Limits(settings.access.limits)
         arena = cls(
             settings=settings,
             store=store,
@@ -64,10 +69,12 @@ class Arena:
                     secret_folder(settings.votes_url, settings.ratings_dir),
                 ),
             ),
-            limits=Limits(settings.access.limits),
+            limits=limits,
             proofs=Proofs(settings.access.proof_of_work),
             moderation=Moderation(settings.moderation),
             figures=Figures(settings.votes_url, client),
+            image_takers=ImageTakers(client),
+            uploads=Uploads(settings.images, limits),
         )
         campaigns.on_change = arena.rate_campaigns
         arena.rate_campaigns()

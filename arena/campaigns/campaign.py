@@ -135,6 +135,12 @@ class Campaign:
         return tuple(each for each in self.contestants if each.name not in self.paused)
 
     @property
+    def meeting(self) -> tuple[Contestant, ...]:
+        """Those that are in battles."""
+        without = self.arena.matchmaking.paused
+        return tuple(each for each in self.playing if each.name not in without)
+
+    @property
     def home(self) -> str:
         """Address of its first page."""
         return self.base or "/"

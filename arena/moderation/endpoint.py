@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -49,13 +51,19 @@ class Endpoint:
         if self._session is not None:
             await self._session.close()
 
-    async def category(self, text: str) -> str | None:
-        """The worst category that `text` falls under, `None` for none. Raises `UnansweredError`."""
-        return self._judged(await self._ask(text))
+    async def category(self, text: str, images: Sequence[str] = ()) -> str | None:
+        """The worst category that `text` falls under, or else the first of `images` that falls
+        under any; `None` for none. Images (URLs) are left out unless the settings say that the
+        endpoint takes them. Raises `UnansweredError`."""
+        for given in _inputs(text, images if self._settings.images else ()):
+            category = self._judged(await self._ask(given))
+            if category is not None:
+                return category
+        return None
 
-    async def _ask(self, text: str) -> _Result:
+    async def _ask(self, given: str | list[dict[str, Any]]) -> _Result:
         settings = self._settings
-        body = {"input": storable(text), **({"model": settings.model} if settings.model else {})}
+        body = {"input": given, **({"model": settings.model} if settings.model else {})}
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
@@ -99,6 +107,14 @@ class Endpoint:
             # Flagged, and the server names no category that could be ignored.
             return "flagged"
         return max(sorted(found), key=lambda name: scores.get(name) or 0.0, default=None)
+
+
+def _inputs(text: str, images: Sequence[str]) -> list[str | list[dict[str, Any]]]:
+    """One for each request: servers of this kind take one image at a time."""
+    if not images:
+        return [storable(text)]
+    parts = [[{"type": "image_url", "image_url": {"url": url}}] for url in images]
+    return [[{"type": "text", "text": storable(text)}, *parts[0]], *parts[1:]]
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -62,14 +63,15 @@ class Moderation:
         if self._endpoint is not None:
             await self._endpoint.close()
 
-    async def check(self, text: str) -> Refusal | None:
-        """`None`: it may be asked. The text is not kept or logged."""
+    async def check(self, text: str, images: Sequence[str] = ()) -> Refusal | None:
+        """`None`: it may be asked. The text is not kept or logged. `images`: as `data:` URLs, which
+        only an endpoint that takes images is shown."""
         if (name := self._lists.find(text)) is not None:
             return Refusal(f"list {name}")
         if self._endpoint is None:
             return None
         try:
-            category = await self._endpoint.category(text)
+            category = await self._endpoint.category(text, images)
         except UnansweredError as error:
             return self._unanswered(str(error))
         self.health.answered += 1

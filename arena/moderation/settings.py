@@ -23,6 +23,8 @@ class EndpointSettings(BaseModel):
     """Name of the environment variable that holds the key."""
     thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     """By category, the score from which a question is refused, in place of the server's verdict."""
+    images: bool = False
+    """Whether it judges images too: one request for each, the first with the question."""
     ignore: tuple[str, ...] = ()
     """Categories that refuse nothing."""
     timeout: float = Field(default=5.0, gt=0)

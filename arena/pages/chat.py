@@ -14,7 +14,6 @@ class ChatView(NamedView):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, sides=["a"], **params)
 
-    def new_round(self, chosen: dict[str, Any]) -> Round:
-        return self._arena.new_round(
-            self.campaign, {"a": self._contestant(chosen.get("a"))}, self.mode, self._voter
-        )
+    def new_round(self, chosen: dict[str, Any], *, images: bool) -> Round:
+        contestant = self._contestant(chosen.get("a"), images=images)
+        return self._arena.new_round(self.campaign, {"a": contestant}, self.mode, self._voter)

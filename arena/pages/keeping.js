@@ -16,6 +16,7 @@ function keeping(model, send) {
     body: new URLSearchParams({ tab: `${model.kind}-${tab}`, ...fields }),
   })
   return {
+    imageAddress: (turn, number) => `/round/image/${model.kind}-${tab}/${turn}/${number}`,
     keep: (claim) => post("keep", { claim }),
     forget: () => post("forget", {}),
     async resume() {

@@ -31,8 +31,10 @@ class NamedView(RoundView):
             **params,
         )
 
-    def _contestant(self, name: object) -> Contestant:
+    def _contestant(self, name: object, *, images: bool) -> Contestant:
         known = {entry.name: entry for entry in self.campaign.playing}
         if not isinstance(name, str) or name not in known:
             raise ToldVoterError(self._texts("status.unknown"))
+        if images and not self._arena.image_takers.takes(known[name]):
+            raise ToldVoterError(self._texts("image.not_taken"))
         return known[name]

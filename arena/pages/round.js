@@ -10,7 +10,9 @@ export function render({ model, el }) {
     Object.entries(choosers).map(([side, select]) => [side, select.value]))
 
   // ---- what the page is made of
-  const empty = opening(model, (prompt) => send("ask", { prompt, chosen: chosen() }), choosers)
+  const kept = keeping(model, send)
+  const attached = attaching(model, send, chosen, kept.imageAddress)
+  const empty = opening(model, (prompt) => put(prompt), choosers)
   const entrance = entranceView(model, agree)
   const progress = progressLine(model)
   const progressAfter = progressLine(model)
@@ -42,15 +44,23 @@ export function render({ model, el }) {
   const next = make("button", { type: "button", class: "new", onclick: () => leave() })
   const another = make("button", { type: "button", onclick: () => send("another") }, words.another)
   const action = make("button", { type: "submit", class: "primary" })
-  const composer = make("form", { class: "composer" }, input, random, another, next, action)
-  const dock = make("div", { class: "dock" }, status, ...(sides.length > 1 ? [bar] : []), composer)
+  const composer = make("form", { class: "composer" }, input, attached.button, random, another,
+    next, action)
+  const dock = make("div", { class: "dock" }, status, ...(sides.length > 1 ? [bar] : []),
+    attached.strip, composer)
   el.dataset.mode = model.kind
   el.append(scroller, dock, announcer)
 
   // ---- what the voter does
   function ask() {
     const prompt = input.value.trim()
-    if (prompt && model.phase !== "answering") send("ask", { prompt, chosen: chosen() })
+    if (prompt && model.phase !== "answering") put(prompt)
+  }
+
+  function put(prompt, proof = {}) {
+    if (attached.busy()) return attached.tell(words.image_wait)
+    attached.tell("")
+    send("ask", { prompt, chosen: chosen(), images: attached.references(), ...proof })
   }
 
   function leave() {
@@ -80,6 +90,10 @@ export function render({ model, el }) {
     else ask()
   })
   input.addEventListener("input", fit)
+  attached.listen(input, el)
+  for (const select of Object.values(choosers)) {
+    select.addEventListener("change", () => drawCampaign())
+  }
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
     event.preventDefault()
@@ -98,6 +112,7 @@ export function render({ model, el }) {
     turns.append(make("section", { class: "turn" },
       make("p", { class: "question" }, make("span", { class: "label" }, words.you_asked),
         make("span", { class: "text" }, prompt)),
+      attached.pictures(turns.children.length),
       make("div", { class: `pair of${sides.length}` }, ...cards)))
     if (turns.children.length > 1) turns.lastElementChild.scrollIntoView({ block: "start" })
     else scroller.scrollTop = 0
@@ -120,6 +135,7 @@ export function render({ model, el }) {
       drawnRound = model.round
       turns.replaceChildren()
       told.clear()
+      attached.clear()
     }
     while (turns.children.length < model.prompts.length) addTurn()
     for (const side of sides) {
@@ -158,6 +174,8 @@ export function render({ model, el }) {
     another.hidden = !asks || phase !== "failed" || model.kind !== "battle"
     action.hidden = !asks && phase !== "answering"
     again.hidden = phase !== "ended"
+    attached.button.hidden = !attached.update() || !asks
+    attached.strip.hidden ||= !asks
   }
 
   function drawPhase() {
@@ -202,9 +220,8 @@ export function render({ model, el }) {
     }))
   }
   const watched = ["phase", "round", "prompts", "status", "choice", "notes", "names", "ratings",
-    "verdict", "settings", "reasons_given", "entrance", "progress"]
+    "verdict", "settings", "reasons_given", "entrance", "progress", "images", "attach"]
   for (const name of watched) model.on(`change:${name}`, drawSoon)
-  const kept = keeping(model, send)
   draw()
 
   // ---- what the server says once
@@ -213,8 +230,8 @@ export function render({ model, el }) {
     if (message.later) later = message.later
     if (message.claim) kept.keep(message.claim)
     if (message.prove) {
-      prove(message.prove).catch(() => "").then((proof) => send("ask",
-        { prompt: message.prompt, chosen: chosen(), challenge: message.prove, proof }))
+      prove(message.prove).catch(() => "").then((proof) => put(message.prompt,
+        { challenge: message.prove, proof }))
     }
     if (message.random) {
       input.value = message.random

@@ -18,7 +18,15 @@ from rostra.arena.round import Round
 from rostra.arena.texts import Texts
 from rostra.arena.votes.records import MOST_COMMENT, REASON_TAGS
 
-SCRIPTS = ("prover.js", "opening.js", "ballot.js", "verdict.js", "keeping.js", "round.js")
+SCRIPTS = (
+    "prover.js",
+    "opening.js",
+    "attaching.js",
+    "ballot.js",
+    "verdict.js",
+    "keeping.js",
+    "round.js",
+)
 
 
 class RoundPage(JSComponent):
@@ -32,6 +40,8 @@ class RoundPage(JSComponent):
     )
     round = param.Integer(default=0, doc="Counts rounds, so that a late press cannot hit the next.")
     prompts = param.List(doc="The questions so far.")
+    images = param.List(doc="By turn, width and height of its images.")
+    attach = param.Dict(default={}, doc="Whether and how images may go with a question.")
     status = param.String(doc="What is waited for, or what can be done.")
     notes = param.Dict(default={}, doc="By side: how its last answer stands.")
     names = param.Dict(default={}, doc="By side; in a battle set by the vote.")
@@ -58,6 +68,7 @@ class RoundPage(JSComponent):
     _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
     _stylesheets: ClassVar[list[Any]] = [
         HERE / "round.css",
+        HERE / "attaching.css",
         HERE / "ballot.css",
         ANSWER_CSS,
     ]

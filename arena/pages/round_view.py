@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, cast
 
 from rostra.arena.access.toll import Toll
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
+from rostra.arena.images.picture import Picture
 from rostra.arena.pages import reveal
+from rostra.arena.pages.attachments import Attachments, sizes
 from rostra.arena.pages.entrance import Entrance
 from rostra.arena.pages.frame import consent_cookie
 from rostra.arena.pages.round_page import RoundPage
@@ -53,6 +55,7 @@ class RoundView(RoundPage):
         self._voter = voter
         self._entrance = Entrance(arena.campaigns, campaign, voter, texts, agreed)
         self._toll = Toll(arena.limits, arena.proofs, voter, texts)
+        self._attachments = Attachments(arena, voter, texts)
         self._current: Round | None = None
         self._acting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -63,9 +66,9 @@ class RoundView(RoundPage):
         """As it is now, or as it was last before it went."""
         return self._entrance.campaign
 
-    def new_round(self, chosen: dict[str, Any]) -> Round:
-        """A round with new contestants. `chosen` is what the browser says was chosen; raises
-        `ToldVoterError` where it cannot be."""
+    def new_round(self, chosen: dict[str, Any], *, images: bool) -> Round:
+        """A round with new contestants, who take images where there are `images`. `chosen` is what
+        the browser says was chosen; raises `ToldVoterError` where it cannot be."""
         raise NotImplementedError
 
     async def _handle_msg(self, data: Any) -> None:  # type: ignore[override]
@@ -77,6 +80,8 @@ class RoundView(RoundPage):
             self._current.stop()
         elif action == "redraw":
             self._redraw()
+        elif action == "detach":
+            self._attachments.drop(data.get("images"))
         elif action == "random":
             self._say(random=self.campaign.prompts.draw(self._texts.language))
         elif action in self._actions:
@@ -99,7 +104,10 @@ class RoundView(RoundPage):
             logger.exception("the page of mode %s failed", self.mode)
             self.status = self._texts("status.error")
 
-    async def _ask(self, data: dict[str, Any], paid: bool = False) -> None:
+    async def _ask(
+        self, data: dict[str, Any], paid: bool = False, given: Sequence[Picture] = ()
+    ) -> None:
+        """`given`: images of a question that is asked once more."""
         prompt = str(data.get("prompt", "")).strip()
         if prompt and self.phase == "answering":
             # Sent in the instant in which the answers were asked for again.
@@ -114,15 +122,19 @@ class RoundView(RoundPage):
         if len(prompt) > longest:
             self.status = self._texts("status.too_long", length=len(prompt), limit=longest)
             return
+        images = given or self._attachments.found(data.get("images"), self._current, fresh=fresh)
         if not paid and not self._pay(data, prompt):
             return
-        await self._moderate(prompt)
+        await self._moderate(prompt, images)
         if self.phase in ("voted", "failed"):
             await self._leave_round()
         chosen = data.get("chosen")
-        current = self._current or self.new_round(chosen if isinstance(chosen, dict) else {})
+        current = self._current or self.new_round(
+            chosen if isinstance(chosen, dict) else {}, images=bool(images)
+        )
         self._arena.limits.begin_round(self._voter, current, self._texts)
-        await current.ask(prompt)
+        await current.ask(prompt, images)
+        self._attachments.drop(data.get("images"))
         if fresh:
             self._current = current
             self._arena.live.watch(current)
@@ -138,11 +150,11 @@ class RoundView(RoundPage):
             self._say(prove=challenge, prompt=prompt)
         return challenge is None
 
-    async def _moderate(self, prompt: str) -> None:
+    async def _moderate(self, prompt: str, images: Sequence[Picture]) -> None:
         """Raises `ToldVoterError` for a question that nobody may be asked."""
         if self._arena.moderation.asks:
             self.status = self._texts("moderation.checking")
-        refusal = await self._arena.moderation.check(prompt)
+        refusal = await self._arena.moderation.check(prompt, [each.data_url for each in images])
         if refusal is not None:
             await asyncio.to_thread(
                 self._arena.store.refuse_prompt, self._voter.key, refusal.rule, self.campaign.name
@@ -152,7 +164,8 @@ class RoundView(RoundPage):
             )
 
     def _show_campaign(self) -> None:
-        self.param.update(**self._entrance.shown())
+        attach = self._attachments.shown(self.campaign, self._current, blind=self.mode == "battle")
+        self.param.update(attach=attach, **self._entrance.shown())
 
     async def _agree(self, data: dict[str, Any]) -> None:
         self._entrance.agreed = str(data.get("sha256", ""))
@@ -167,10 +180,10 @@ class RoundView(RoundPage):
 
     async def _another(self, data: dict[str, Any]) -> None:
         if self._current is not None and self.phase == "failed":
-            prompt = self._current.turns[0]
+            prompt, images = self._current.turns[0], self._current.images[0]
             if self._pay(data, prompt):
                 await self._leave_round()
-                await self._ask({"prompt": prompt}, paid=True)
+                await self._ask({"prompt": prompt}, paid=True, given=images)
 
     async def _new(self, _data: dict[str, Any]) -> None:
         await self._leave_round()
@@ -182,6 +195,7 @@ class RoundView(RoundPage):
             phase="empty",
             round=self.round + 1,
             prompts=[],
+            images=[],
             status="",
             choice="",
             verdict=[],
@@ -262,9 +276,11 @@ class RoundView(RoundPage):
         self.param.update(
             phase="answering",
             prompts=list(current.turns),
+            images=sizes(current),
             notes={},
             names=self._names(current),
         )
+        self._show_campaign()
         self._redraw()
         self._run(self._stream(current))
 
@@ -292,5 +308,6 @@ class RoundView(RoundPage):
     def leave(self) -> None:
         """The browser is gone, and may come back."""
         left, self._current = self._current, None
+        self._attachments.close()
         if left is not None:
             self._arena.live.leave(left)

@@ -12,8 +12,8 @@ from rostra.arena.round import Round
 class SideBySideView(NamedView):
     mode = "side_by_side"
 
-    def new_round(self, chosen: dict[str, Any]) -> Round:
-        a, b = self._contestant(chosen.get("a")), self._contestant(chosen.get("b"))
+    def new_round(self, chosen: dict[str, Any], *, images: bool) -> Round:
+        a, b = (self._contestant(chosen.get(side), images=images) for side in ("a", "b"))
         if a is b:
             raise ToldVoterError(self._texts("status.same"))
         return self._arena.new_round(self.campaign, {"a": a, "b": b}, self.mode, self._voter)

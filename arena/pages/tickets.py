@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from tornado.web import RequestHandler
+
 from rostra.arena.access.guard import GuardedHandler
 from rostra.arena.claims import Claims
 from rostra.arena.votes.records import MODES, Ticket
@@ -24,6 +26,12 @@ _TAB = re.compile(rf"(?:{'|'.join(MODES)})-[0-9a-f]{{16}}")
 _TICKET = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{20,100})")
 
 
+def ticket_of(handler: RequestHandler, tab: str) -> Ticket | None:
+    """The ticket in the tab's cookie, if the request has one."""
+    kept = _TICKET.fullmatch(handler.get_cookie(_PREFIX + tab, "") or "")
+    return None if kept is None else Ticket(kept[1], kept[2])
+
+
 class _Handler(GuardedHandler):
     def initialize(self, claims: Claims) -> None:
         self._claims = claims
@@ -31,12 +39,16 @@ class _Handler(GuardedHandler):
     def check_xsrf_cookie(self) -> None:
         """A claim is a secret of its page, and the cookie is sent to its own site only."""
 
-    def _cookie_name(self) -> str:
+    def _tab(self) -> str:
         tab = self.get_body_argument("tab", "")
         if not _TAB.fullmatch(tab):
             self.send_error(400, reason="tab is not a mode and 16 hexadecimal digits")
             return ""
-        return _PREFIX + tab
+        return tab
+
+    def _cookie_name(self) -> str:
+        tab = self._tab()
+        return tab and _PREFIX + tab
 
 
 class KeepTicket(_Handler):
@@ -74,14 +86,14 @@ class ForgetTicket(_Handler):
 
 class ResumeTicket(_Handler):
     def post(self) -> None:
-        name = self._cookie_name()
-        if not name:
+        tab = self._tab()
+        if not tab:
             return
         self.set_header("Cache-Control", "no-store")
-        ticket = _TICKET.fullmatch(self.get_cookie(name, "") or "")
+        ticket = ticket_of(self, tab)
         if ticket is None:
             self.set_status(204)
             self.finish()
             return
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(self._claims.give(Ticket(ticket[1], ticket[2])))
+        self.finish(self._claims.give(ticket))

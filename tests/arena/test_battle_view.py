@@ -47,7 +47,7 @@ async def test_questions_of_a_program_are_counted_and_proven(
     )
     asked: list[str] = []
 
-    async def ask(_round: Round, prompt: str) -> None:
+    async def ask(_round: Round, prompt: str, _images: object) -> None:
         asked.append(prompt)
 
     monkeypatch.setattr(Round, "ask", ask)

@@ -36,7 +36,12 @@ def test_every_language_is_whole(language):
 def test_every_text_is_used_and_every_key_exists():
     sources = "\n".join(
         path.read_text(encoding="utf-8")
-        for folder in (PAGES, PAGES.parent / "access", PAGES.parent / "campaigns")
+        for folder in (
+            PAGES,
+            PAGES.parent / "access",
+            PAGES.parent / "campaigns",
+            PAGES.parent / "images",
+        )
         for path in folder.iterdir()
         if path.suffix in (".py", ".js", ".html")
     )
