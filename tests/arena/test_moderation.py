@@ -144,6 +144,23 @@ async def test_the_endpoint_is_asked_with_model_and_key(server, monkeypatch):
     assert (checks.health.answered, checks.health.unanswered) == (2, 0)
 
 
+async def test_images_are_judged_one_by_one_where_the_endpoint_takes_them(server):
+    server.body = verdict({"violence": 0.01})
+    images = ["data:image/png;base64,AA==", "data:image/png;base64,AQ=="]
+    async with moderation(server.settings()) as checks:
+        assert await checks.check("what is this?", images) is None
+    assert server.asked == [{"input": "what is this?"}]
+    server.asked.clear()
+    async with moderation(server.settings(images=True)) as checks:
+        assert await checks.check("what is this?", images) is None
+        assert await checks.check("and without?") is None
+        server.body = verdict()
+        assert await checks.check("what is this?", images) == Refusal("endpoint violence")
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+    first = [{"type": "text", "text": "what is this?"}, parts[0]]
+    assert [each["input"] for each in server.asked] == [first, [parts[1]], "and without?", first]
+
+
 async def test_lists_come_first_and_the_endpoint_does_not_hear_of_it(server, tmp_path):
     (tmp_path / "words").write_text("bluebird")
     async with moderation(server.settings(), projects=tmp_path / "words") as checks:
