@@ -29,9 +29,11 @@ function attaching(model, send, chosen, address) {
     return model.kind === "battle" || Object.values(chosen()).every((name) => takers.includes(name))
   }
 
+  const notChosen = model.sides.length === 1 ? words.image_not_this : words.image_not_these
+
   function whyNot() {
     if (!model.attach.offered) return words.image_none
-    return model.kind === "battle" ? words.image_first : words.image_not_these
+    return model.kind === "battle" ? words.image_first : notChosen
   }
 
   let told = ""
@@ -131,7 +133,7 @@ function attaching(model, send, chosen, address) {
     const may = allowed()
     const { offered } = model.attach
     // That those chosen take none is told before anybody tries.
-    const hint = offered && !may && fresh() ? words.image_not_these : ""
+    const hint = offered && !may && fresh() ? notChosen : ""
     setText(notice, told || hint)
     notice.hidden = !notice.textContent
     list.hidden = !items.length

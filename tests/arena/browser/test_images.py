@@ -222,7 +222,7 @@ def test_where_no_images_can_go_the_voter_is_told(seeing, page):
     expect(button).to_be_visible()
     page.get_by_label("Contestant").select_option("moth")
     expect(button).to_be_hidden()
-    expect(notice).to_have_text("Not everybody chosen here takes images.")
+    expect(notice).to_have_text("This contestant takes no images.")
     page.get_by_label("Contestant").select_option("cobweb")
     expect(button).to_be_hidden()
     page.get_by_label("Contestant").select_option("puck")
