@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from rostra.arena.access.limits import Limits
 from rostra.arena.access.voter import Voter
 from rostra.arena.errors import ToldVoterError
-from rostra.arena.images.picture import NoPictureError, Picture, taken
+from rostra.arena.images.picture import Picture
 from rostra.arena.images.settings import ImageSettings
+from rostra.arena.images.unpacking import NoPictureError, taken
 from rostra.arena.texts import Texts
 
 LIFETIME = 1800.0

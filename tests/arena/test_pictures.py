@@ -10,8 +10,9 @@ import zlib
 import pytest
 from PIL import Image
 
-from rostra.arena.images.picture import NoPictureError, media_type_of, taken
+from rostra.arena.images.picture import media_type_of
 from rostra.arena.images.settings import ImageSettings
+from rostra.arena.images.unpacking import NoPictureError, taken
 
 SETTINGS = ImageSettings()
 
