@@ -39,6 +39,7 @@ CONTESTANTS = (
     # Its model would, and this configuration of it does not.
     Contestant(name="cobweb", label="Cobweb", model="eyes-1", images=False),
 )
+NEVER_BEFORE_THE_VOTE = re.compile(r"ariel|puck|moth|cobweb|eyes-|blind-", re.IGNORECASE)
 
 
 @dataclass
@@ -82,7 +83,7 @@ def seeing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeing]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context()
+    context = chromium.new_context(color_scheme="light")
     context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
@@ -129,6 +130,11 @@ def hand_over(page: Page, how: str, image: dict) -> None:
 
 
 def test_images_go_to_a_pair_that_takes_them_and_come_back(seeing, page, axe):
+    frames: list[str] = []
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: frames.append(str(frame))),
+    )
     page.goto(seeing.url)
     page.get_by_role("button", name="Add image").wait_for()
     attach(page, file("red"))
@@ -138,7 +144,11 @@ def test_images_go_to_a_pair_that_takes_them_and_come_back(seeing, page, axe):
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
     page.get_by_role("button", name="Remove image 2").click()
     expect(attached(page)).to_have_count(2)
-    assert violations(page, axe) == "[]"
+    for scheme in ("light", "dark"):
+        if scheme == "dark":
+            page.get_by_role("button", name="Toggle theme").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", scheme)
+        assert violations(page, axe) == "[]", scheme
     with page.expect_response("**/round/keep"):
         ask(page, "what is this?")
     pictures = page.get_by_role("img", name=re.compile("Image [12] of the question"))
@@ -190,6 +200,8 @@ def test_images_go_to_a_pair_that_takes_them_and_come_back(seeing, page, axe):
     assert stranger.request.get(seeing.url + address).status == 404
     stranger.close()
     expect(vote).to_be_enabled()
+    assert frames
+    assert not NEVER_BEFORE_THE_VOTE.search("".join(frames))
     page.keyboard.press("1")
     expect(page.get_by_role("button", name="Next pair")).to_be_focused()
     assert verify(seeing.store._engine).entries == 1
