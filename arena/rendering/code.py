@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import groupby
+from itertools import groupby, islice
 
 from markupsafe import escape
 from pygments.lexer import Lexer
@@ -13,12 +13,18 @@ from pygments.token import Token, _TokenType
 from pygments.util import ClassNotFound
 
 MOST_CHARACTERS = 8_192
-"""Longer code is not highlighted."""
-LONGEST_LINE = 1_000
+MOST_TOKENS = 1_500
+"""The code behind them is not highlighted."""
+LONGEST_LINE = 400
 """Code with longer lines is not highlighted: data rather than code, and slow to tell apart."""
 
-# Lexers look for what may follow blank lines again from each of them.
+# What lexers look through again from each of its characters, for an end that does not come: blank
+# lines, words with nothing between them (the types before the name of a method), escaped quotes.
 _EMPTY = re.compile(r"\s{200}")
+_BETWEEN_WORDS = re.compile(r"[^\w\s.\[\]$<>?]")
+_ESCAPED_QUOTE = re.compile(r"\\[\"'`]")
+MOST_WORDS = 30
+MOST_ESCAPED_QUOTES = 100
 
 PREFIX = "c-"
 # Several hundred token types of Pygments, coloured as ten.
@@ -45,7 +51,7 @@ _KINDS = {
 CLASSES = frozenset(PREFIX + kind for kind in _KINDS.values())
 """Every class name that highlighting gives out."""
 
-# Lexers whose time grows with the length of the code and no faster, whatever the code is.
+# Lexers whose time grows with the length of the code and no faster, within the bounds above.
 LANGUAGES = frozenset(
     "bash c cpp csharp css dart diff docker elixir go graphql haskell html http ini java "
     "javascript json julia kotlin lua make matlab nginx ocaml perl php powershell protobuf python "
@@ -106,18 +112,23 @@ def _class(kind: _TokenType) -> str | None:
 
 
 def highlight(code: str, language: str) -> str:
-    """Safe HTML of `code`; plain where the language is unknown, or the code too long."""
+    """Safe HTML of `code`; plain where the language is unknown, or telling its words apart would
+    take long."""
     lexer = _lexer(language.lower())
+    code = code.removeprefix("\ufeff")  # as lexers do
+    head = code[:MOST_CHARACTERS]
     if (
         lexer is None
-        or len(code) > MOST_CHARACTERS
-        or max(map(len, code.split("\n"))) > LONGEST_LINE
-        or _EMPTY.search(code)
+        or max(map(len, head.split("\n"))) > LONGEST_LINE
+        or _EMPTY.search(head)
+        or max(len(run.split()) for run in _BETWEEN_WORDS.split(head)) > MOST_WORDS
+        or len(_ESCAPED_QUOTE.findall(head)) > MOST_ESCAPED_QUOTES
     ):
         return str(escape(code))
-    tokens = ((_class(kind), text) for kind, text in lexer.get_tokens(code))
+    tokens = [(_class(kind), text) for kind, text in islice(lexer.get_tokens(head), MOST_TOKENS)]
     parts = []
     for name, run in groupby(tokens, key=lambda token: token[0]):
         text = str(escape("".join(text for _, text in run)))
         parts.append(f'<span class="{name}">{text}</span>' if name else text)
+    parts.append(str(escape(code[sum(len(text) for _, text in tokens) :])))
     return "".join(parts)

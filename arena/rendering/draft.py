@@ -33,6 +33,9 @@ def draft(text: str) -> str:  # noqa: PLR0911
     if line and (_MARKS_ONLY.fullmatch(line) or _FENCE.fullmatch(line)) and not _in_code(before):
         text = before + newline
     tokens = blocks(text)
+    cut = next((token for token in tokens if token.meta.get("goes_on")), None)
+    if cut is not None and cut.map and cut.level == 0:
+        return text[: _offset(text, cut.map[1])]
     leaf = next((token for token in reversed(tokens) if token.nesting == 0), None)
     if leaf is None or leaf.map is None:
         return text

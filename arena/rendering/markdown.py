@@ -21,18 +21,15 @@ from markupsafe import escape
 
 from rostra.arena.rendering.code import highlight
 from rostra.arena.rendering.delimiters import latex
-from rostra.arena.rendering.mathml import mathml
+from rostra.arena.rendering.mathml import mathml, num_symbols
 from rostra.arena.rendering.sanitise import sanitise
+from rostra.arena.rendering.tables import small_tables
 
 DEEPEST = 20
 """Levels of nesting (a quote is one, a list two). What is nested deeper is shown as written."""
-MOST_LATEX = 2_000
-"""Characters of formulas in one block that are drawn; those after them are shown as written."""
+MOST_LATEX = 800
+"""Symbols of formulas in one block that are drawn; those after them are shown as written."""
 
-MOST_MARKS = 1_500
-"""Marks of emphasis, links and the like in one block of text; one with more is shown as written."""
-
-_MARK = re.compile(r"[\[\]!*_`&<$~]")
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _TASK = re.compile(r"\[([ xX])\](?=\s)")
 _DIRECTED = {
@@ -110,7 +107,7 @@ def _written(token: Token) -> str:
 
 
 def _formula(token: Token, env: Env, block: bool) -> str | None:
-    env["latex"] = env.get("latex", 0) + len(token.content)
+    env["latex"] = env.get("latex", 0) + num_symbols(token.content)
     if env["latex"] > MOST_LATEX:
         return None
     return mathml(token.content, block=block)
@@ -187,7 +184,7 @@ def _parser() -> MarkdownIt:
     # A line of dashes under a paragraph is a rule: a paragraph that is shown never turns into a
     # heading.
     markdown.enable(["table", "strikethrough"]).disable("lheading")
-    markdown.use(latex)
+    markdown.use(latex).use(small_tables)
     markdown.core.ruler.push("shape", _shape)
     # What is relative to the page that quotes it leads nowhere the model can mean.
     markdown.validateLink = re.compile(r"(https?://|mailto:)", re.IGNORECASE).match  # type: ignore
@@ -209,8 +206,6 @@ def render_block(text: str, references: dict[str, Any] | None = None) -> str:
     `references` holds the links defined so far, and gets those that `text` defines.
     """
     env: Env = {} if references is None else {"references": references}
-    if not text.startswith(("```", "~~~")) and len(_MARK.findall(text)) > MOST_MARKS:
-        return render_plain(text)
     tokens = _MARKDOWN.parse(text, env)
     if any(token.level >= DEEPEST - 1 for token in tokens):
         return render_plain(text)

@@ -11,7 +11,8 @@ from latex2mathml.converter import Converter
 from markupsafe import escape
 
 MOST_CHARACTERS = 1_000
-"""A longer formula is shown as it was written: the time of a conversion grows with its length."""
+MOST_SYMBOLS = 600
+"""A longer formula is shown as it was written: the time of a conversion grows with its symbols."""
 MOST_NESTED = 40
 """Braces, fractions and the like within each other."""
 
@@ -53,6 +54,7 @@ _NUM_CHILDREN = {
 }
 # A macro can stand for thousands of others.
 _REFUSED = re.compile(r"\\(re)?newcommand|\\providecommand|\\[egx]?def|\\let|\\DeclareMathOperator")
+_SYMBOL = re.compile(r"\\[A-Za-z]+|\\.|\d+|[^\s{}]")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 
@@ -64,13 +66,20 @@ class _RefusedError(ValueError):
 @lru_cache(maxsize=2048)
 def mathml(source: str, *, block: bool) -> str | None:
     """HTML of the formula `source`; None where it is broken, too long or not understood."""
-    if len(source) > MOST_CHARACTERS or _REFUSED.search(source) or not _is_balanced(source):
+    if len(source) > MOST_CHARACTERS or num_symbols(source) > MOST_SYMBOLS:
+        return None
+    if _REFUSED.search(source) or not _is_balanced(source):
         return None
     try:
         tree = Converter(display="block" if block else "inline").convert_to_element(source)
         return _serialised(tree, 0)
     except Exception:  # the converter raises what it happens upon, RecursionError among it
         return None
+
+
+def num_symbols(source: str) -> int:
+    """Letters, numbers, signs and commands of the formula `source`."""
+    return sum(1 for _ in _SYMBOL.finditer(source))
 
 
 def _is_balanced(source: str) -> bool:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from io import StringIO
+from itertools import accumulate, islice
 
 from rostra.arena.rendering.markdown import blocks
 
 LONGEST_BLOCK = 8_192
-MOST_LINES = 256
-"""Characters and lines. A longer block is cut, so that no step costs more than one of this size."""
+MOST_LINES = 128
+MOST_MARKS = 400
+"""Characters, lines, and marks of emphasis, links, escapes and the like. A longer block is cut, so
+that no step costs more than one of this size."""
 LONGEST_CODE = 16_384
 """Characters. The same for a block of code, which costs less to parse."""
 MOST_MARKDOWN = 262_144
 """Characters. What follows them is shown as it was written, which costs little."""
 
-
-_FENCE = re.compile(r" {0,3}(```|~~~)")
+_FENCE = re.compile(r" {0,3}(?:(`{3,})[^`\n]*|(~{3,})[^\n]*)\n")
+# An address costs what two marks do, wherever it stands.
+_MARK = re.compile(r"[\\\[\]!*_`&<$~]|https?:|mailto:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +78,44 @@ class Splitter:
 
     def window(self) -> str:
         """As much of `rest` as is looked at at once."""
-        if self.is_plain or _FENCE.match(self.prefix + self.rest[:10]):
+        if self.is_plain:
             return self.rest[:LONGEST_CODE]
-        window = self.rest[:LONGEST_BLOCK]
-        lines = window.split("\n", MOST_LINES)
-        return window[: len(window) - len(lines[-1])] if len(lines) > MOST_LINES else window
+        if fence := _FENCE.match(self.prefix or self.rest):
+            end = self._end_of_code(fence[1] or fence[2], 0 if self.prefix else fence.end())
+            if end is None:
+                return self.rest[:LONGEST_CODE]
+            return self.rest[:end] + _bounded(self.rest[end : end + LONGEST_BLOCK])
+        return _bounded(self.rest[:LONGEST_BLOCK])
+
+    def _end_of_code(self, fence: str, start: int) -> int | None:
+        """Where the line ends that closes the code whose content is in `rest` from `start` on."""
+        closing = re.compile(rf"^ {{0,3}}{fence}{fence[0]}*[ \t]*$\n?", re.MULTILINE)
+        found = closing.search(self.rest, start, LONGEST_CODE)
+        return found.end() if found else None
 
     def _whole_blocks(self, text: str, *, keep_last: bool) -> list[Piece]:
         if not text:
             return []
-        starts = [
-            token.map[0]
-            for token in blocks(self.prefix + text)
+        parsed, before = self.prefix + text, len(self.prefix)
+        starts = _starts(parsed)
+        found = [
+            (token, token.map)
+            for token in blocks(parsed)
             if token.level == 0 and token.map is not None and token.nesting >= 0
         ]
-        lines = _lines(self.prefix + text) if len(starts) > 1 else []
-        ends = [sum(map(len, lines[:start])) - len(self.prefix) for start in starts[1:]]
-        if not keep_last:
-            ends.append(len(text))
         pieces = []
         taken = 0
-        for end in ends:
-            pieces.append(self._take(end - taken))
-            taken = end
+        for i, (token, (first, last)) in enumerate(found, 1):
+            if token.type == "table_open" and token.meta["goes_on"]:
+                head = parsed[starts[first] : starts[first + 2]]
+                pieces.append(self._take(starts[last] - before - taken, prefix=head))
+                return pieces
+            if i < len(found):
+                end = starts[found[i][1][0]] - before
+                pieces.append(self._take(end - taken))
+                taken = end
+        if not keep_last:
+            pieces.append(self._take(len(text) - taken))
         return pieces
 
     def _take(self, length: int, *, plain: bool = False, prefix: str = "") -> Piece:
@@ -128,6 +147,20 @@ class Splitter:
 def _lines(text: str) -> list[str]:
     """As the parser counts them; `str.splitlines` knows further separators, such as U+2028."""
     return StringIO(text, newline="\n").readlines()
+
+
+def _starts(text: str) -> list[int]:
+    """Where each line begins, and where the last one ends."""
+    return [0, *accumulate(map(len, _lines(text)))]
+
+
+def _bounded(text: str) -> str:
+    """As much of `text` as is parsed at once."""
+    lines = text.split("\n", MOST_LINES)
+    if len(lines) > MOST_LINES:
+        text = text[: len(text) - len(lines[-1])]
+    beyond = next(islice(_MARK.finditer(text), MOST_MARKS, None), None)
+    return text[: beyond.start()] if beyond else text
 
 
 def _last_break(window: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ from rostra.arena.rendering.draft import draft
 from rostra.arena.rendering.markdown import render_block, render_plain
 from rostra.arena.rendering.pieces import Piece, Splitter
 
-BUDGET = 0.02
+BUDGET = 0.01
 """Seconds that one update may take before it leaves the rest to the next."""
-_FED_AT_ONCE = 65_536
+_FED_AT_ONCE = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class AnswerStream:
         self._cleaner = Cleaner()
         self._num_read = 0
         self._splitter = Splitter()
+        self._pieces: deque[Piece] = deque()
         self._html: list[str] = []
         self._num_sent = 0
         self._tail = ""
@@ -64,15 +66,18 @@ class AnswerStream:
         settled = len(self._html)
         behind = True
         while behind:
-            more = self._feed(text)
-            pieces = self._splitter.next(ended=ended and not more)
-            for piece in pieces:
-                self._settle(piece)
-            behind = more or bool(pieces)
+            if not self._pieces:
+                more = self._feed(text)
+                self._pieces.extend(self._splitter.next(ended=ended and not more))
+                behind = more or bool(self._pieces)
+            if self._pieces:
+                self._settle(self._pieces.popleft())
             if time.perf_counter() > deadline:
                 break
         html = "".join(self._html[settled:])
-        if behind or not ended:
+        if behind:
+            return self._part(html, "" if html else self._tail)
+        if not ended:
             return self._part(html, self._draft())
         if not self._resolve(deadline):
             return self._part(html, "")
@@ -105,13 +110,13 @@ class AnswerStream:
     def _resolve(self, deadline: float) -> bool:
         """Draws blocks again whose links were defined after them. Whether all of it is done."""
         for position, (piece, lacking) in list(self._lacking.items()):
-            if time.perf_counter() > deadline:
-                return False
             if not lacking.isdisjoint(self._links):
                 self._html[position] = render_block(piece.text, self._links)
                 self._links.resolved = True
             del self._lacking[position]
-        return True
+            if time.perf_counter() > deadline:
+                break
+        return not self._lacking
 
     def _draft(self) -> str:
         splitter = self._splitter

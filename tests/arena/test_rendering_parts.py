@@ -100,9 +100,9 @@ def test_formulas_name_no_class_address_style_or_place():
 
 
 def test_only_so_many_formulas_are_drawn_in_one_block():
-    html = render("$abcdefghij$ " * 400)
-    assert 100 < html.count("<math") <= 200
-    assert html.count("abcdefghij") + html.count("<math") == 400
+    html = render("$abcdefghij$ " * 150)
+    assert html.count("<math") == 80
+    assert html.count("abcdefghij") + html.count("<math") == 150
 
 
 # ---- code
@@ -120,13 +120,22 @@ def test_each_language_is_told_apart_and_keeps_its_text(language):
     ("code", "language"),
     [
         ("if x", "klingon"),
-        ("x = 1\n" * 2_000, "python"),
+        ("int " * 31 + "\n", "java"),
+        ('\\"' * 101, "css"),
         ("x" * 1_001, "python"),
         ("\n" * 300, "c"),
     ],
 )
 def test_unknown_and_unbounded_code_is_plain(code, language):
     assert "<span" not in highlight(code, language)
+
+
+def test_only_so_much_of_the_code_is_highlighted_and_all_of_it_is_there():
+    for code in ("x = 1  # <b>\n" * 600, "\ufeff" + "x" * 300 + "+" * 90 + "\n" * 150):
+        html = highlight(code, "python")
+        assert unescape(re.sub(r"<[^>]*>", "", html)) == code.removeprefix("\ufeff")
+    html = highlight("x = 1\n" * 600, "python")
+    assert 200 < html.count("<span") < 400
 
 
 # ---- what is still written
