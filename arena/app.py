@@ -19,6 +19,7 @@ from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
+from rostra.arena.pages.compression import CompressedFiles
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
 from rostra.arena.pages.images import image_routes
 from rostra.arena.pages.lean import keep_bundles
@@ -121,6 +122,7 @@ def _listen(arena: Arena) -> Server:
                 partial(refused, arena),
             ),
             use_xheaders=settings.behind_proxy,
+            transforms=[CompressedFiles],
             unused_session_lifetime_milliseconds=round(settings.unused_session_lifetime * 1000),
             check_unused_sessions_milliseconds=1000,
         )
