@@ -18,7 +18,9 @@ from rostra.arena.settings import ArenaSettings
 
 
 @asynccontextmanager
-async def serving(folder: Path, access: Mapping[str, Any]) -> AsyncIterator[str]:
+async def serving(
+    folder: Path, access: Mapping[str, Any], *, behind_proxy: bool = False
+) -> AsyncIterator[str]:
     """Yields its address."""
     settings = ArenaSettings.model_validate(
         {
@@ -28,6 +30,7 @@ async def serving(folder: Path, access: Mapping[str, Any]) -> AsyncIterator[str]
             "contestants": [{"name": "one", "model": "one"}, {"name": "two", "model": "two"}],
             "refresh": {"interval": 0},
             "access": access,
+            "behind_proxy": behind_proxy,
         }
     )
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()

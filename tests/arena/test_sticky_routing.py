@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,13 +13,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
+from access_server import serving
 
 from benchmarks import arena_process
 from benchmarks.arena_process import Served
 from benchmarks.arena_voter import VoterPage
+from rostra.arena.access.access import Access
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.store import VoteStore
 
@@ -178,3 +182,55 @@ async def test_voters_are_spread_and_take_up_their_rounds_when_a_process_dies(si
     store.close()
     assert counts.votes == counts.outcomes["tie"] == len(voters)
     assert counts.battles == 2 * len(voters)
+
+
+@pytest.mark.parametrize(
+    ("proxied", "behind_proxy", "known_by"),
+    [(True, True, "127.0.0.1"), (False, False, "127.0.0.1"), (False, True, "203.0.113.9")],
+)
+async def test_what_a_client_says_of_its_address_is_not_believed(
+    nginx, tmp_path, monkeypatch, proxied, behind_proxy, known_by
+):
+    """Behind nginx and without it; the last, an arena that anybody reaches past its proxy, shows
+    that the addresses seen here are those the header names."""
+    seen = set()
+    make = Access._voter
+
+    def voter(access, login, name, address):
+        seen.add(address)
+        return make(access, login, name, address)
+
+    monkeypatch.setattr(Access, "_voter", voter)
+    claimed = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9"}
+    with ExitStack() as stack:
+        async with serving(tmp_path, {}, behind_proxy=behind_proxy) as direct:
+            url = direct
+            if proxied:
+                port, arena = free_port(), SimpleNamespace(url=direct)
+                site = running(nginx, tmp_path / "nginx", port, [arena, arena])
+                await asyncio.to_thread(stack.enter_context, site)
+                url = f"http://127.0.0.1:{port}"
+            async with aiohttp.request("GET", url + "/", headers=claimed) as response:
+                assert response.status == 200
+    assert seen == {known_by}
+
+
+async def test_a_browser_keeps_its_place_and_gets_scripts_compressed(nginx, tmp_path):
+    with ExitStack() as stack:
+        async with serving(tmp_path, {}, behind_proxy=True) as direct:
+            port, arena = free_port(), SimpleNamespace(url=direct)
+            site = running(nginx, tmp_path / "nginx", port, [arena, arena])
+            await asyncio.to_thread(stack.enter_context, site)
+            url, placed = f"http://127.0.0.1:{port}", re.compile(r"rostra_place=([0-9a-f]{32});.*")
+            headers = {"Cookie": "rostra_place=not-a-place"}
+            async with aiohttp.request("GET", f"{url}/health", headers=headers) as response:
+                place = placed.match(response.headers["Set-Cookie"])
+            assert "HttpOnly" in place[0]
+            assert "SameSite=Lax" in place[0]
+            headers = {"Cookie": f"rostra_place={place[1]}"}
+            script = f"{url}/static/js/bokeh.min.js"
+            for _ in range(2):
+                async with aiohttp.request("GET", script, headers=headers) as response:
+                    assert "Set-Cookie" not in response.headers
+                    assert response.headers["Content-Encoding"] == "gzip"
+                    assert "Bokeh" in await response.text()
