@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import logging
 import secrets
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,10 +14,10 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.contestant import Contestant
-from rostra.arena.errors import VoteRefusedError
 from rostra.arena.images.picture import Picture
-from rostra.arena.matchmaking import SIDES, Pair, Side
+from rostra.arena.matchmaking import Pair, Side
 from rostra.arena.votes.database import WRITES, open_database
+from rostra.arena.votes.entitlement import digest, entitled, refused, sides, votable
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.chain import Chain
 from rostra.arena.votes.log.redacted import is_redacted
@@ -53,11 +50,10 @@ from rostra.arena.votes.stored import (
     stored_battle,
     stored_reasons,
     stored_vote,
+    turn_images,
 )
 from rostra.arena.votes.texts import storable
 from rostra.arena.votes.voters import pseudonym
-
-logger = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
@@ -121,7 +117,7 @@ class VoteStore:
                     id=ticket.battle_id,
                     created_at=now,
                     voter=pseudonym(session, voter, now.date()),
-                    token_sha256=_sha256(ticket.token),
+                    token_sha256=digest(ticket.token),
                     campaign=campaign,
                     mode=mode,
                     contestant_a=a.name,
@@ -132,7 +128,7 @@ class VoteStore:
                     consent_sha256=consent_sha256,
                     voter_groups=sorted(groups) or None,
                     turns=[Turn(number=0, prompt=storable(prompt), asked_at=now)],
-                    images=_images(0, images),
+                    images=turn_images(0, images),
                 )
             )
         return ticket
@@ -143,13 +139,13 @@ class VoteStore:
         """Stores a follow-up question, the `number`th from 0, and the images to it. Refused after
         the vote."""
         with self._writing.begin() as session:
-            battle = _entitled(session, ticket)
+            battle = entitled(session, ticket)
             if battle.vote is not None:
-                raise _refused(ticket, "This round has been voted on. Take a new pair to go on.")
+                raise refused(ticket, "This round has been voted on. Take a new pair to go on.")
             if number != len(battle.turns):
-                raise _refused(ticket, "This question has been asked already.")
+                raise refused(ticket, "This question has been asked already.")
             battle.turns.append(Turn(number=number, prompt=storable(prompt), asked_at=_now()))
-            battle.images.extend(_images(number, images))
+            battle.images.extend(turn_images(number, images))
 
     def end_answer(
         self,
@@ -165,8 +161,8 @@ class VoteStore:
         with self._writing.begin() as session:
             battle = session.get_one(Battle, battle_id, with_for_update=True)
             if battle.vote is not None or is_redacted(battle):
-                raise _refused(Ticket(battle_id, ""), "This round is over.")
-            if turn >= len(battle.turns) or side not in _sides(battle):
+                raise refused(Ticket(battle_id, ""), "This round is over.")
+            if turn >= len(battle.turns) or side not in sides(battle):
                 raise ValueError(f"battle {battle_id} has no answer {side!r} to turn {turn}")
             fields = {name: _fitting(name, value) for name, value in asdict(answer).items()}
             battle.answers.append(
@@ -183,16 +179,16 @@ class VoteStore:
         differs: the first stands.
         """
         if outcome not in OUTCOMES:
-            raise _refused(ticket, f"A vote is one of {', '.join(OUTCOMES)}.")
+            raise refused(ticket, f"A vote is one of {', '.join(OUTCOMES)}.")
         with self._writing.begin() as session:
-            battle = _entitled(session, ticket)
+            battle = entitled(session, ticket)
             if battle.vote is not None:
                 if battle.vote.outcome != outcome:
-                    raise _refused(
+                    raise refused(
                         ticket, "You have voted on this round already; your first vote stands."
                     )
                 return stored_vote(battle.vote)
-            _votable(battle, ticket)
+            votable(battle, ticket)
             turns, answers = list(battle.turns), list(battle.answers)
             chain = Chain(session)
             battle.vote = Vote(outcome=outcome, turns=len(turns), at=_now())
@@ -211,20 +207,20 @@ class VoteStore:
         """
         given, comment = set(tags), storable(comment or "").strip() or None
         if given - set(REASON_TAGS):
-            raise _refused(ticket, f"A reason is one of {', '.join(REASON_TAGS)}.")
+            raise refused(ticket, f"A reason is one of {', '.join(REASON_TAGS)}.")
         if len(comment or "") > MOST_COMMENT:
-            raise _refused(ticket, f"A comment has up to {MOST_COMMENT:,} characters.")
+            raise refused(ticket, f"A comment has up to {MOST_COMMENT:,} characters.")
         if not given and comment is None:
-            raise _refused(ticket, "Choose a reason or write a comment.")
+            raise refused(ticket, "Choose a reason or write a comment.")
         ordered = [tag for tag in REASON_TAGS if tag in given]
         with self._writing.begin() as session:
-            battle = _entitled(session, ticket)
+            battle = entitled(session, ticket)
             if battle.vote is None:
-                raise _refused(ticket, "Vote first, then say why.")
+                raise refused(ticket, "Vote first, then say why.")
             reasons = battle.vote.reasons
             if reasons is not None:
                 if (reasons.tags, reasons.comment) != (ordered, comment):
-                    raise _refused(ticket, "You have given your reasons already; they stand.")
+                    raise refused(ticket, "You have given your reasons already; they stand.")
                 return stored_reasons(reasons)
             chain = Chain(session)
             reasons = VoteReasons(battle_id=battle.id, tags=ordered, comment=comment, at=_now())
@@ -237,13 +233,13 @@ class VoteStore:
     def resume(self, ticket: Ticket) -> StoredBattle:
         """The battle as it was left. Refused with a wrong token."""
         with self._reading() as session:
-            return stored_battle(_entitled(session, ticket, locked=False))
+            return stored_battle(entitled(session, ticket, locked=False))
 
     def image(self, ticket: Ticket, turn: int, number: int) -> Picture | None:
         """The `number`th image of a question, both from 0; `None` where there is none. Refused with
         a wrong token."""
         with self._reading() as session:
-            battle = _entitled(session, ticket, locked=False)
+            battle = entitled(session, ticket, locked=False)
             image = session.get(TurnImage, (battle.id, turn, number))
             return None if image is None else picture(image)
 
@@ -312,59 +308,8 @@ def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
     return unnamed if include_revealed else [*unnamed, Battle.identity_revealed.is_(False)]
 
 
-def _entitled(session: Session, ticket: Ticket, *, locked: bool = True) -> Battle:
-    """The battle of a ticket, nobody else's until the transaction ends if `locked`."""
-    battle = session.get(Battle, storable(ticket.battle_id), with_for_update=locked or None)
-    if (
-        battle is None
-        or is_redacted(battle)
-        or not hmac.compare_digest(battle.token_sha256, _sha256(ticket.token))
-    ):
-        raise _refused(ticket, "This vote does not belong to a round. Take a new pair.")
-    return battle
-
-
-def _votable(battle: Battle, ticket: Ticket) -> None:
-    if battle.mode == "direct":
-        raise _refused(ticket, "A direct chat has nothing to vote on.")
-    if battle.failed:
-        raise _refused(ticket, "An answer of this round failed. Take a new pair.")
-    last = len(battle.turns) - 1
-    if {answer.side for answer in battle.answers if answer.turn == last} != set(SIDES):
-        raise _refused(ticket, "Wait until both answers have ended.")
-
-
-def _images(turn: int, pictures: Sequence[Picture]) -> list[TurnImage]:
-    return [
-        TurnImage(
-            turn=turn,
-            number=number,
-            media_type=each.media_type,
-            width=each.width,
-            height=each.height,
-            sha256=each.sha256,
-            data=each.data,
-        )
-        for number, each in enumerate(pictures)
-    ]
-
-
-def _sides(battle: Battle) -> tuple[Side, ...]:
-    return SIDES[:1] if battle.mode == "direct" else SIDES
-
-
-def _refused(ticket: Ticket, why: str) -> VoteRefusedError:
-    # The id may be anything a browser sent.
-    logger.warning("refused on battle %.40r: %s", ticket.battle_id, why)
-    return VoteRefusedError(why)
-
-
 def _fitting(name: str, value: Any) -> Any:
     """A field of an answer, as its column can hold it: the gateway may say anything."""
     if not isinstance(value, str):
         return value
     return storable(value)[: getattr(Answer.__table__.c[name].type, "length", None)]
-
-
-def _sha256(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()

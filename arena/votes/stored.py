@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import cast
 
@@ -73,3 +73,19 @@ def stored_battle(battle: Battle) -> StoredBattle:
         vote=None if vote is None else stored_vote(vote),
         reasons=None if vote is None or vote.reasons is None else stored_reasons(vote.reasons),
     )
+
+
+def turn_images(turn: int, pictures: Sequence[Picture]) -> list[TurnImage]:
+    """Of the `turn`th question, from 0."""
+    return [
+        TurnImage(
+            turn=turn,
+            number=number,
+            media_type=each.media_type,
+            width=each.width,
+            height=each.height,
+            sha256=each.sha256,
+            data=each.data,
+        )
+        for number, each in enumerate(pictures)
+    ]
