@@ -75,16 +75,18 @@ def embedding_model() -> Path:
 
 
 LONGEST_FIRST = (
-    "tests/arena/browser",
     "tests/ratings",
-    "tests/e2e",
-    "tests/arena",
-    "tests/gateway",
     "tests/models",
-    "tests/kernels",
-    "tests/clients",
+    "tests/arena",
+    "tests/arena/browser",
+    "tests/e2e",
     "tests/worker",
     "tests/distributed",
+    "tests/clients",
+    "tests/kernels",
+    "tests/gateway",
+    "tests/cli",
+    "tests/conformance",
     "tests/benchmarks",
 )
 
