@@ -66,7 +66,7 @@ def test_a_gateway_refuses_a_file_that_is_wrong(tmp_path: Path) -> None:
 
 def test_an_arena_without_a_key_is_told(tmp_path: Path) -> None:
     config = tmp_path / "rostra.toml"
-    text = default_text().replace("[gateway]", '[gateway]\napi_keys = "keys.toml"')
+    text = default_text().replace("\n[gateway]\n", '\n[gateway]\napi_keys = "keys.toml"\n')
     config.write_text(text.replace("port = 8000", "port = 0").replace("port = 8001", "port = 0"))
     up = rostra("up", "--config", str(config), "--home", str(tmp_path))
     assert up.returncode == 2
