@@ -14,10 +14,11 @@ from alembic.config import Config
 
 import rostra.arena.votes.migrations
 from rostra.arena.votes.database import _create
+from rostra.arena.votes.entitlement import digest
 from rostra.arena.votes.log.verify import verify
 from rostra.arena.votes.models import UtcDateTime
 from rostra.arena.votes.records import EndedAnswer, Ticket
-from rostra.arena.votes.store import VoteStore, _sha256
+from rostra.arena.votes.store import VoteStore
 
 START = datetime(2026, 11, 2, 12, tzinfo=UTC)
 VOTES = 1_203
@@ -52,7 +53,7 @@ def first_rows() -> dict[str, list[dict]]:
                 "id": battle,
                 "created_at": START,
                 "voter": "someone",
-                "token_sha256": _sha256(f"token {battle}"),
+                "token_sha256": digest(f"token {battle}"),
                 "contestant_a": "ariel",
                 "contestant_b": "puck",
                 "settings_a": SETTINGS,
