@@ -83,8 +83,11 @@ async def vote_rounds(
         seen.seconds["ask"].append(await page.ask(f"Question {chance.random()}: why does it boil?"))
         await page.read()
         for side in ("a", "b"):
-            if page.answers[0, side].html != answer:
-                raise AssertionError(f"answer {side} is not what was written")
+            if (seen_html := page.answers[0, side].html) != answer:
+                raise AssertionError(
+                    f"answer {side} is not what was written: {len(seen_html)} characters for "
+                    f"{len(answer)}, the last {seen_html[-40:]!r}"
+                )
         await asyncio.sleep(chance.uniform(0.5, 1.5) * think)
         outcome = chance.choice(OUTCOMES)
         seen.seconds["vote"].append(await page.vote(outcome))

@@ -89,7 +89,7 @@ def settings(folder: Path, gateway_url: str, num_contestants: int = 4) -> ArenaS
         contestants=tuple(
             Contestant(name=f"contestant-{i}", model=f"model-{i}") for i in range(num_contestants)
         ),
-        unused_session_lifetime=3,
+        unused_session_lifetime=15,
         resume_grace=3,
         # What a rating costs is no part of what the arena does.
         refresh=RefreshSettings(interval=0),

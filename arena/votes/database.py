@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -67,6 +68,15 @@ def open_existing(
     if parsed.get_backend_name() == "sqlite" and not _file_exists(parsed.database or ""):
         raise ArenaError(missing.format(store=_shown(url)))
     return open_database(url)
+
+
+def write_turn(engine: Engine) -> AbstractContextManager[object]:
+    """Held by a thread while it writes, of all that write through `engine`.
+
+    SQLite has one writer at a time, and the others look whether it has ended after sleeps of up to
+    100 ms, in no order: under load the unlucky sleep for seconds. PostgreSQL queues them itself.
+    """
+    return Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
 
 @contextmanager

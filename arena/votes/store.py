@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from rostra.arena.contestant import Contestant
 from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Pair, Side
-from rostra.arena.votes.database import WRITES, open_database
+from rostra.arena.votes.database import WRITES, open_database, write_turn
 from rostra.arena.votes.entitlement import digest, entitled, refused, sides, votable
 from rostra.arena.votes.log.bodies import reasons_body, vote_body
 from rostra.arena.votes.log.chain import Chain
@@ -74,6 +74,7 @@ class VoteStore:
         self._engine = open_database(url)
         self._reading = sessionmaker(self._engine)
         self._writing = sessionmaker(self._engine.execution_options(**{WRITES: True}))
+        self._turn = write_turn(self._engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -82,9 +83,11 @@ class VoteStore:
         """For what is not battles and votes, as campaigns are."""
         return self._reading()
 
-    def changing(self) -> AbstractContextManager[Session]:
+    @contextmanager
+    def changing(self) -> Iterator[Session]:
         """Likewise, in a transaction that writes."""
-        return self._writing.begin()
+        with self._turn, self._writing.begin() as session:
+            yield session
 
     def open_battle(
         self,
@@ -111,7 +114,7 @@ class VoteStore:
         a, b = (pair, None) if isinstance(pair, Contestant) else (pair.a, pair.b)
         ticket = Ticket(uuid.uuid4().hex, secrets.token_urlsafe(32))
         now = _now()
-        with self._writing.begin() as session:
+        with self.changing() as session:
             session.add(
                 Battle(
                     id=ticket.battle_id,
@@ -138,7 +141,7 @@ class VoteStore:
     ) -> None:
         """Stores a follow-up question, the `number`th from 0, and the images to it. Refused after
         the vote."""
-        with self._writing.begin() as session:
+        with self.changing() as session:
             battle = entitled(session, ticket)
             if battle.vote is not None:
                 raise refused(ticket, "This round has been voted on. Take a new pair to go on.")
@@ -158,7 +161,7 @@ class VoteStore:
     ) -> None:
         """Stores how an answer ended. An answer that names itself marks its battle for good, one
         that failed until a newer attempt has not. Refused after the vote."""
-        with self._writing.begin() as session:
+        with self.changing() as session:
             battle = session.get_one(Battle, battle_id, with_for_update=True)
             if battle.vote is not None or is_redacted(battle):
                 raise refused(Ticket(battle_id, ""), "This round is over.")
@@ -180,7 +183,7 @@ class VoteStore:
         """
         if outcome not in OUTCOMES:
             raise refused(ticket, f"A vote is one of {', '.join(OUTCOMES)}.")
-        with self._writing.begin() as session:
+        with self.changing() as session:
             battle = entitled(session, ticket)
             if battle.vote is not None:
                 if battle.vote.outcome != outcome:
@@ -213,7 +216,7 @@ class VoteStore:
         if not given and comment is None:
             raise refused(ticket, "Choose a reason or write a comment.")
         ordered = [tag for tag in REASON_TAGS if tag in given]
-        with self._writing.begin() as session:
+        with self.changing() as session:
             battle = entitled(session, ticket)
             if battle.vote is None:
                 raise refused(ticket, "Vote first, then say why.")
@@ -246,7 +249,7 @@ class VoteStore:
     def refuse_prompt(self, voter: str, rule: str, campaign: str = "default") -> None:
         """Notes that `rule` of moderation stopped a question of `voter`; not what it said."""
         now = _now()
-        with self._writing.begin() as session:
+        with self.changing() as session:
             known = pseudonym(session, voter, now.date())
             session.add(RefusedPrompt(at=now, campaign=campaign, voter=known, rule=rule))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rostra.arena.errors import VoteRefusedError
+from rostra.arena.votes import database as database_module
 from rostra.arena.votes import store as store_module
 from rostra.arena.votes.records import OUTCOMES, EndedAnswer, Ticket
 from rostra.arena.votes.store import VoteStore
@@ -184,3 +185,20 @@ def test_no_address_is_at_rest(store, votes_url, ended_battle):
     store.close()
     folder = Path(votes_url.removeprefix("sqlite:///")).parent
     assert b"203.0.113.77" not in b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_writers_of_one_process_queue_instead_of_asking_again_and_again(
+    tmp_path, pair, monkeypatch
+):
+    # Without patience SQLite refuses every writer that meets another one.
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT_MS", 0)
+    store = VoteStore(f"sqlite:///{tmp_path / 'votes.sqlite3'}")
+
+    def open_battles(voter: int) -> None:
+        for _ in range(20):
+            store.open_battle(pair, "a question", f"voter-{voter}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_battles, range(8)))
+    assert store.counts().battles == 160
+    store.close()
