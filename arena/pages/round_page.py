@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -78,15 +79,17 @@ class RoundPage(JSComponent):
         self._texts = language
         self._streams: list[dict[Side, AnswerStream]] = []
 
-    def _show_past(self, current: Round) -> None:
+    async def _show_past(self, current: Round) -> None:
         """The answers before the last ones, as they ended."""
         self._streams = []
         for turn in range(len(current.turns) - 1):
             self._streams.append({})
             for side in current.contestants:
-                stream = AnswerStream()
-                stream.update(current.history(side)[turn], ended=True)
-                self._streams[-1][side] = stream
+                stream = self._streams[-1][side] = AnswerStream()
+                while not stream.done:
+                    stream.update(current.history(side)[turn], ended=True)
+                    # Other pages have their turn between two parts of a long answer.
+                    await asyncio.sleep(0)
 
     def _show(self, current: Round, streams: dict[Side, AnswerStream]) -> None:
         turn = len(self._streams) - 1
@@ -101,7 +104,8 @@ class RoundPage(JSComponent):
                 side: words.note(answer, self._texts) for side, answer in current.answers.items()
             },
         }
-        if current.ended:
+        # What is not drawn yet cannot be voted on.
+        if current.ended and all(stream.done for stream in streams.values()):
             shown["phase"] = "ended" if current.can_go_on or current.vote else "failed"
         self.param.update(**shown)
 

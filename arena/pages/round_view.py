@@ -18,7 +18,7 @@ from rostra.arena.pages.entrance import Entrance
 from rostra.arena.pages.frame import consent_cookie
 from rostra.arena.pages.round_page import RoundPage
 from rostra.arena.rendering import AnswerStream
-from rostra.arena.round import Round
+from rostra.arena.round import CADENCE, Round
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts
 from rostra.arena.votes.records import OUTCOMES, Mode, Outcome
@@ -255,7 +255,7 @@ class RoundView(RoundPage):
             return
         self._current = current
         self._arena.live.watch(current)
-        self._show_past(current)
+        await self._show_past(current)
         self._begin(current)
 
     _actions: ClassVar[dict[str, Callable[[RoundView, dict[str, Any]], Awaitable[None]]]] = {
@@ -298,7 +298,11 @@ class RoundView(RoundPage):
                 if current.vote is not None:
                     await self._reveal(current)
                 return
-            await current.next_moment()
+            if current.ended:
+                # All of it is here; a long answer takes more than one update to draw.
+                await asyncio.sleep(CADENCE)
+            else:
+                await current.next_moment()
 
     def _run(self, work: Any) -> None:
         task = asyncio.create_task(work)
