@@ -49,6 +49,7 @@ class Gateway:
     async def serve(self) -> None:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_get("/sent", self._sent)
         runner = web.AppRunner(app, shutdown_timeout=1, access_log=None)
         await runner.setup()
@@ -69,6 +70,10 @@ class Gateway:
         await response.write(b"data: [DONE]\n\n")
         self._num_answers += 1
         return response
+
+    async def _models(self, _request: web.Request) -> web.Response:
+        """None by name: every model is answered, and none takes images."""
+        return web.json_response({"object": "list", "data": []})
 
     async def _sent(self, _request: web.Request) -> web.Response:
         return web.json_response({"answers": self._num_answers, "cpu": time.process_time()})

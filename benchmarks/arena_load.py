@@ -1,6 +1,6 @@
 """Voters at one arena, all at once, over real websockets.
 
-    python -m benchmarks.arena_load [--voters 200] [--rounds 3] [--waves 2] [--profile FILE]
+    python -m benchmarks.arena_load [--voters 200] [--rounds 3] [--waves 2]
 
 One process of the arena, one of a gateway that streams at 300 characters a second, and this one,
 which is all the voters. Each voter opens the page, asks, reads both answers as they grow, thinks,
@@ -11,6 +11,8 @@ ask        seconds until the page answers; vote: until the names are told; next:
 rounds     votes stored, each once, against votes cast
 memory     of the arena alone, before, and after each wave once its sessions are forgotten
 CPU        seconds of the arena's process: for a page that is opened and left, and for a round
+
+Where it spends them is seen with `py-spy record --gil --pid PID`, by the process id printed first.
 """
 
 from __future__ import annotations
@@ -191,11 +193,11 @@ def main() -> None:
     parser.add_argument("--think", type=float, default=8.0, help="seconds before and after a vote")
     parser.add_argument("--pace", type=float, default=300.0, help="characters a second")
     parser.add_argument("--pages", type=int, default=30, help="opened and left, for their CPU")
-    parser.add_argument("--profile", type=Path, help="file for samples of the arena's event loop")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, arena_process.gateway(given.pace) as gateway:
         settings = arena_process.settings(Path(folder), gateway.url)
-        with arena_process.arena(settings, given.profile) as arena:
+        with arena_process.arena(settings) as arena:
+            print(f"arena: process {arena.process.pid}", flush=True)
             wave = Wave(given.voters, given.rounds, given.arrive, given.think)
             measure(arena, settings, wave, given.waves, given.pages)
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

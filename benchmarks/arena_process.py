@@ -16,13 +16,11 @@ from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 
 _SERVE = """
-import asyncio, contextlib, sys
-from benchmarks.arena_profile import profiled
+import asyncio, sys
 from rostra.arena.app import serve
 from rostra.arena.settings import ArenaSettings
 settings = ArenaSettings.model_validate_json(sys.argv[1])
-with profiled(sys.argv[2]) if sys.argv[2] else contextlib.nullcontext():
-    asyncio.run(serve(settings, lambda url: print(url, flush=True)))
+asyncio.run(serve(settings, lambda url: print(url, flush=True)))
 """
 _ROOT = Path(__file__).parent.parent
 LONGEST_END = 60
@@ -72,10 +70,9 @@ def gateway(pace: float) -> Iterator[Served]:
 
 
 @contextmanager
-def arena(settings: ArenaSettings, profile: Path | None = None) -> Iterator[Served]:
-    """An arena; `profile` names the file for samples of where its event loop is."""
+def arena(settings: ArenaSettings) -> Iterator[Served]:
     given = settings.model_dump_json(exclude_unset=True)
-    with served(["-c", _SERVE, given, str(profile or "")]) as found:
+    with served(["-c", _SERVE, given]) as found:
         yield found
 
 
