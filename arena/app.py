@@ -22,7 +22,7 @@ from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.compression import CompressedFiles
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
 from rostra.arena.pages.images import image_routes
-from rostra.arena.pages.lean import keep_bundles
+from rostra.arena.pages.lean import keep_bundles, without_diagnostics
 from rostra.arena.pages.login import login_routes
 from rostra.arena.pages.logos import Logos
 from rostra.arena.pages.results import Results
@@ -95,6 +95,7 @@ def _listen(arena: Arena) -> Server:
     local = {_authority(host, port) for host in (settings.host, "localhost", "127.0.0.1")}
     pn.config.reconnect = True
     keep_bundles()
+    without_diagnostics()
     try:
         return get_server(
             site(arena),

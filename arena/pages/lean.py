@@ -14,6 +14,7 @@ from bokeh.core.serialization import Serialized, Serializer
 from bokeh.document import Document
 from bokeh.document.json import DocJson
 from bokeh.model import Model
+from bokeh.settings import settings
 from panel.config import config
 from panel.io import server
 from panel.io.resources import Resources, bundle_resources
@@ -30,6 +31,12 @@ def apart(frame: Page) -> None:
     """
     with edit_readonly(frame):
         frame.busy = frame.param.loading
+
+
+def without_diagnostics() -> None:
+    """Has Bokeh take callbacks as they are, and name no similar attributes where one is missing:
+    help for who writes a page, for which every page would pay a tenth of what it costs."""
+    settings.perform_error_diagnostics = False
 
 
 def keep_bundles() -> None:
