@@ -17,6 +17,7 @@ from rostra.arena.access.serving import server_options
 from rostra.arena.campaigns.door import Door
 from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
+from rostra.arena.gateway_tls import gateway_tls
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.compression import CompressedFiles
@@ -58,8 +59,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
+    tls = gateway_tls(settings)
     async with GatewayClient(
-        settings.gateway_url, settings.api_key, settings.answer_timeout
+        settings.gateway_url, settings.api_key, settings.answer_timeout, tls
     ) as client:
         arena = await asyncio.to_thread(Arena.open, settings, client)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -50,7 +51,15 @@ class End:
 class GatewayClient:
     """One HTTP session to the gateway; an async context manager."""
 
-    def __init__(self, url: str, api_key: str | None, answer_timeout: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None,
+        answer_timeout: float,
+        tls: ssl.SSLContext | bool = True,
+    ) -> None:
+        """`tls`: how an `https` gateway is checked; True: by the system's certificates."""
+        self._tls = tls
         self._base = url
         self._url = f"{url}/v1/chat/completions"
         self._answer_timeout = answer_timeout
@@ -61,7 +70,7 @@ class GatewayClient:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             # The default of 100 connections would silently queue the 51st round.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls),
             timeout=aiohttp.ClientTimeout(total=self._answer_timeout, sock_connect=CONNECT_TIMEOUT),
         )
         return self

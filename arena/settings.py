@@ -48,6 +48,12 @@ class ArenaSettings(BaseModel):
     """Take the voter's address from `X-Forwarded-For`. Only behind a proxy that sets it."""
     gateway_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://")
     api_key: str | None = None
+    gateway_ca: Path | None = None
+    """Certificates in PEM to trust at an `https` gateway, instead of the system's."""
+    gateway_cert: Path | None = None
+    """The arena's own, in PEM, for a gateway that asks for one."""
+    gateway_cert_key: Path | None = None
+    """Its private key."""
     votes_url: str
     """SQLAlchemy URL of the vote store."""
     ratings_dir: Path
@@ -98,6 +104,12 @@ class ArenaSettings(BaseModel):
                 campaign.within(self)
             except ValueError as error:
                 raise ValueError(f"[[arena.campaign]] {campaign.name!r}: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _can_identify(self) -> Self:
+        if (self.gateway_cert is None) != (self.gateway_cert_key is None):
+            raise ValueError("gateway_cert and gateway_cert_key belong together")
         return self
 
     @field_validator("gateway_url")

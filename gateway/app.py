@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from rostra.gateway import middleware
-from rostra.gateway.api_keys import ApiKeys
+from rostra.gateway.admission.admission import Admission
 from rostra.gateway.authentication import authentication
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.endpoints import ENDPOINTS
 from rostra.gateway.fleet import Fleet
-from rostra.gateway.keys import DISPATCHER, DOCUMENT, FLEET, METRICS, RESPONSES, SETTINGS
+from rostra.gateway.key_ring import KeyRing
+from rostra.gateway.keys import (
+    ADMISSION,
+    DISPATCHER,
+    DOCUMENT,
+    FLEET,
+    METRICS,
+    RESPONSES,
+    SETTINGS,
+)
 from rostra.gateway.membership import Membership, StaticMembership
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
@@ -35,10 +45,10 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
         middleware.envelope_errors,
         middleware.preflight,
     ]
-    keys = None if settings.api_keys is None else ApiKeys.read(settings.api_keys)
+    keys = None if settings.api_keys is None else KeyRing(settings.api_keys)
     if keys is not None:
-        public = {endpoint.handler for endpoint in ENDPOINTS if endpoint.public}
-        middlewares.append(authentication(keys, public))
+        scopes = {each.handler: each.scope_in(settings) for each in ENDPOINTS}
+        middlewares.append(authentication(keys, scopes))
     app = web.Application(
         middlewares=middlewares,
         client_max_size=settings.max_body_bytes,
@@ -50,10 +60,14 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
     )
+    app[ADMISSION] = Admission(settings.admission, fleet)
+    app[METRICS].show_waiting(app[ADMISSION].waiting)
     app[RESPONSES] = ResponseStore(settings.response_store_bytes, settings.response_store_count)
     app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=keys is not None)
     app.on_response_prepare.append(middleware.add_headers)
     app.cleanup_ctx.append(_fleet_runs)
+    if keys is not None:
+        app.cleanup_ctx.append(_follow(keys))
     app.add_routes(route for endpoint in ENDPOINTS for route in endpoint.routes())
     return app
 
@@ -61,4 +75,14 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
 async def _fleet_runs(app: web.Application) -> AsyncIterator[None]:
     await app[FLEET].start()
     yield
+    app[ADMISSION].close()
     await app[FLEET].close()
+
+
+def _follow(keys: KeyRing) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def runs(app: web.Application) -> AsyncIterator[None]:
+        following = asyncio.create_task(keys.run())
+        yield
+        following.cancel()
+
+    return runs

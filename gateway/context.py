@@ -7,8 +7,14 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rostra.gateway.api_keys import ApiKey
+from rostra.gateway.deadline import BadTimeoutError, read_timeout
+
+if TYPE_CHECKING:
+    from rostra.gateway.admission.admission import Ticket
+    from rostra.gateway.admission.limits import KeyLimits
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -29,6 +35,12 @@ class Exchange:
     """The canonical name, once a worker has answered: never a string of the client's choosing."""
     key: ApiKey | None = None
     """The caller's, where callers need one."""
+    limits: KeyLimits | None = None
+    """The key's, once they were asked."""
+    ticket: Ticket | None = None
+    """From when it was let through to its end."""
+    bad_timeout: str = ""
+    """What is wrong with the client's own."""
     body_bytes: int = 0
     """Of the request, once it has arrived."""
     stream: bool = False
@@ -36,6 +48,8 @@ class Exchange:
     """Every dispatch, retries included."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    streamed_tokens: int = 0
+    """At least so many have come, whether or not the worker comes to count them."""
     status: int | None = None
     """Set when the outcome is not the status on the wire: an answer that broke off half-way."""
     error: str | None = None
@@ -48,10 +62,19 @@ class Exchange:
             trace["traceparent"] = headers["traceparent"]
             if _TRACESTATE.fullmatch(headers.get("tracestate", "")):
                 trace["tracestate"] = headers["tracestate"]
+        bad_timeout = ""
+        try:
+            wanted = read_timeout(headers)
+        except BadTimeoutError as error:
+            bad_timeout = str(error)
+        else:
+            given_times = [each for each in (timeout, wanted) if each is not None]
+            timeout = min(given_times, default=None)
         return cls(
             request_id=given if _REQUEST_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}",
             trace=trace,
             timeout=timeout,
+            bad_timeout=bad_timeout,
         )
 
     def metadata(self) -> tuple[tuple[str, str], ...]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel
 
+from rostra.gateway.api_keys import Scope
 from rostra.gateway.schemas.answers.errors import ErrorAnswer
 from rostra.gateway.schemas.fields import Schema
+
+if TYPE_CHECKING:
+    from rostra.gateway.settings import GatewaySettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,6 +57,8 @@ class Endpoint:
     """Statuses other than 200 that come with `answer`."""
     public: bool = False
     """Whether it is open to callers without an API key."""
+    scope: Scope = "inference"
+    """What an API key has to be for, where it is not public."""
     description: str = ""
     aliases: tuple[str, ...] = ()
     """Other paths, of other servers, at which the same is served; only `description` tells them."""
@@ -60,6 +66,12 @@ class Endpoint:
     """A body, for the reader to try."""
     client: str = ""
     """How a client library calls it: `openai.chat.completions.create`."""
+
+    def scope_in(self, settings: GatewaySettings) -> Scope | None:
+        """What a key has to be for; None where nobody needs one."""
+        if self.public and not (self.path == "/metrics" and settings.metrics_key):
+            return None
+        return self.scope
 
     @property
     def public_path(self) -> str:
@@ -75,12 +87,5 @@ class Endpoint:
         """Every status of an error; `keyed` where callers need an API key."""
         statuses = (*self.errors, 500)
         if keyed and not self.public:
-            statuses += (401, 403) if self.names_model else (401,)
+            statuses += (401, 403)
         return statuses
-
-    @property
-    def names_model(self) -> bool:
-        """Whether a request says which model it wants."""
-        return "{model" in self.path or (
-            self.request is not None and "model" in self.request.model_fields
-        )

@@ -246,6 +246,7 @@ ENDPOINTS = (
         group="Models",
         answer=Models,
         client="openai.models.list",
+        scope="models",
     ),
     # A model's name may contain slashes.
     Endpoint(
@@ -256,6 +257,7 @@ ENDPOINTS = (
         group="Models",
         answer=Model,
         errors=(404, 503),
+        scope="models",
     ),
     Endpoint(
         "GET",
@@ -283,6 +285,7 @@ ENDPOINTS = (
         summary="Measurements, in Prometheus' text format",
         group="Operations",
         answer="text/plain",
+        scope="operate",
         public=True,
     ),
     Endpoint(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 
 class GatewayError(Exception):
@@ -60,12 +62,48 @@ def invalid_api_key(message: str) -> ApiError:
     return ApiError(401, message, code="invalid_api_key", challenge="Bearer")
 
 
+def api_key_expired(moment: datetime) -> ApiError:
+    return ApiError(
+        401,
+        f"This API key expired at {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}; ask the operator "
+        "for another",
+        code="api_key_expired",
+        challenge="Bearer",
+    )
+
+
+def api_key_disabled() -> ApiError:
+    return ApiError(
+        401,
+        "This API key is disabled; ask the operator",
+        code="api_key_disabled",
+        challenge="Bearer",
+    )
+
+
+def scope_not_allowed(scope: str, scopes: Iterable[str]) -> ApiError:
+    return ApiError(
+        403,
+        f"This API key is not for {scope}; it is for {', '.join(scopes)}",
+        code="scope_not_allowed",
+    )
+
+
 def model_not_allowed(model: str) -> ApiError:
     return ApiError(
         403,
         f"This API key may not use the model '{model}'; GET /v1/models lists those it may",
         param="model",
         code="model_not_allowed",
+    )
+
+
+def priority_not_allowed(priority: int, best: int) -> ApiError:
+    return ApiError(
+        403,
+        f"This API key may not ask for priority {priority}; the lowest that it may is {best}",
+        param="priority",
+        code="priority_not_allowed",
     )
 
 
@@ -116,7 +154,7 @@ def request_aborted() -> ApiError:
 def deadline_exceeded() -> ApiError:
     return ApiError(
         504,
-        "The request did not finish within the time this gateway allows",
+        "The request did not finish within the time that it, or this gateway, allows",
         kind="timeout_error",
         code="deadline_exceeded",
     )

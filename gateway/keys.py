@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from rostra.gateway.admission.admission import Admission
 from rostra.gateway.context import Exchange
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.fleet import Fleet
@@ -13,6 +14,7 @@ from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.settings import GatewaySettings
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
+ADMISSION = web.AppKey("admission", Admission)
 FLEET = web.AppKey("fleet", Fleet)
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DOCUMENT = web.AppKey("document", PublishedDocument)

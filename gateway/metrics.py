@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -75,9 +75,28 @@ class Metrics:
             registry=self._registry,
         )
 
+    def show_waiting(self, waiting: Callable[[], Mapping[str, int]]) -> None:
+        """`waiting` tells how many requests of each model wait for their turn."""
+        self._registry.register(_QueueCollector(waiting))
+
     def render(self) -> bytes:
         """The text format of Prometheus."""
         return generate_latest(self._registry)
+
+
+class _QueueCollector(Collector):
+    def __init__(self, waiting: Callable[[], Mapping[str, int]]) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[Metric]:
+        gauge = GaugeMetricFamily(
+            "rostra_gateway_queued_requests",
+            "Requests that wait for room at a worker.",
+            labels=("model",),
+        )
+        for model, number in self._waiting().items():
+            gauge.add_metric((model,), number)
+        yield gauge
 
 
 class _FleetCollector(Collector):

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 from aiohttp import hdrs, web
 
+from rostra.gateway.admission.limits import LIMIT_HEADERS
 from rostra.gateway.answers.anthropic_errors import error_event, speaks_messages
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, internal_error
-from rostra.gateway.keys import EXCHANGE, METRICS, SETTINGS
+from rostra.gateway.keys import ADMISSION, EXCHANGE, METRICS, SETTINGS
 
 access_logger = logging.getLogger("rostra.gateway.access")
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange.error = "client_gone"
         raise
     finally:
+        app[ADMISSION].settle(exchange, status)
         metrics.in_flight.labels(route).dec()
         metrics.requests.labels(route, exchange.model, str(status)).inc()
         metrics.duration.labels(route).observe(exchange.elapsed())
@@ -110,15 +112,20 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         exchange = request[EXCHANGE]
         response.headers["x-request-id"] = exchange.request_id
         response.headers["openai-processing-ms"] = str(round(exchange.elapsed() * 1000))
-        if speaks_messages(request.path):
+        messages = speaks_messages(request.path)
+        if messages:
             response.headers["request-id"] = exchange.request_id
+        if limits := exchange.limits:
+            told = limits.anthropic_headers() if messages else limits.openai_headers()
+            response.headers.update(told)
     response.headers["X-Content-Type-Options"] = "nosniff"
     if request.app[SETTINGS].cors_allowed_origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         if origin := _allowed_origin(request):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
-                "x-request-id, request-id, openai-processing-ms, Retry-After"
+                "x-request-id, request-id, openai-processing-ms, Retry-After, "
+                + ", ".join(LIMIT_HEADERS)
             )
 
 

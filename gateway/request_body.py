@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import ApiError
-from rostra.gateway.keys import EXCHANGE
+from rostra.gateway.keys import ADMISSION, EXCHANGE
 from rostra.gateway.large_work import beside_the_loop
 from rostra.gateway.schemas.fields import Schema
 
@@ -33,14 +33,19 @@ _STRING = re.compile(rb'"(?>[^"\\]+|\\.)*+"?', re.DOTALL)
 
 
 async def read_body(request: web.Request, schema: type[SchemaT], timeout: float) -> SchemaT:
-    """Raises ApiError: 400, 403 for a model that the caller's key is not for, 408 when the body
-    does not arrive within `timeout` seconds, 415."""
+    """Returns when the request may go on to a worker.
+
+    Raises ApiError: 400, 403 for what the caller's key is not for, 408 when the body does not
+    arrive within `timeout` seconds, 415, and what `Admission.admit` raises."""
+    exchange = request[EXCHANGE]
+    if exchange.bad_timeout:
+        raise ApiError(400, exchange.bad_timeout, code="invalid_value")
     # A page of another origin can post any other content type without asking first (CORS).
     if request.content_type != "application/json":
         raise ApiError(
             415, "Set the header Content-Type: application/json", code="unsupported_media_type"
         )
-    remaining = request[EXCHANGE].remaining()
+    remaining = exchange.remaining()
     try:
         async with asyncio.timeout(timeout if remaining is None else min(timeout, remaining)):
             raw = await request.read()
@@ -49,10 +54,11 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
     except web.RequestPayloadError as error:
         reason = " ".join(str(error).split())
         raise ApiError(400, f"The body cannot be read: {reason}", code="invalid_body") from None
-    request[EXCHANGE].body_bytes = len(raw)
+    exchange.body_bytes = len(raw)
     body = await beside_the_loop(len(raw), lambda: _parse(raw, schema))
     if isinstance(model := getattr(body, "model", None), str):
         check_model(request, model)
+        await request.app[ADMISSION].admit(exchange, body, model, request.remote or "")
     return body
 
 

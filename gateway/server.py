@@ -15,6 +15,8 @@ from aiohttp import web
 from rostra.gateway.app import create_app
 from rostra.gateway.connections import Runner
 from rostra.gateway.errors import GatewayError
+from rostra.gateway.exposure import check_exposure
+from rostra.gateway.https import ServerTls
 from rostra.gateway.keys import DISPATCHER
 from rostra.gateway.settings import GatewaySettings
 
@@ -53,14 +55,18 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
     rest at once.
 
     `on_ready` gets the URL once connections are accepted. Raises GatewayError when the address
-    cannot be listened on.
+    cannot, or must not, be listened on.
     """
+    check_exposure(settings)
+    tls = ServerTls.of(settings)
     app = create_app(settings)
     runner = make_runner(app, settings)
     stop = _on_signals(app)
+    following: asyncio.Task[None] | None = None
     try:
         await runner.setup()
-        url = await _listen(runner, settings)
+        url = await _listen(runner, settings, tls)
+        following = asyncio.create_task(tls.run()) if tls is not None else None
         logger.info("gateway listens on %s", url)
         if on_ready is not None:
             on_ready(url)
@@ -69,6 +75,8 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
         loop = asyncio.get_running_loop()
         loop.call_later(settings.drain_grace, app[DISPATCHER].end_all)
     finally:
+        if following is not None:
+            following.cancel()
         await runner.cleanup()
         for number in _SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
@@ -88,10 +96,11 @@ def _on_signals(app: web.Application) -> asyncio.Event:
     return stop
 
 
-async def _listen(runner: web.AppRunner, settings: GatewaySettings) -> str:
+async def _listen(runner: web.AppRunner, settings: GatewaySettings, tls: ServerTls | None) -> str:
     where = f"{settings.host}:{settings.port}"
     try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        context = None if tls is None else tls.context
+        await web.TCPSite(runner, settings.host, settings.port, ssl_context=context).start()
     except socket.gaierror:
         raise GatewayError(
             f"cannot listen on {where}: {settings.host} is no address of this host; "
@@ -104,4 +113,8 @@ async def _listen(runner: web.AppRunner, settings: GatewaySettings) -> str:
             problem = f"{error.strerror}; choose another host or port"
         raise GatewayError(f"cannot listen on {where}: {problem}") from None
     host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return (
+        f"{settings.scheme}://[{host}]:{port}"
+        if ":" in host
+        else f"{settings.scheme}://{host}:{port}"
+    )

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
 
+from rostra.gateway.admission.settings import AdmissionSettings
+from rostra.gateway.exposure import ExposureSettings
 from rostra.gateway.members.settings import MemberSettings
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -37,14 +36,9 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 WorkerAddress = Annotated[str, AfterValidator(_worker_address)]
 
 
-class GatewaySettings(BaseModel):
+class GatewaySettings(ExposureSettings):
     """What a gateway needs to know before it starts. Durations are in seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    """0: any free port."""
     workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = ()
     """host:port of each worker."""
     members: tuple[MemberSettings, ...] = Field(default=(), alias="member")
@@ -66,8 +60,7 @@ class GatewaySettings(BaseModel):
     """Responses in that store."""
     request_timeout: PositiveFloat | None = 3600.0
     """From the arrival of a request to the end of its answer."""
-    api_keys: Path | None = None
-    """The file of those who may call; without one, everybody may."""
+    admission: AdmissionSettings = AdmissionSettings()
     cors_allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may call this gateway from a browser; "*" is every origin."""
 

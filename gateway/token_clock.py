@@ -34,6 +34,8 @@ class TokenClock:
             self.count(message)
         if not (message.HasField("delta") or message.HasField("finish")):
             return
+        if message.HasField("delta"):
+            self._exchange.streamed_tokens += max(1, len(message.delta.tokens))
         now, index = time.monotonic(), message.index
         last = self._last.get(index)
         self._last[index] = now

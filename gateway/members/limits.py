@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from pyrate_limiter import (
+    Duration,
+    InMemoryBucket,
+    MonotonicClock,
+    Rate,
+    RateItem,
+    SlidingWindowLog,
+)
 
 from rostra.gateway.members.settings import MemberSettings
 
@@ -22,25 +28,22 @@ class Limits:
         self.idle.set()
         self._most = settings.max_concurrent or math.inf
         self._held_until = 0.0
-        self._per_minute = (
-            RateLimitItemPerMinute(settings.requests_per_minute)
-            if settings.requests_per_minute
-            else None
-        )
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        most = settings.requests_per_minute
+        self._window = _Window(most, MonotonicClock().now) if most else None
 
     @property
     def wait(self) -> float:
         """Seconds until one more may begin: 0 now; inf when another has ended."""
         if self.running >= self._most:
             return math.inf
-        return max(0.0, self._held_until - time.monotonic(), self._window())
+        window = 0.0 if self._window is None else self._window.wait
+        return max(0.0, self._held_until - time.monotonic(), window)
 
     def begin(self) -> None:
         self.running += 1
         self.idle.clear()
-        if self._per_minute is not None:
-            self._limiter.hit(self._per_minute)
+        if self._window is not None:
+            self._window.count()
 
     def end(self) -> None:
         self.running -= 1
@@ -50,7 +53,27 @@ class Limits:
     def hold(self, seconds: float) -> None:
         self._held_until = max(self._held_until, time.monotonic() + seconds)
 
-    def _window(self) -> float:
-        if self._per_minute is None or self._limiter.test(self._per_minute):
+
+class _Window:
+    """Requests of the last minute. A window, and no bucket: no minute has more, whenever it
+    begins."""
+
+    def __init__(self, most: int, now: Callable[[], float]) -> None:
+        """`now`: milliseconds."""
+        self._rate = Rate(most, Duration.MINUTE)
+        self._requests = InMemoryBucket([self._rate])
+        self._now = now
+
+    def count(self) -> None:
+        self._requests.put(RateItem("request", int(self._now())))
+
+    @property
+    def wait(self) -> float:
+        """Seconds until there may be one more."""
+        now = int(self._now())
+        self._requests.leak(now)
+        # Of those that fill the window, the one that leaves it first.
+        first = self._requests.peek(self._rate.limit - 1)
+        if first is None:
             return 0.0
-        return self._limiter.get_window_stats(self._per_minute).reset_time - time.time()
+        return SlidingWindowLog().retry_after(self._rate, now, first.timestamp) / 1000

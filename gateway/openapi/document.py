@@ -18,19 +18,19 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _STATUSES = {
     200: "The answer.",
     400: "The request is wrong; the error names the field.",
-    401: "No API key, or one that is not known here.",
-    403: "The API key may not use this model.",
+    401: "No API key, or one that is not known here, has expired or is disabled.",
+    403: "The API key is not for this: its scope, this model, or this priority.",
     404: "There is no such model, or no such object.",
     408: "The body did not arrive in time.",
     409: "A request of this id is running.",
     410: "An operator ended the request.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    429: "Every worker of the model has a full queue.",
+    429: "More than the API key may ask for, or than can be served in time.",
     500: "The gateway failed; its log has the details.",
     502: "The worker failed.",
     503: "No worker can answer at this moment.",
-    504: "The request did not finish within the time that the gateway allows.",
+    504: "The request did not finish within the time that it, or the gateway, allows.",
 }
 _HEADERS = {
     401: {"WWW-Authenticate": "Names the scheme: Bearer."},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -155,6 +155,8 @@ class PromptFields(Schema):
 
 class CountTokensRequest(PromptFields):
     """A prompt to count, as /v1/messages takes it."""
+
+    queued: ClassVar[bool] = False
 
 
 class MessagesRequest(PromptFields):

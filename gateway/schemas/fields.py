@@ -6,7 +6,7 @@ Every optional field takes null for unset, and unset means the worker's default.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import orjson
 from pydantic import (
@@ -45,6 +45,8 @@ class Schema(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+    queued: ClassVar[bool] = True
+    """Whether what is asked runs in an engine, and so waits for its turn."""
 
     @classmethod
     def __get_pydantic_core_schema__(

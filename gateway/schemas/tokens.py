@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -28,6 +28,8 @@ _OF_A_CHAT = (
 
 class TokenizeRequest(ToolFields):
     """A text, or a conversation as /v1/chat/completions takes it."""
+
+    queued: ClassVar[bool] = False
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -89,5 +91,7 @@ class TokenizeRequest(ToolFields):
 
 
 class DetokenizeRequest(Schema):
+    queued: ClassVar[bool] = False
+
     model: ModelName
     tokens: list[UInt32]

@@ -46,6 +46,7 @@ class WorkerEntry(BaseModel):
     aliases: tuple[str, ...] = ()
     adapters: dict[str, str] = {}
     listen: str = DEFAULT_LISTEN
+    insecure_public: bool = False
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
     tool_parser: ToolParserChoice = "auto"
@@ -91,7 +92,7 @@ class WorkerEntry(BaseModel):
     def engine_config(self, model_path: Path) -> EngineConfig:
         own = {
             *("model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"),
-            *("tool_parser", "reasoning_parser"),
+            *("tool_parser", "reasoning_parser", "insecure_public"),
         }
         given = self.model_dump(exclude=own, exclude_none=True)
         if self.adapters:

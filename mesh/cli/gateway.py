@@ -23,6 +23,20 @@ def gateway(
         Path | None,
         typer.Option(help="File of those who may call; see `rostra keys`. Default: everybody may."),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate of HTTPS, in PEM. Default: plain HTTP.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, in PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(help="Let in those alone whose certificate one of these CAs has signed."),
+    ] = None,
+    insecure_public: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure-public", help="Listen to other hosts though everybody there may call."
+        ),
+    ] = None,
     response_store_bytes: Annotated[
         int | None,
         typer.Option(
@@ -43,6 +57,10 @@ def gateway(
         port=port,
         workers=workers,
         api_keys=api_keys,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        insecure_public=insecure_public,
         response_store_bytes=response_store_bytes,
     )
     try:

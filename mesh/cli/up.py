@@ -68,6 +68,8 @@ class Plan:
     """Address by process name."""
     models: frozenset[str]
     gateway_url: str
+    gateway_cert: Path | None
+    """Where it speaks HTTPS."""
     arena_url: str | None
     group: ProcessGroup
     notices: list[str]
@@ -84,8 +86,11 @@ class Plan:
         with_arena: bool,
     ) -> Plan:
         """Checks the whole configuration and claims the ports. Raises RostraError."""
+        from rostra.gateway.errors import GatewayError
+        from rostra.gateway.exposure import check_exposure as check_gateway
         from rostra.mesh.supervisor.group import ProcessGroup
         from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
+        from rostra.mesh.worker.exposure import check_exposure as check_worker
 
         options = ["--config", str(path)] if path else []
         notices: list[str] = []
@@ -97,6 +102,7 @@ class Plan:
         workers = []
         for number, entry in enumerate(file.worker, start=1):
             host, wanted = split_address(entry.listen)
+            check_worker(entry.listen, guarded=False, insecure_public=entry.insecure_public)
             claimed = claim_port(host, wanted, f"worker {number}", "listen")
             name = f"worker-{number}"
             addresses[name] = join_address(host, claimed)
@@ -110,8 +116,17 @@ class Plan:
                 "the configuration has no [[worker]], no gateway.workers and no [[gateway.member]]"
             )
         settings = file.gateway_settings(port=port, workers=[*elsewhere, *addresses.values()])
+        if settings.tls_client_ca is not None:
+            raise RostraError(
+                "`rostra up` has no certificate of its own, which tls_client_ca in [gateway] asks "
+                "for: run `rostra gateway` by itself"
+            )
+        try:
+            check_gateway(settings)
+        except GatewayError as error:
+            raise RostraError(str(error)) from error
         gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
-        gateway_url = f"http://{join_address(settings.host, gateway_port)}"
+        gateway_url = f"{settings.scheme}://{join_address(settings.host, gateway_port)}"
         routes = [f"--worker={address}" for address in settings.workers]
         gateway = child(
             "gateway",
@@ -130,6 +145,11 @@ class Plan:
             arena = file.arena_settings(
                 port=arena_port, votes_url=home.votes_url, ratings_dir=home.ratings
             )
+            if settings.tls_cert is not None and arena.gateway_ca is None:
+                raise RostraError(
+                    "the gateway speaks HTTPS and the arena trusts no certificate of it: set "
+                    "gateway_ca in [arena], or use --no-arena"
+                )
             if settings.api_keys is not None and arena.api_key is None:
                 raise RostraError(
                     "the gateway wants API keys and the arena has none: set api_key in [arena], "
@@ -143,6 +163,7 @@ class Plan:
             workers=addresses,
             models=frozenset(entry.served_name for entry in file.worker),
             gateway_url=gateway_url,
+            gateway_cert=settings.tls_cert,
             arena_url=arena_url,
             group=ProcessGroup(tiers),
             notices=notices,
@@ -253,7 +274,13 @@ async def all_ready(plan: Plan, console: Console, timeout: float) -> None:
 
     with console.status(f"loading {', '.join(sorted(plan.models))} ..."):
         url = f"{plan.gateway_url}/ready"
-        await wait_ready(url, timeout=timeout, given_up=given_up, accept=serves_all)
+        await wait_ready(
+            url,
+            timeout=timeout,
+            given_up=given_up,
+            accept=serves_all,
+            certificate=plan.gateway_cert,
+        )
     if plan.arena_url:
         with console.status("starting the arena ..."):
             await wait_ready(f"{plan.arena_url}/health", timeout=timeout, given_up=given_up)

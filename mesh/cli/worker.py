@@ -36,6 +36,12 @@ def worker(
     listen: Annotated[
         str | None, typer.Option(help="host:port of the gRPC server; port 0 takes a free one.")
     ] = None,
+    insecure_public: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure-public", help="Listen to other hosts though everybody there may call."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The name that requests use.")] = None,
     task: Annotated[
         Literal["auto", "generate", "embed"] | None,
@@ -173,6 +179,7 @@ def worker(
         "model": model,
         "name": name,
         "listen": listen,
+        "insecure_public": insecure_public,
         "task": task,
         "pooling": pooling,
         "device": device,
@@ -235,10 +242,13 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
     from rostra.mesh.distributed.place import place_from_torchrun
     from rostra.mesh.home import Home
     from rostra.mesh.store import ProgressTask, resolve
+    from rostra.mesh.worker.exposure import check_exposure
     from rostra.mesh.worker.server import WorkerConfig, serve
     from rostra.mesh.worker.torchrun import follow_worker
 
     log_to_stderr()
+    # Before a model is fetched and loaded for nothing.
+    check_exposure(entry.listen, guarded=False, insecure_public=entry.insecure_public)
     place = place_from_torchrun(entry.tensor_parallel_size or 1)
     folder = resolve(entry.model, Home.locate(home), RichProgress())
     engine = entry.engine_config(folder.path)
@@ -246,6 +256,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         follow_worker(engine, place)
     config = WorkerConfig(
         listen=entry.listen,
+        insecure_public=entry.insecure_public,
         model_name=entry.served_name,
         aliases=entry.aliases,
         adapters=entry.adapters,

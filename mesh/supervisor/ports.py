@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 from rostra.mesh.errors import RostraError
@@ -22,6 +23,17 @@ def split_address(address: str) -> tuple[str, int]:
 
 def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host reaches what listens there. A name that does not resolve is none that
+    can be listened on, and says so then."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return True
+    addresses = [str(each[4][0]).partition("%")[0] for each in found]
+    return all(ipaddress.ip_address(address).is_loopback for address in addresses)
 
 
 def claim_port(host: str, port: int, purpose: str, flag: str) -> int:

@@ -27,6 +27,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the model writes calls."""
     reasoning_parser: ReasoningParserChoice = "auto"
     """How the model marks reasoning."""
+    insecure_public: bool = False
+    """Listens to other hosts though everybody there may call."""
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""

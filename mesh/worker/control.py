@@ -80,6 +80,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             **{name: value for name, value in reading.items() if name in known},
             draining=self._running.draining,
             models_version=self._engine.adapters.version,
+            max_running_requests=self._engine.max_running_requests,
         )
 
     @with_status

@@ -141,6 +141,12 @@ class EngineClient:
         return self._trouble() is None
 
     @property
+    def max_running_requests(self) -> int | None:
+        """The most that can run at once; None where the engine does not say."""
+        embeds = self.info is None or self.info.embedding_size is not None
+        return None if embeds else self._config.max_num_seqs
+
+    @property
     def load(self) -> EngineLoad:
         """The last reading; counters since `start`."""
         return _add_counters(self._load, self._load_before)

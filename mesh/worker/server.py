@@ -20,6 +20,7 @@ from rostra.mesh.worker.bundles import Bundles
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.control import ControlServicer
 from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.exposure import check_exposure
 from rostra.mesh.worker.grammar_checker import GrammarChecker
 from rostra.mesh.worker.health import CONTROL, INFERENCE, WorkerHealth
 from rostra.mesh.worker.inference import InferenceServicer
@@ -129,6 +130,9 @@ class Worker:
         await self.engine.close()
 
     def _listen(self) -> str:
+        check_exposure(
+            self.config.listen, guarded=False, insecure_public=self.config.insecure_public
+        )
         host, port = split_address(self.config.listen)
         if port:
             claim_port(host, port, "the worker", "--listen")

@@ -16,8 +16,9 @@ from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, gateway_before
 from openapi_answers import Documented
 
-from rostra.gateway.api_keys import ApiKeys, entry, new_key
+from rostra.gateway.api_keys import ApiKeys, new_key
 from rostra.gateway.errors import GatewayError
+from rostra.gateway.key_file import entry
 from rostra.v1 import control_pb2
 
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}

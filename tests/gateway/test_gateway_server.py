@@ -106,6 +106,8 @@ async def test_a_port_in_use_is_one_clear_line(worker: ScriptedWorker) -> None:
 
 
 async def test_an_address_of_another_host(worker: ScriptedWorker) -> None:
-    elsewhere = GatewaySettings(host="192.0.2.1", port=0, workers=(worker.address,))
+    elsewhere = GatewaySettings(
+        host="192.0.2.1", port=0, workers=(worker.address,), insecure_public=True
+    )
     with pytest.raises(GatewayError, match="choose another host"):
         await serve(elsewhere)

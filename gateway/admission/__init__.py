@@ -1,0 +1,1 @@
+"""Who is let through to a worker, and when."""
