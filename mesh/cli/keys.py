@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+_WIDE = 1000
 Name = Annotated[str, typer.Argument(help="Of the key; logs say it.")]
 Place = Annotated[Path, typer.Option("--file", help="The file of `rostra gateway --api-keys`.")]
 Models = Annotated[
@@ -108,6 +109,7 @@ def new(
 def show(file: Place) -> None:
     """Show the keys of a file: never a key itself, nor its hash."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from rostra.gateway.api_keys import ApiKeys
@@ -118,8 +120,11 @@ def show(file: Place) -> None:
     now = datetime.now(UTC)
     for key in known.all:
         models = "all" if key.models is None else ", ".join(key.models)
-        table.add_row(key.name, _state(key, now), ", ".join(key.scopes), models, _limits(key))
-    Console(soft_wrap=True, highlight=False).print(table)
+        scopes = ", ".join(key.scopes)
+        table.add_row(key.name, _state(key, now), scopes, escape(models), _limits(key))
+    console = Console(highlight=False)
+    # What programs read has one line for each key.
+    console.print(table, width=None if console.is_terminal else _WIDE)
 
 
 @app.command()
