@@ -34,7 +34,8 @@ class Connection(web.RequestHandler):
             error = internal_error()
         else:
             reason = " ".join((message or "").split())[:_LONGEST_REASON]
-            logger.info("%s does not speak HTTP: %s", request.remote, reason)
+            # The reason quotes the line that is wrong, and a header may hold a key.
+            logger.info("%s does not speak HTTP", request.remote)
             message = f"The request is not valid HTTP: {reason}"
             error = ApiError(status, message, code="invalid_http")
         if request.writer.output_size > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,9 +123,8 @@ def show(file: Place) -> None:
         models = "all" if key.models is None else ", ".join(key.models)
         scopes = ", ".join(key.scopes)
         table.add_row(key.name, _state(key, now), scopes, escape(models), _limits(key))
-    console = Console(highlight=False)
     # What programs read has one line for each key.
-    console.print(table, width=None if console.is_terminal else _WIDE)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 @app.command()

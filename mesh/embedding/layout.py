@@ -126,7 +126,9 @@ def _warn_of_default_prompt(folder: Path) -> None:
     name = _read(file, dict).get("default_prompt_name") if file.is_file() else None
     if name is not None:
         log.warning(
-            "%s puts the prompt %r before every text; here that is for the caller to do", file, name
+            "%s puts the prompt %r before every text; here that is for the caller to do",
+            file.name,
+            name,
         )
 
 

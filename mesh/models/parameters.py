@@ -203,7 +203,7 @@ def load_parameters(
             progress(done, total)
     if stored:
         fates = ", ".join(f"{count} {fate}" for fate, count in stored.items())
-        log.info("quantised weights of %s: %s", weights.folder, fates)
+        log.info("quantised weights: %s", fates)
 
 
 def _return_free_memory() -> None:

@@ -181,7 +181,7 @@ def load_library_model(
     coded = sum(weights.is_coded(name) for name in weights.names)
     if coded:
         name = str(dtype).removeprefix("torch.")
-        log.info("quantised weights of %s: %d dequantised to %s", weights.folder, coded, name)
+        log.info("quantised weights: %d dequantised to %s", coded, name)
     packer.pack_rest(model)
     left = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if left:

@@ -109,14 +109,14 @@ async def test_a_certificate_for_another_name(
             await status(url, trusting(authority))
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_nothing_older_than_tls_1_2(
     worker: ScriptedWorker, files: Files, authority: trustme.CA
 ) -> None:
     async with serving(worker, files) as url:
         context = trusting(authority)
-        with pytest.warns(DeprecationWarning):
-            context.minimum_version = ssl.TLSVersion.TLSv1
-            context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")
         with pytest.raises(aiohttp.ClientError):
             await status(url, context)

@@ -116,7 +116,7 @@ def test_it_is_kept_as_stored_where_a_kernel_takes_it(pairs, kind, caplog):
     quantised, plain = pairs(kind)
     with caplog.at_level(logging.INFO):
         made = Harness(quantised)
-    fate = re.search(r"quantised weights of .*: (.*)", caplog.text)
+    fate = re.search(r"quantised weights: (.*)", caplog.text)
     kept = FORMATS[kind].kept_on_cpu and library() is not None
     assert fate
     assert fate[1] == ("12 kept as stored" if kept else "12 dequantised to float32")
