@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint stubs stubs-all wire bench bench-report clean
+.PHONY: install install-dev up test lint audit stubs stubs-all wire bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -40,8 +40,13 @@ lint: install-dev
 	$(BIN)/lint-imports
 	BIN=$(BIN) scripts/check-stubs
 	BIN=$(BIN) scripts/check-types
+	BIN=$(BIN) scripts/audit-dependencies
 	cd protos && $(BUF) lint
 	cd protos && $(BUF) breaking --against wire.binpb
+
+# Known vulnerabilities of what constraints.txt pins.
+audit: install-dev
+	BIN=$(BIN) scripts/audit-dependencies
 
 # Generated code is committed, so that installing needs no compiler of protos.
 stubs: install-dev
