@@ -30,6 +30,7 @@ from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.router import Router
 from rostra.gateway.settings import GatewaySettings
+from rostra.gateway.workers_file import FileMembership
 
 
 def create_app(settings: GatewaySettings, membership: Membership | None = None) -> web.Application:
@@ -53,7 +54,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
         middlewares=middlewares,
         client_max_size=settings.max_body_bytes,
     )
-    fleet = Fleet(membership or StaticMembership(settings.workers), settings)
+    fleet = Fleet(membership or _membership(settings), settings)
     app[SETTINGS] = settings
     app[FLEET] = fleet
     app[METRICS] = Metrics(fleet)
@@ -70,6 +71,13 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
         app.cleanup_ctx.append(_follow(keys))
     app.add_routes(route for endpoint in ENDPOINTS for route in endpoint.routes())
     return app
+
+
+def _membership(settings: GatewaySettings) -> Membership:
+    if settings.workers_file is None:
+        return StaticMembership(settings.workers)
+    interval = settings.workers_file_interval
+    return FileMembership(settings.workers_file, interval, beside=settings.workers)
 
 
 async def _fleet_runs(app: web.Application) -> AsyncIterator[None]:

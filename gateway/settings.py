@@ -41,6 +41,8 @@ class GatewaySettings(ExposureSettings):
 
     workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = ()
     """host:port of each worker."""
+    workers_file: Path | None = None
+    """A host:port on each line; read again whenever it changes."""
     members: tuple[MemberSettings, ...] = Field(default=(), alias="member")
     """Other servers that are members of the mesh."""
 
@@ -68,6 +70,8 @@ class GatewaySettings(ExposureSettings):
     """How long a request waits for a worker of its model when none is serving."""
     max_attempts: PositiveInt = 3
     """Dispatches of one request, while nothing of its answer was sent."""
+    workers_file_interval: PositiveFloat = 0.5
+    """Between looks at `workers_file`."""
     connect_interval: PositiveFloat = 0.2
     """Between attempts to reach a worker that is gone."""
     load_interval: PositiveFloat = 0.5
@@ -83,7 +87,7 @@ class GatewaySettings(ExposureSettings):
 
     @model_validator(mode="after")
     def _has_members(self) -> Self:
-        if not self.workers and not self.members:
+        if not self.workers and not self.members and self.workers_file is None:
             raise ValueError("name a worker (host:port), or another server as a member")
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):

@@ -24,6 +24,7 @@ from rostra.mesh.engine.config import (
     Task,
 )
 from rostra.mesh.errors import RostraError
+from rostra.mesh.launch.settings import LauncherSettings, ReplicaSettings
 from rostra.mesh.parsers.choice import ReasoningParserChoice, ToolParserChoice
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class WorkerEntry(BaseModel):
     adapters: dict[str, str] = {}
     listen: str = DEFAULT_LISTEN
     insecure_public: bool = False
+    replicas: ReplicaSettings | None = None
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
     tool_parser: ToolParserChoice = "auto"
@@ -92,7 +94,7 @@ class WorkerEntry(BaseModel):
     def engine_config(self, model_path: Path) -> EngineConfig:
         own = {
             *("model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"),
-            *("tool_parser", "reasoning_parser", "insecure_public"),
+            *("tool_parser", "reasoning_parser", "insecure_public", "replicas"),
         }
         given = self.model_dump(exclude=own, exclude_none=True)
         if self.adapters:
@@ -105,6 +107,7 @@ class RostraConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    launcher: LauncherSettings = LauncherSettings()
     worker: tuple[WorkerEntry, ...] = ()
     gateway: dict[str, Any] = {}
     arena: dict[str, Any] = {}

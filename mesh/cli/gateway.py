@@ -19,6 +19,13 @@ def gateway(
         list[str] | None,
         typer.Option("--worker", "-w", help="host:port of a worker. Repeat for more."),
     ] = None,
+    workers_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with a host:port on each line, read again when it changes. Something else "
+            "keeps it up to date."
+        ),
+    ] = None,
     api_keys: Annotated[
         Path | None,
         typer.Option(help="File of those who may call; see `rostra keys`. Default: everybody may."),
@@ -56,6 +63,7 @@ def gateway(
         host=host,
         port=port,
         workers=workers,
+        workers_file=workers_file,
         api_keys=api_keys,
         tls_cert=tls_cert,
         tls_key=tls_key,

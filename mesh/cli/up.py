@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -19,6 +19,8 @@ from rostra.mesh.errors import RostraError
 if TYPE_CHECKING:
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.home import Home
+    from rostra.mesh.launch.launcher import Launcher
+    from rostra.mesh.launch.settings import LauncherKind
     from rostra.mesh.supervisor.group import ProcessGroup
     from rostra.mesh.supervisor.process import ManagedProcess
 
@@ -36,6 +38,13 @@ def up(
     with_arena: Annotated[
         bool, typer.Option("--arena/--no-arena", help="Whether to run the arena.")
     ] = True,
+    launcher: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(
+            help="local: workers are processes of this host. ray: replicas on the nodes of a Ray "
+            "cluster; see docs/scaling.md. Default: as the file says, else local."
+        ),
+    ] = None,
     ready_timeout: Annotated[
         float, typer.Option(help="Seconds until everything must be ready.")
     ] = 600.0,
@@ -54,24 +63,26 @@ def up(
     console = Console()
     file = RostraConfig.read(config)
     place = Home.locate(home)
-    plan = Plan.of(file, config, place, port, arena_port, with_arena)
-    begin_logs(plan.group)
-    fetch_models(file, place)
+    plan = Plan.of(file, config, place, launcher, port, arena_port, with_arena)
+    begin_logs(plan)
+    if plan.launcher.log_paths:  # else they run elsewhere, and fetch what they need there
+        fetch_models(file, place)
     asyncio.run(run(plan, console, ready_timeout))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every address and command line, fixed before anything starts."""
+    """Every command line, and the addresses that stay, fixed before anything starts."""
 
-    workers: dict[str, str]
-    """Address by process name."""
+    launcher: Launcher
+    """Of the workers."""
     models: frozenset[str]
     gateway_url: str
     gateway_cert: Path | None
     """Where it speaks HTTPS."""
     arena_url: str | None
     group: ProcessGroup
+    """Arena and gateway."""
     notices: list[str]
     """What happened to processes, for the console."""
 
@@ -81,16 +92,17 @@ class Plan:
         file: RostraConfig,
         path: Path | None,
         home: Home,
+        kind: LauncherKind | None,
         port: int | None,
         arena_port: int | None,
         with_arena: bool,
     ) -> Plan:
         """Checks the whole configuration and claims the ports. Raises RostraError."""
         from rostra.gateway.errors import GatewayError
-        from rostra.gateway.exposure import check_exposure as check_gateway
+        from rostra.gateway.exposure import check_exposure
+        from rostra.mesh.cli.launch import make_launcher
         from rostra.mesh.supervisor.group import ProcessGroup
-        from rostra.mesh.supervisor.ports import claim_port, join_address, split_address
-        from rostra.mesh.worker.exposure import check_exposure as check_worker
+        from rostra.mesh.supervisor.ports import claim_port, join_address
 
         options = ["--config", str(path)] if path else []
         notices: list[str] = []
@@ -98,36 +110,29 @@ class Plan:
         def child(name: str, *command: str, grace: float) -> ManagedProcess:
             return managed(name, [*command, *options], home, grace, notices)
 
-        addresses: dict[str, str] = {}
-        workers = []
-        for number, entry in enumerate(file.worker, start=1):
-            host, wanted = split_address(entry.listen)
-            check_worker(entry.listen, guarded=False, insecure_public=entry.insecure_public)
-            claimed = claim_port(host, wanted, f"worker {number}", "listen")
-            name = f"worker-{number}"
-            addresses[name] = join_address(host, claimed)
-            command = ("worker", "--worker", str(number), "--listen", addresses[name])
-            with_home = (*command, *home_option(home))
-            workers.append(child(name, *with_home, grace=entry.drain_grace + 5))
-
         elsewhere = file.gateway.get("workers", ())
-        if not addresses and not elsewhere and not file.gateway.get("member"):
+        if not file.worker and not elsewhere and not file.gateway.get("member"):
             raise RostraError(
                 "the configuration has no [[worker]], no gateway.workers and no [[gateway.member]]"
             )
-        settings = file.gateway_settings(port=port, workers=[*elsewhere, *addresses.values()])
+        launcher = make_launcher(file, kind, home, child, notices.append)
+        members = launcher.membership
+        members["workers"] = [*elsewhere, *members.get("workers", ())]
+        settings = file.gateway_settings(port=port, **members)
         if settings.tls_client_ca is not None:
             raise RostraError(
                 "`rostra up` has no certificate of its own, which tls_client_ca in [gateway] asks "
                 "for: run `rostra gateway` by itself"
             )
         try:
-            check_gateway(settings)
+            check_exposure(settings)
         except GatewayError as error:
             raise RostraError(str(error)) from error
         gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
         gateway_url = f"{settings.scheme}://{join_address(settings.host, gateway_port)}"
         routes = [f"--worker={address}" for address in settings.workers]
+        if settings.workers_file is not None:
+            routes.append(f"--workers-file={settings.workers_file}")
         gateway = child(
             "gateway",
             "gateway",
@@ -136,10 +141,11 @@ class Plan:
             *routes,
             grace=settings.drain_grace + 5,
         )
-        tiers = [[gateway], workers]
+        tiers = [[gateway]]
         arena_url = None
         if with_arena:
             from rostra.mesh.cli.arena import require_arena
+            from rostra.mesh.cli.launch import home_option
 
             require_arena()
             arena = file.arena_settings(
@@ -160,7 +166,7 @@ class Plan:
             command = ("arena", "--port", str(chosen), "--gateway", gateway_url)
             tiers.insert(0, [child("arena", *command, *home_option(home), grace=10)])
         return cls(
-            workers=addresses,
+            launcher=launcher,
             models=frozenset(entry.served_name for entry in file.worker),
             gateway_url=gateway_url,
             gateway_cert=settings.tls_cert,
@@ -168,11 +174,6 @@ class Plan:
             group=ProcessGroup(tiers),
             notices=notices,
         )
-
-
-def home_option(home: Home) -> list[str]:
-    """The flag by which a child finds the same folders."""
-    return [] if home.root is None else ["--home", str(home.root)]
 
 
 def managed(
@@ -195,14 +196,13 @@ def managed(
     )
 
 
-def begin_logs(group: ProcessGroup) -> None:
+def begin_logs(plan: Plan) -> None:
     """Sets the logs of the run before aside. Raises RostraError where none can be written.
 
     To be called once the ports are claimed: a second start by mistake leaves the first's logs as
     they are.
     """
-    for process in group.members:
-        log = process.log_path
+    for log in (*(process.log_path for process in plan.group.members), *plan.launcher.log_paths):
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             if log.exists():
@@ -230,8 +230,11 @@ async def run(plan: Plan, console: Console, ready_timeout: float) -> None:
     def interrupted() -> None:
         if stop.is_set():
             plan.group.kill()
+            plan.launcher.kill()
         stop.set()
 
+    # Before the handlers of signals are set: Ray sets some of its own.
+    await plan.launcher.start()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, interrupted)
@@ -250,7 +253,9 @@ async def run(plan: Plan, console: Console, ready_timeout: float) -> None:
             await watch(plan, console, stop)
     finally:
         with console.status("finishing what runs (Ctrl-C again to end at once) ..."):
+            # Callers before what they call, so that each finishes while the next still answers.
             await plan.group.stop()
+            await plan.launcher.stop()
         stopped.cancel()
         console.print("stopped", highlight=False)
 
@@ -263,14 +268,10 @@ async def all_ready(plan: Plan, console: Console, timeout: float) -> None:
 
     def given_up() -> str | None:
         failing = plan.group.failing(MAX_EARLY_RESTARTS)
-        if failing is None:
-            return None
-        why = failing.log_tail(1).removeprefix("error: ") or f"it ended with {failing.last_exit}"
-        return f"{failing.name} does not start: {why} (log: {failing.log_path})"
+        return failing.complaint() if failing else plan.launcher.trouble(MAX_EARLY_RESTARTS)
 
     def serves_all(body: bytes) -> bool:
-        states = orjson.loads(body)["workers"]
-        return all(states.get(address) == "serving" for address in plan.workers.values())
+        return plan.launcher.all_serve(orjson.loads(body)["workers"])
 
     with console.status(f"loading {', '.join(sorted(plan.models))} ..."):
         url = f"{plan.gateway_url}/ready"
@@ -290,7 +291,7 @@ def announce(plan: Plan, console: Console) -> None:
     lines = [("OpenAI API", f"{plan.gateway_url}/v1")]
     if plan.arena_url:
         lines.append(("arena", plan.arena_url))
-    lines += [(f"gRPC {name}", address) for name, address in plan.workers.items()]
+    lines += [(f"gRPC {name}", address) for name, address in plan.launcher.workers.items()]
     logs = next(process.log_path.parent for process in plan.group.members)
     lines.append(("logs", str(logs)))
     console.print("\n[bold]Rostra is ready.[/]\n")

@@ -23,7 +23,7 @@ STEADY_AFTER = 30.0
 PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """A hook for the child that asks Linux to end it when its parent is gone.
 
     Without it a supervisor that is killed outright would leave its children behind.
@@ -94,15 +94,13 @@ class ManagedProcess:
                 # A group of its own: Ctrl-C reaches the supervisor alone, which then ends its
                 # children in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         return await self._process.wait()
 
     def _end_group(self, sig: signal.Signals) -> None:
-        """Signals whatever is left of the child's group, so that no grandchild survives."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, sig)
+            end_group(self._process.pid, sig)
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL to the group after the grace period. Idempotent."""
@@ -126,6 +124,21 @@ class ManagedProcess:
 
     def log_tail(self, lines: int = 8) -> str:
         """The last lines the child wrote."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
-        return ""
+        return tail(self.log_path, lines)
+
+    def complaint(self) -> str:
+        """Why it does not start, for whoever waits for it."""
+        why = self.log_tail(1).removeprefix("error: ") or f"it ended with {self.last_exit}"
+        return f"{self.name} does not start: {why} (log: {self.log_path})"
+
+
+def end_group(group: int, sig: signal.Signals) -> None:
+    """Signals whatever is left of a child's group, so that no grandchild survives."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, sig)
+
+
+def tail(log_path: Path, lines: int) -> str:
+    with contextlib.suppress(OSError):
+        return "\n".join(log_path.read_text(errors="replace").splitlines()[-lines:])
+    return ""

@@ -1,0 +1,48 @@
+"""What workers say of their load."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+
+import grpc
+
+from rostra.mesh.launch.scaling import Reading
+from rostra.v1 import control_pb2, control_pb2_grpc
+
+TIMEOUT = 2.0
+"""Seconds for one answer."""
+
+
+class LoadReader:
+    """Keeps a channel to each worker that it was asked about last."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def read(self, addresses: Collection[str]) -> dict[str, Reading]:
+        """By address, of those that answer and take new requests."""
+        for address in self._channels.keys() - set(addresses):
+            await self._channels.pop(address).close()
+        readings = await asyncio.gather(*map(self._ask, addresses))
+        return {
+            address: reading
+            for address, reading in zip(addresses, readings, strict=True)
+            if reading is not None
+        }
+
+    async def close(self) -> None:
+        await self.read(())
+
+    async def _ask(self, address: str) -> Reading | None:
+        if address not in self._channels:
+            options = [("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 1000)]
+            self._channels[address] = grpc.aio.insecure_channel(address, options=options)
+        control = control_pb2_grpc.ControlStub(self._channels[address])
+        try:
+            load = await control.GetLoad(control_pb2.GetLoadRequest(), timeout=TIMEOUT)
+        except grpc.aio.AioRpcError:
+            return None
+        if load.draining:
+            return None
+        return Reading(load.running_requests, load.waiting_requests)

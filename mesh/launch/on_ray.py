@@ -1,0 +1,112 @@
+"""Workers wherever a Ray cluster has room for them."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rostra.mesh.errors import RostraError
+from rostra.mesh.launch.replica_set import ReplicaSet
+from rostra.mesh.launch.settings import LauncherSettings
+from rostra.mesh.launch.spec import WorkerSpec
+
+
+class RayLauncher:
+    """Places replicas as Ray actors, replaces what is gone, and scales.
+
+    Gateways on this host learn the addresses from a file that is replaced at every change.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[WorkerSpec],
+        settings: LauncherSettings,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._notify = notify
+        self._sets = [ReplicaSet(spec, self._changed, notify) for spec in specs]
+        self._folder = tempfile.TemporaryDirectory(prefix="rostra-")
+        self._file = Path(self._folder.name) / "workers"
+        self._known: dict[str, str] = {}
+        self._changed()
+
+    @property
+    def membership(self) -> dict[str, Any]:
+        return {"workers_file": self._file}
+
+    @property
+    def workers(self) -> dict[str, str]:
+        return {name: address for each in self._sets for name, address in each.workers.items()}
+
+    @property
+    def log_paths(self) -> list[Path]:
+        return []
+
+    async def start(self) -> None:
+        connect(self._settings.address)
+        for each in self._sets:
+            each.start()
+
+    def all_serve(self, states: Mapping[str, str]) -> bool:
+        return all(each.serving(states) >= each.spec.replicas.min for each in self._sets)
+
+    def trouble(self, limit: int) -> str | None:
+        return next((each.last_failure for each in self._sets if each.failures >= limit), None)
+
+    async def stop(self) -> None:
+        import ray
+
+        await asyncio.gather(*(each.stop() for each in self._sets))
+        if ray.is_initialized():
+            await asyncio.to_thread(ray.shutdown)
+        self._folder.cleanup()
+
+    def kill(self) -> None:
+        for each in self._sets:
+            each.kill()
+
+    def _changed(self) -> None:
+        """Writes the file anew, and tells of what is new."""
+        workers = self.workers
+        for name, address in workers.items():
+            if self._known.get(name) != address:
+                self._notify(f"{name} starts at {address}")
+        self._known = workers
+        new = self._file.with_suffix(".new")
+        lines = [f"{address}  # {name}\n" for name, address in sorted(workers.items())]
+        new.write_text("".join(lines), encoding="utf-8")
+        new.replace(self._file)
+
+
+def require_ray() -> None:
+    """Raises RostraError when Ray is not installed."""
+    missing = [name for name in ("ray", "tomli_w") if find_spec(name) is None]
+    if missing:
+        raise RostraError(
+            f"the launcher ray needs {', '.join(missing)}: pip install 'rostra[ray]', here and on "
+            "every node of the cluster"
+        )
+
+
+def connect(address: str) -> None:
+    """Joins the cluster as its driver. Raises RostraError where there is none."""
+    import ray
+
+    if address.startswith("ray://"):
+        raise RostraError(
+            f"{address}: rostra up has to run on a node of the cluster itself; join this host with "
+            "ray start --address=HOST:PORT, and give host:port or auto"
+        )
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False, namespace="rostra")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RostraError(
+            f"no Ray cluster at {address} ({first}): start one with ray start --head, or join this "
+            "host to one with ray start --address=HOST:PORT"
+        ) from error
