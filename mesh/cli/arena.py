@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.errors import RostraError
+
+KEY_VARIABLE = "ROSTRA_ARENA_API_KEY"
+"""The environment variable with the arena's own key; it wins over the file's `api_key`."""
 
 
 def arena(
@@ -21,14 +25,20 @@ def arena(
     ] = None,
     votes_url: Annotated[
         str | None,
-        typer.Option(help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder."),
+        typer.Option(
+            help="SQLAlchemy URL of the vote store. Default: SQLite in the home folder.",
+            envvar="ROSTRA_VOTES_URL",
+        ),
     ] = None,
     ratings_dir: Annotated[
         Path | None,
         typer.Option(help="Where `rostra rate` writes. Default: in the home folder."),
     ] = None,
 ) -> None:
-    """Run the arena: blind battles, votes, and the leaderboard."""
+    """Run the arena: blind battles, votes, and the leaderboard.
+
+    Its key for the gateway is api_key in the file, or $ROSTRA_ARENA_API_KEY.
+    """
     require_arena()
     import asyncio
 
@@ -40,12 +50,15 @@ def arena(
 
     log_to_stderr()
     place = Home.locate(home)
+    # Secrets come by the environment where files are for everybody to read.
+    api_key = os.environ.get(KEY_VARIABLE) or None
     given = RostraConfig.read(config)
     settings = given.arena_settings(
         host=host,
         port=port,
         gateway_url=gateway_url,
         votes_url=votes_url or given.arena.get("votes_url") or place.votes_url,
+        api_key=api_key,
         ratings_dir=ratings_dir or given.arena.get("ratings_dir") or place.ratings,
     )
     try:

@@ -78,6 +78,7 @@ def _spec(entry: WorkerEntry, number: int, home: Home) -> WorkerSpec:
     on_gpu = (entry.device or "").partition(":")[0] == "cuda"
     return WorkerSpec(
         name=f"worker-{number}",
+        models=frozenset((entry.served_name, *entry.aliases)),
         table=entry.model_dump(mode="json", exclude_unset=True, exclude={"replicas"}),
         environment={} if home.root is None else {ENVIRONMENT_VARIABLE: str(home.root)},
         ranks=entry.tensor_parallel_size or 1,

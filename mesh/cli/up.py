@@ -234,7 +234,7 @@ async def run(plan: Plan, console: Console, ready_timeout: float) -> None:
         stop.set()
 
     # Before the handlers of signals are set: Ray sets some of its own.
-    await plan.launcher.start()
+    await plan.launcher.start(plan.gateway_url)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, interrupted)

@@ -25,8 +25,11 @@ class Launcher(Protocol):
         """Of the workers on this host."""
         ...
 
-    async def start(self) -> None:
-        """Begins; does not wait until anything serves. Raises RostraError where nothing can."""
+    async def start(self, gateway_url: str) -> None:
+        """Begins; does not wait until anything serves. Raises RostraError where nothing can.
+
+        `gateway_url`: of the gateway that will have the `membership`.
+        """
         ...
 
     def all_serve(self, states: Mapping[str, str]) -> bool:

@@ -30,7 +30,7 @@ class LocalLauncher:
     def log_paths(self) -> list[Path]:
         return [process.log_path for process in self._processes]
 
-    async def start(self) -> None:
+    async def start(self, gateway_url: str) -> None:
         for process in self._processes:
             process.start()
 

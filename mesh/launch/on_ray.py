@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -10,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from rostra.mesh.errors import RostraError
+from rostra.mesh.launch.gateway_queue import GatewayQueue
 from rostra.mesh.launch.replica_set import ReplicaSet
 from rostra.mesh.launch.settings import LauncherSettings
 from rostra.mesh.launch.spec import WorkerSpec
+from rostra.mesh.supervisor.ports import split_address
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds."""
 
 
 class RayLauncher:
@@ -29,7 +35,8 @@ class RayLauncher:
     ) -> None:
         self._settings = settings
         self._notify = notify
-        self._sets = [ReplicaSet(spec, self._changed, notify) for spec in specs]
+        self._queue = GatewayQueue()
+        self._sets = [ReplicaSet(spec, self._queue, self._changed, notify) for spec in specs]
         self._folder = tempfile.TemporaryDirectory(prefix="rostra-")
         self._file = Path(self._folder.name) / "workers"
         self._known: dict[str, str] = {}
@@ -47,8 +54,9 @@ class RayLauncher:
     def log_paths(self) -> list[Path]:
         return []
 
-    async def start(self) -> None:
+    async def start(self, gateway_url: str) -> None:
         connect(self._settings.address)
+        self._queue.url = gateway_url
         for each in self._sets:
             each.start()
 
@@ -62,6 +70,7 @@ class RayLauncher:
         import ray
 
         await asyncio.gather(*(each.stop() for each in self._sets))
+        await self._queue.close()
         if ray.is_initialized():
             await asyncio.to_thread(ray.shutdown)
         self._folder.cleanup()
@@ -102,11 +111,24 @@ def connect(address: str) -> None:
             f"{address}: rostra up has to run on a node of the cluster itself; join this host with "
             "ray start --address=HOST:PORT, and give host:port or auto"
         )
+    if address != "auto":
+        _must_listen(address)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, namespace="rostra")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise RostraError(
-            f"no Ray cluster at {address} ({first}): start one with ray start --head, or join this "
-            "host to one with ray start --address=HOST:PORT"
-        ) from error
+        raise _no_cluster(address, str(error).strip().splitlines()[0]) from error
+
+
+def _must_listen(address: str) -> None:
+    """Ray itself tries for minutes."""
+    try:
+        socket.create_connection(split_address(address), timeout=CONNECT_TIMEOUT).close()
+    except OSError as error:
+        raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> RostraError:
+    return RostraError(
+        f"no Ray cluster at {address} ({why}): start one with ray start --head, or join this host "
+        "to one with ray start --address=HOST:PORT"
+    )

@@ -125,8 +125,8 @@ class Replica:
         for rank, environment in enumerate(environments(places)):
             name = self.name if len(places) == 1 else f"{self.name}-rank-{rank}"
             actor = self._actors[rank]
-            environment |= self.spec.environment
-            starting.append(actor.start.remote(name, self.spec.table, address, environment))
+            whole = self.spec.environment | environment
+            starting.append(actor.start.remote(name, self.spec.table, address, whole))
         await asyncio.gather(*map(answer, starting))
         self._move(address)
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Coroutine, Mapping
 
+from rostra.mesh.launch.gateway_queue import GatewayQueue
 from rostra.mesh.launch.loads import LoadReader
 from rostra.mesh.launch.replica import Replica
 from rostra.mesh.launch.scaling import Autoscaler, Reading
@@ -20,11 +21,16 @@ SETTLE = 2.0
 
 class ReplicaSet:
     def __init__(
-        self, spec: WorkerSpec, on_change: Callable[[], None], notify: Callable[[str], None]
+        self,
+        spec: WorkerSpec,
+        queue: GatewayQueue,
+        on_change: Callable[[], None],
+        notify: Callable[[str], None],
     ) -> None:
         """`on_change` is called when an address came or went, `notify` with what people should
         read."""
         self.spec = spec
+        self._queue = queue
         self.failures = 0
         """Replicas that ended by themselves, in a row, without having served."""
         self.last_failure = ""
@@ -75,7 +81,8 @@ class ReplicaSet:
             now = asyncio.get_running_loop().time()
             placed = len(self._staying)
             # Those that are to replace a failed one count: a crash is no reason to scale.
-            wanted = self._scaler.wanted(now, list(readings.values()), wanted)
+            queued = await self._queue.of(self.spec.models)
+            wanted = self._scaler.wanted(now, list(readings.values()), wanted, queued)
             if placed < wanted and now >= self._not_before:
                 self._add(wanted - placed)
             elif placed > wanted:

@@ -39,20 +39,21 @@ class Autoscaler:
         self._spare_since: float | None = None
         self._last_step = -math.inf
 
-    def wanted(self, now: float, readings: Sequence[Reading], placed: int) -> int:
-        """`now` in seconds; `placed`: replicas that serve or are to serve, draining ones not."""
+    def wanted(self, now: float, readings: Sequence[Reading], placed: int, queued: int = 0) -> int:
+        """`now` in seconds; `placed`: replicas that serve or are to serve, draining ones not;
+        `queued`: requests that wait before all replicas."""
         settings = self._settings
         if not settings.min <= placed <= settings.max:
             return min(max(placed, settings.min), settings.max)
-        waiting = sum(reading.waiting for reading in readings)
+        waiting = queued + sum(reading.waiting for reading in readings)
         running = sum(reading.running for reading in readings)
         crowded = [reading.running for reading in readings if reading.waiting]
         if crowded:
             self._capacity = max(1.0, sum(crowded) / len(crowded))
-        queued = waiting > settings.target_waiting * placed
+        too_many = waiting > settings.target_waiting * placed
         room = MARGIN * self._capacity * (min(placed, len(readings)) - 1)
         spare = not waiting and running <= room
-        self._queued_since = _since(self._queued_since, queued, now)
+        self._queued_since = _since(self._queued_since, too_many, now)
         self._spare_since = _since(self._spare_since, spare, now)
         if self._long_enough(self._queued_since, settings.up_after, now):
             needed = math.ceil(waiting / settings.target_waiting)

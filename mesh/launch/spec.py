@@ -12,6 +12,8 @@ from rostra.mesh.launch.settings import ReplicaSettings
 class WorkerSpec:
     name: str
     """Of the process; replicas have it with a number."""
+    models: frozenset[str]
+    """The names that requests use."""
     table: dict[str, Any]
     """The `[[worker]]` itself, without `listen` and `replicas`."""
     environment: dict[str, str]

@@ -90,3 +90,70 @@ postgresql+psycopg://rostra@{{ include "rostra.name" (dict "root" . "part" "post
 {{- required "postgresql.externalUrl: give the URL of the votes, or set postgresql.enabled" .Values.postgresql.externalUrl -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "rostra.gatewayConfig" -}}
+{{- range list "host" "port" "workers" "workers_file" "api_keys" -}}
+{{- if hasKey $.Values.gateway.config . -}}
+{{- fail (printf "gateway.config.%s is set by the chart" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $workers := list -}}
+{{- range .Values.workers -}}
+{{- $service := include "rostra.name" (dict "root" $ "part" (include "rostra.workerPart" (dict "worker" .))) -}}
+{{- $workers = append $workers (printf "dns://%s:50051" $service) -}}
+{{- end -}}
+{{- $table := mustMergeOverwrite (mustDeepCopy .Values.gateway.config) (dict "host" "0.0.0.0" "port" 8000 "workers" $workers) -}}
+{{- if .Values.gateway.keysSecret -}}
+{{- $_ := set $table "api_keys" "/etc/rostra-keys/keys.toml" -}}
+{{- end -}}
+{{- dict "gateway" $table | toToml -}}
+{{- end -}}
+
+{{/* For one pod: `rates` says whether it is the one that rates. */}}
+{{- define "rostra.arenaConfig" -}}
+{{- $arena := .root.Values.arena -}}
+{{- range list "host" "port" "gateway_url" "votes_url" "ratings_dir" "api_key" -}}
+{{- if hasKey $arena.config . -}}
+{{- fail (printf "arena.config.%s is set by the chart" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $table := mustMergeOverwrite (mustDeepCopy $arena.config) (dict "host" "0.0.0.0" "port" 8001) -}}
+{{- if $arena.ingress.enabled -}}
+{{- $_ := set $table "behind_proxy" true -}}
+{{- $_ := set $table "allowed_origins" (append (default list $table.allowed_origins) $arena.ingress.host) -}}
+{{- end -}}
+{{- if not .rates -}}
+{{- $_ := set $table "refresh" (mustMergeOverwrite (default dict $table.refresh) (dict "interval" 0)) -}}
+{{- end -}}
+{{- dict "arena" $table "contestant" $arena.contestants | toToml -}}
+{{- end -}}
+
+{{- define "rostra.ingress" -}}
+{{- if .values.ingress.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ include "rostra.name" . }}
+  labels: {{- include "rostra.labels" . | nindent 4 }}
+  {{- with .values.ingress.annotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with .values.ingress.className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- if .values.ingress.tlsSecret }}
+  tls:
+    - { hosts: [{{ .values.ingress.host }}], secretName: {{ .values.ingress.tlsSecret }} }
+  {{- end }}
+  rules:
+    - host: {{ .values.ingress.host }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service: { name: {{ include "rostra.name" . }}, port: { name: http } }
+{{- end }}
+{{- end -}}
