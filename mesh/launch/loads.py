@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Collection
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rostra.mesh.launch.scaling import Reading
 from rostra.v1 import control_pb2, control_pb2_grpc
 
 TIMEOUT = 2.0
 """Seconds for one answer."""
+INFERENCE = health_pb2.HealthCheckRequest(service="rostra.v1.Inference")
 
 
 class LoadReader:
@@ -21,7 +23,7 @@ class LoadReader:
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def read(self, addresses: Collection[str]) -> dict[str, Reading]:
-        """By address, of those that answer and take new requests."""
+        """By address, of those that serve and say so."""
         for address in self._channels.keys() - set(addresses):
             await self._channels.pop(address).close()
         readings = await asyncio.gather(*map(self._ask, addresses))
@@ -38,11 +40,14 @@ class LoadReader:
         if address not in self._channels:
             options = [("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 1000)]
             self._channels[address] = grpc.aio.insecure_channel(address, options=options)
-        control = control_pb2_grpc.ControlStub(self._channels[address])
+        channel = self._channels[address]
+        control = control_pb2_grpc.ControlStub(channel)
         try:
+            # A worker tells its load also while it loads weights, and while it drains.
+            status = await health_pb2_grpc.HealthStub(channel).Check(INFERENCE, timeout=TIMEOUT)
             load = await control.GetLoad(control_pb2.GetLoadRequest(), timeout=TIMEOUT)
         except grpc.aio.AioRpcError:
             return None
-        if load.draining:
+        if status.status != health_pb2.HealthCheckResponse.SERVING:
             return None
         return Reading(load.running_requests, load.waiting_requests)

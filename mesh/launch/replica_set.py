@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Coroutine, Mapping
 
 from rostra.mesh.launch.gateway_queue import GatewayQueue
@@ -82,7 +83,8 @@ class ReplicaSet:
             placed = len(self._staying)
             # Those that are to replace a failed one count: a crash is no reason to scale.
             queued = await self._queue.of(self.spec.models)
-            wanted = self._scaler.wanted(now, list(readings.values()), wanted, queued)
+            told = [readings.get(replica.name) for replica in self._staying if replica.served]
+            wanted = self._scaler.wanted(now, told, wanted, queued)
             if placed < wanted and now >= self._not_before:
                 self._add(wanted - placed)
             elif placed > wanted:
@@ -110,10 +112,12 @@ class ReplicaSet:
 
     def _drop(self, count: int, readings: Mapping[str, Reading]) -> None:
         """Those that do not serve yet, then those with the least to finish."""
-        none = Reading(-1, 0)
 
-        def cost(replica: Replica) -> int:
-            return readings.get(replica.name, none).running
+        def cost(replica: Replica) -> float:
+            reading = readings.get(replica.name)
+            if reading is None:
+                return math.inf if replica.served else -1.0
+            return reading.running
 
         for replica in sorted(self._staying, key=cost)[:count]:
             self._notify(f"{replica.name} is not needed any more and drains")

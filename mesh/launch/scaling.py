@@ -39,20 +39,25 @@ class Autoscaler:
         self._spare_since: float | None = None
         self._last_step = -math.inf
 
-    def wanted(self, now: float, readings: Sequence[Reading], placed: int, queued: int = 0) -> int:
-        """`now` in seconds; `placed`: replicas that serve or are to serve, draining ones not;
-        `queued`: requests that wait before all replicas."""
+    def wanted(
+        self, now: float, readings: Sequence[Reading | None], placed: int, queued: int = 0
+    ) -> int:
+        """`now` in seconds; `readings` of those that have begun to serve, None where one does not
+        answer; `placed`: replicas that serve or are to serve, draining ones not; `queued`: requests
+        that wait before all replicas."""
         settings = self._settings
         if not settings.min <= placed <= settings.max:
             return min(max(placed, settings.min), settings.max)
-        waiting = queued + sum(reading.waiting for reading in readings)
-        running = sum(reading.running for reading in readings)
-        crowded = [reading.running for reading in readings if reading.waiting]
+        known = [reading for reading in readings if reading is not None]
+        waiting = queued + sum(reading.waiting for reading in known)
+        running = sum(reading.running for reading in known)
+        crowded = [reading.running for reading in known if reading.waiting]
         if crowded:
             self._capacity = max(1.0, sum(crowded) / len(crowded))
         too_many = waiting > settings.target_waiting * placed
-        room = MARGIN * self._capacity * (min(placed, len(readings)) - 1)
-        spare = not waiting and running <= room
+        # While one starts, the others are all there is; and silence is no sign of rest.
+        room = MARGIN * self._capacity * max(0, min(placed, len(readings)) - 1)
+        spare = bool(known) and None not in readings and not waiting and running <= room
         self._queued_since = _since(self._queued_since, too_many, now)
         self._spare_since = _since(self._spare_since, spare, now)
         if self._long_enough(self._queued_since, settings.up_after, now):

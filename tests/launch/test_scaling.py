@@ -79,8 +79,11 @@ def test_a_replica_that_is_needed_stays():
 
 def test_replicas_that_do_not_answer_are_no_sign_of_rest():
     scaler = Autoscaler(settings(down_after=0.0), CAPACITY)
+    idle = Reading(0, 0)
     assert scaler.wanted(0.0, [], 3) == 3
-    assert scaler.wanted(1.0, [Reading(1, 0)], 3) == 3
+    assert scaler.wanted(1.0, [None, idle, idle], 3) == 3
+    assert scaler.wanted(2.0, [Reading(1, 0)], 3) == 3  # the others still start
+    assert scaler.wanted(3.0, [idle, idle, idle], 3) == 2
 
 
 def test_the_number_is_brought_between_the_bounds_at_once():
