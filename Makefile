@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint audit stubs stubs-all wire bench bench-report clean
+.PHONY: install install-dev up test lint audit stubs stubs-all wire manifests bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -32,6 +32,7 @@ up: install
 test: install-dev
 	scripts/ensure-chromium
 	scripts/ensure-toolchains
+	scripts/ensure-helm
 	$(BIN)/pytest --numprocesses 2 $(ARGS)
 
 lint: install-dev
@@ -64,6 +65,11 @@ wire: install-dev
 	cd protos && $(BUF) breaking --against wire.binpb
 	$(BIN)/python tests/wire/golden_file.py
 	cd protos && $(BUF) build --as-file-descriptor-set --exclude-source-info -o wire.binpb
+
+# The plain manifests, from the chart: for those who have no Helm.
+manifests: install-dev
+	scripts/ensure-helm
+	scripts/kubernetes-manifests > deploy/kubernetes/manifests/rostra.yaml
 
 # A few minutes. ARGS='--label before' keeps the results for the page that bench-report makes.
 bench: install-dev

@@ -46,6 +46,7 @@ def arena(
     from rostra.arena.errors import ArenaError
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.cli.logs import log_to_stderr
+    from rostra.mesh.cli.notify import tell_ready
     from rostra.mesh.home import Home
 
     log_to_stderr()
@@ -61,10 +62,13 @@ def arena(
         api_key=api_key,
         ratings_dir=ratings_dir or given.arena.get("ratings_dir") or place.ratings,
     )
+
+    def on_ready(url: str) -> None:
+        print(f"arena ready on {url}", flush=True)
+        tell_ready()
+
     try:
-        asyncio.run(
-            serve(settings, on_ready=lambda url: print(f"arena ready on {url}", flush=True))
-        )
+        asyncio.run(serve(settings, on_ready=on_ready))
     except ArenaError as error:
         raise RostraError(str(error)) from error
 

@@ -57,6 +57,7 @@ def gateway(
     from rostra.gateway.server import run
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.cli.logs import log_to_stderr
+    from rostra.mesh.cli.notify import tell_ready
 
     log_to_stderr()
     settings = RostraConfig.read(config).gateway_settings(
@@ -71,7 +72,12 @@ def gateway(
         insecure_public=insecure_public,
         response_store_bytes=response_store_bytes,
     )
+
+    def on_ready(url: str) -> None:
+        print(f"gateway ready on {url}", flush=True)
+        tell_ready()
+
     try:
-        run(settings, on_ready=lambda url: print(f"gateway ready on {url}", flush=True))
+        run(settings, on_ready=on_ready)
     except GatewayError as error:
         raise RostraError(str(error)) from error

@@ -238,6 +238,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
     from contextlib import ExitStack
 
     from rostra.mesh.cli.logs import log_to_stderr
+    from rostra.mesh.cli.notify import tell_ready
     from rostra.mesh.cli.progress import RichProgress
     from rostra.mesh.distributed.place import place_from_torchrun
     from rostra.mesh.home import Home
@@ -282,6 +283,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
     def on_ready(address: str) -> None:
         loading.close()
         print(f"worker ready on {address}", flush=True)
+        tell_ready()
 
     with loading:
         asyncio.run(serve(config, on_ready=on_ready, on_progress=on_progress))

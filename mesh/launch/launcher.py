@@ -38,7 +38,7 @@ class Launcher(Protocol):
         ...
 
     def trouble(self, limit: int) -> str | None:
-        """Why it is no use to wait: a worker that has died `limit` times."""
+        """Why it is no use to wait, such as a worker that has died `limit` times."""
         ...
 
     async def stop(self) -> None:

@@ -64,7 +64,7 @@ class RayLauncher:
         return all(each.serving(states) >= each.spec.replicas.min for each in self._sets)
 
     def trouble(self, limit: int) -> str | None:
-        return next((each.last_failure for each in self._sets if each.failures >= limit), None)
+        return next(filter(None, (each.trouble(limit) for each in self._sets)), None)
 
     async def stop(self) -> None:
         import ray

@@ -14,6 +14,8 @@ from rostra.mesh.supervisor.ports import join_address
 
 END_TIMEOUT = 5.0
 """Seconds for a node to end processes; one that does not answer is gone with them."""
+REFUSED = 2
+"""Exit code of a command that was asked what cannot be."""
 LAST_WORDS = 10.0
 """Seconds that a worker may take to end beyond its grace."""
 
@@ -34,6 +36,8 @@ class Replica:
         """Ray's id of the node where rank 0 is."""
         self.served = False
         """Whether it ever did."""
+        self.refused = False
+        """Whether its worker ended because somebody has to change something."""
         self.leaving = False
         self._on_change = on_change
         self._task: asyncio.Task[str] | None = None
@@ -138,6 +142,7 @@ class Replica:
         finally:
             for end in ends:
                 end.cancel()
+        self.refused = ended.code == REFUSED
         why = ended.last_line.removeprefix("error: ") or f"it ended with {ended.code}"
         return f"{why} (log: {ended.log} on node {self.node[:8]})"
 

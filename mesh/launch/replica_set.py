@@ -34,7 +34,8 @@ class ReplicaSet:
         self._queue = queue
         self.failures = 0
         """Replicas that ended by themselves, in a row, without having served."""
-        self.last_failure = ""
+        self._refused = False
+        self._last_failure = ""
         self._on_change = on_change
         self._notify = notify
         self._replicas: dict[str, Replica] = {}
@@ -74,6 +75,10 @@ class ReplicaSet:
 
     def serving(self, states: Mapping[str, str]) -> int:
         return sum(states.get(address) == "serving" for address in self.workers.values())
+
+    def trouble(self, limit: int) -> str | None:
+        """Why it is no use to wait for the first ones."""
+        return self._last_failure if self._refused or self.failures >= limit else None
 
     async def _scale(self) -> None:
         wanted = self.spec.replicas.min
@@ -133,7 +138,8 @@ class ReplicaSet:
         backoff = 0.0
         if not replica.served:
             self.failures += 1
-            self.last_failure = f"{replica.name} does not start: {why}"
+            self._refused |= replica.refused
+            self._last_failure = f"{replica.name} does not start: {why}"
             backoff = min(FIRST_BACKOFF * 2**self.failures, MAX_BACKOFF)
         self._not_before = asyncio.get_running_loop().time() + backoff
         self._notify(f"{replica.name}: {why}; another is placed")
