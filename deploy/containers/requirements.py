@@ -10,10 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-ENGINE = {
-    *("torch", "triton", "tokenizers", "safetensors", "gguf", "huggingface-hub", "transformers"),
-    "llguidance",
-}
+ENGINE = {"torch", "triton", "tokenizers", "safetensors", "gguf", "huggingface-hub", "transformers"}
 """Imported by workers alone; a test starts gateway and arena without them."""
 
 
