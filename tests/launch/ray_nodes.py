@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import psutil
 from ray.cluster_utils import Cluster
+
+T = TypeVar("T")
 
 OBJECT_STORE_BYTES = 80 * 2**20
 """About the least that Ray takes; nothing is put there."""
@@ -17,13 +21,29 @@ QUICK = {
 }
 
 
+def patiently(start: Callable[[], T]) -> T:
+    """Ray gives a node 30 seconds to start, which a busy machine may not have for it: twice more."""
+    for tries_left in (2, 1, 0):
+        before = set(psutil.Process().children(recursive=True))
+        try:
+            return start()
+        except Exception:
+            for process in set(psutil.Process().children(recursive=True)) - before:
+                process.kill()
+            if not tries_left:
+                raise
+    raise AssertionError
+
+
 class RayNodes:
     """A head without room for replicas, and nodes with room for one rank each."""
 
     def __init__(self) -> None:
-        self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args=self._arguments(HEAD, 0) | {"_system_config": QUICK},
+        self._cluster = patiently(
+            lambda: Cluster(
+                initialize_head=True,
+                head_node_args=self._arguments(HEAD, 0) | {"_system_config": QUICK},
+            )
         )
         self._nodes: dict[str, Any] = {}
         self._last = 2
@@ -35,9 +55,8 @@ class RayNodes:
     def have(self, count: int) -> None:
         """Adds nodes until there are so many beside the head."""
         while len(self._nodes) < count:
-            self._last += 1
-            host = f"127.0.0.{self._last}"
-            self._nodes[host] = self._cluster.add_node(**self._arguments(host, 1))
+            host, node = patiently(self._add)
+            self._nodes[host] = node
 
     def kill(self, host: str) -> None:
         """As when its power is cut: SIGKILL for all that Ray runs there."""
@@ -45,6 +64,11 @@ class RayNodes:
 
     def shutdown(self) -> None:
         self._cluster.shutdown()
+
+    def _add(self) -> tuple[str, Any]:
+        self._last += 1
+        host = f"127.0.0.{self._last}"
+        return host, self._cluster.add_node(**self._arguments(host, 1))
 
     @staticmethod
     def _arguments(host: str, cpus: int) -> dict[str, Any]:
