@@ -51,14 +51,16 @@ class Health(RequestHandler):
 async def serve(
     settings: ArenaSettings, on_ready: Callable[[str], None] = lambda url: None
 ) -> None:
-    """Serves until SIGTERM or SIGINT. `on_ready` is called with the base URL once it listens.
+    """Serves until SIGTERM or SIGINT, then takes no new question, lets answers be written for
+    `drain_grace` seconds, cuts the rest, and returns. A second signal cuts them at once. `on_ready`
+    is called with the base URL once it listens.
 
     Raises `ArenaError` when the port is taken or the vote store cannot be opened.
     """
-    stop = asyncio.Event()
+    signals: asyncio.Queue[None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
+        loop.add_signal_handler(signum, signals.put_nowait, None)
     tls = gateway_tls(settings)
     async with GatewayClient(
         settings.gateway_url, settings.api_key, settings.answer_timeout, tls
@@ -76,8 +78,13 @@ async def serve(
                 signer = await asyncio.to_thread(Signer, settings.votes_url, settings.checkpoints)
                 working.append(asyncio.create_task(signer.run()))
             on_ready(f"http://{_authority(settings.host, server.port or 0)}")
-            await stop.wait()
+            await signals.get()
             server.unlisten()
+            arena.limits.leaving = True
+            drained = asyncio.create_task(arena.live.drain(settings.drain_grace))
+            again = asyncio.create_task(signals.get())
+            await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
+            working += [drained, again]
             server.stop()
             for work in working:
                 work.cancel()

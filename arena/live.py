@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rostra.arena.round import Round
@@ -56,6 +57,14 @@ class LiveRounds:
         if entry is not None and entry.leaving is not None:
             entry.leaving.cancel()
         await current.close()
+
+    async def drain(self, grace: float) -> None:
+        """Returns when all answers have ended, after `grace` seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                for entry in list(self._entries.values()):
+                    while not entry.round.ended:
+                        await entry.round.next_moment()
 
     async def close(self) -> None:
         """Cuts all answers, and returns when they are stored."""

@@ -88,6 +88,8 @@ class ArenaSettings(BaseModel):
     """Seconds after which a page that lost its browser is forgotten."""
     resume_grace: float = Field(default=120.0, ge=0)
     """Seconds after that for which the answers go on, for a voter who comes back."""
+    drain_grace: float = Field(default=10.0, ge=0)
+    """Seconds for which answers go on after SIGTERM, while no new question is taken."""
 
     @model_validator(mode="after")
     def _contestants_can_meet(self) -> Self:

@@ -59,7 +59,7 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[FLEET] = fleet
     app[METRICS] = Metrics(fleet)
     app[DISPATCHER] = Dispatcher(
-        Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts
+        Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts, settings.failover
     )
     app[ADMISSION] = Admission(settings.admission, fleet)
     app[METRICS].show_waiting(app[ADMISSION].waiting)

@@ -1,66 +1,69 @@
-"""Carries one request to a member of the mesh, and to another if the first is lost in time."""
+"""Carries requests to members of the mesh, and can end all of them."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import logging
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
 from rostra.gateway.bundle import Seat
+from rostra.gateway.call import (
+    Call,
+    ChatCall,
+    DetokenizeCall,
+    EmbedCall,
+    GenerateCall,
+    Rpc,
+    TokenizeCall,
+)
 from rostra.gateway.context import Exchange
-from rostra.gateway.errors import ApiError, shutting_down, unavailable
-from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, api_error
-from rostra.gateway.grpc_status import unsupported
-from rostra.gateway.images import NO_IMAGES, first_image
+from rostra.gateway.failover.breaker import Trial
+from rostra.gateway.failover.budget import RetryBudgets
+from rostra.gateway.failover.faults import fault_of
+from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.inbox import Bell, Inbox
 from rostra.gateway.link import Link
-from rostra.gateway.members.inference import MemberEmbedding, MemberStream
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
 from rostra.gateway.token_clock import TokenClock
-from rostra.v1 import chat_pb2, control_pb2, inference_pb2
+from rostra.v1 import chat_pb2, inference_pb2
 
-if TYPE_CHECKING:
-    from rostra.gateway.link import Inference
 
-logger = logging.getLogger(__name__)
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """One dispatch of a request, and what comes of it."""
 
-RequestT = TypeVar(
-    "RequestT",
-    bound=chat_pb2.ChatRequest
-    | inference_pb2.GenerateRequest
-    | inference_pb2.EmbedRequest
-    | inference_pb2.TokenizeRequest
-    | inference_pb2.DetokenizeRequest,
-)
-ResponseT = TypeVar(
-    "ResponseT",
-    bound=chat_pb2.ChatResponse
-    | inference_pb2.GenerateResponse
-    | inference_pb2.EmbedResponse
-    | inference_pb2.TokenizeResponse
-    | inference_pb2.DetokenizeResponse,
-)
-Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall | MemberStream[Any] | MemberEmbedding
-_NAMELESS = (inference_pb2.TokenizeRequest, inference_pb2.DetokenizeRequest)
-"""Requests without an id: they are over at once, and nothing aborts them."""
+    link: Link
+    inbox: Inbox[Any]
+    clock: TokenClock
+    trial: Trial | None
+    """None where the member is not judged by its calls here."""
+
+    async def take(self) -> list[Any]:
+        """As the inbox's. What comes tells that the member answers."""
+        taken = await self.inbox.take()
+        if taken and self.trial is not None and self.clock.started:
+            self.trial.answered()
+        return taken
 
 
 class Dispatcher:
     """Opens calls, and can end all of them."""
 
-    def __init__(self, router: Router, metrics: Metrics, max_attempts: int) -> None:
+    def __init__(
+        self, router: Router, metrics: Metrics, max_attempts: int, failover: FailoverSettings
+    ) -> None:
         self.router = router
         self.metrics = metrics
         self.max_attempts = max_attempts
+        self.failover = failover
+        self.budgets = RetryBudgets(failover)
+        self.draining = False
+        """Whether the gateway is about to leave, and still answers."""
         self.ending = False
         self._running: set[Rpc] = set()
         self._bell = Bell()
@@ -107,193 +110,31 @@ class Dispatcher:
             rpc.cancel()
 
     @contextmanager
-    def running(
-        self, rpc: Rpc, link: Link, clock: TokenClock, seat: Seat | None
-    ) -> Iterator[Inbox[Any]]:
+    def running(self, rpc: Rpc, link: Link, clock: TokenClock, seat: Seat | None) -> Iterator[Sent]:
         """Accounts for a call, and cancels it at the end: that frees the worker of a request whose
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
+        trial = None if link.breaker is None else link.breaker.begin()
         if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
             inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
         try:
-            yield inbox
+            yield Sent(link, inbox, clock, trial)
+            if trial is not None:
+                trial.succeeded()
+        except grpc.aio.AioRpcError as error:
+            if trial is not None and (fault := fault_of(error)) is not None:
+                trial.failed(fault)
+            raise
         finally:
+            if trial is not None:
+                trial.abandon()
             inbox.close()
             rpc.cancel()
             link.finished()
             self._running.discard(rpc)
-
-
-class Call(Generic[RequestT, ResponseT]):
-    """One request to the fleet.
-
-    While none of its messages was passed on, a lost worker is replaced by another. With `hold`
-    nothing is passed on before the stream has ended well; without, nothing before the first
-    token or finish.
-    """
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        method: Callable[[Inference], Callable[..., Rpc]],
-        request: RequestT,
-        exchange: Exchange,
-        names: RestNames,
-        hold: bool,
-    ) -> None:
-        self.model: control_pb2.ModelInfo
-        """The model that answers; set before the first message is passed on."""
-        self.link: Link
-        """Who answers; set like `model`."""
-        self._dispatcher = dispatcher
-        self._method = method
-        self._request = request
-        self._exchange = exchange
-        self._names = names
-        self._hold = hold
-        self._refusals: dict[str, grpc.aio.AioRpcError | None] = {}
-
-    async def messages(self) -> AsyncGenerator[ResponseT, None]:
-        """The worker's messages in order. Raises ApiError."""
-        async with aclosing(self.bursts()) as bursts:
-            async for burst in bursts:
-                for message in burst:
-                    yield message
-
-    async def bursts(self) -> AsyncGenerator[list[ResponseT], None]:
-        """As `messages`, those together that came while the gateway was busy with others."""
-        avoid: set[str] = set()
-        for attempt in itertools.count(1):
-            passed_on = False
-            held: list[ResponseT] = []
-            try:
-                rpc, seat = await self._open(attempt, avoid)
-                clock = TokenClock(self._dispatcher.metrics, self._exchange)
-                with self._dispatcher.running(rpc, self.link, clock, seat) as inbox:
-                    try:
-                        while burst := await inbox.take():
-                            held += burst
-                            if clock.started and not self._hold:
-                                passed_on = True
-                                yield held
-                                held = []
-                    except asyncio.CancelledError:
-                        raise self._reason_of_cancellation() from None
-                if held:
-                    yield held
-                return
-            except grpc.aio.AioRpcError as error:
-                avoid.add(self.link.address)
-                logger.log(
-                    logging.DEBUG if error.code() in CLIENT_MISTAKES else logging.WARNING,
-                    "request %s: %s answered %s: %s",
-                    self._exchange.request_id,
-                    self.link.address,
-                    error.code().name,
-                    error.details(),
-                )
-                if passed_on or not self._may_retry(error.code(), attempt, avoid):
-                    raise self._api_error(error) from error
-                self._dispatcher.metrics.retries.labels(error.code().name).inc()
-            await asyncio.sleep(0.05 * 1.5 ** (attempt - 1) * random.uniform(0.8, 1.2))
-
-    async def only_message(self) -> ResponseT:
-        """The answer of a call that does not stream. Raises ApiError."""
-        async with aclosing(self.messages()) as messages:
-            return await anext(messages)
-
-    async def detokenize(self, ids: list[int]) -> str:
-        """The text of some tokens, by the worker that answers. Raises ApiError."""
-        request = inference_pb2.DetokenizeRequest(model=self._request.model, ids=ids)
-        exchange = self._exchange
-        try:
-            response = await self.link.inference_for(whole=True).Detokenize(
-                request, timeout=exchange.remaining(), metadata=exchange.metadata()
-            )
-        except grpc.aio.AioRpcError as error:
-            raise self._api_error(error) from error
-        except asyncio.CancelledError:
-            raise self._reason_of_cancellation() from None
-        return response.text
-
-    def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:
-        return api_error(error, model=self._request.model, names=self._names)
-
-    def _may_retry(self, code: grpc.StatusCode, attempt: int, avoid: set[str]) -> bool:
-        if code not in RETRY_ELSEWHERE or attempt >= self._dispatcher.max_attempts:
-            return False
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            # A full queue is no better a moment later; only a worker not asked yet may have room.
-            router = self._dispatcher.router
-            other = router.choose(self._request.model, avoid, self._refusal)
-            return other is not None and other.address not in avoid
-        return True
-
-    async def _open(self, attempt: int, avoid: set[str]) -> tuple[Rpc, Seat | None]:
-        exchange, request = self._exchange, self._request
-        self.link = await self._dispatcher.router.acquire(
-            request.model, avoid, exchange.remaining(), self._refusal
-        )
-        self.model = self.link.models[request.model]
-        exchange.model = self.model.name
-        exchange.workers.append(self.link.address)
-        if self._dispatcher.ending:
-            raise shutting_down()
-        if attempt > 1 and not isinstance(request, _NAMELESS):
-            # The worker that lost its first attempt may not have noticed yet.
-            request.request_id += f"-{attempt}"
-        seat = self._join()
-        metadata = exchange.metadata() if seat is None else (*exchange.metadata(), seat.metadata)
-        rpc = self._method(self.link.inference_for(whole=self._hold))(
-            request, timeout=exchange.remaining(), metadata=metadata
-        )
-        return rpc, seat
-
-    def _refusal(self, link: Link) -> ApiError | None:
-        if link.external:
-            if link.address not in self._refusals:
-                self._refusals[link.address] = link.refusal(self._request)
-            error = self._refusals[link.address]
-        elif self._image is None or link.models[self._request.model].takes_images:
-            return None
-        else:
-            error = unsupported(self._image, NO_IMAGES)
-        return None if error is None else self._api_error(error)
-
-    @cached_property
-    def _image(self) -> str | None:
-        """The field of an image, where it matters to who can answer: else the worker refuses it."""
-        choosy = self._dispatcher.router.some_take_images(self._request.model)
-        return first_image(self._request) if choosy else None
-
-    def _join(self) -> Seat | None:
-        match self._request:
-            case chat_pb2.ChatRequest():
-                return self.link.seat("chat")
-            case inference_pb2.GenerateRequest():
-                return self.link.seat("generate")
-            case _:
-                return None
-
-    def _reason_of_cancellation(self) -> BaseException:
-        """gRPC uses CancelledError for a call that was ended from here, too; only the task knows
-        whether it is itself to end."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            return asyncio.CancelledError()
-        if self._dispatcher.ending:
-            return shutting_down()
-        return unavailable("The worker left the mesh before the answer was complete")
-
-
-ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
-GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
-EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
-TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeResponse]
-DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
 
 
 async def _only(rpc: Awaitable[Any]) -> AsyncGenerator[Any, None]:

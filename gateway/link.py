@@ -10,6 +10,7 @@ from rostra.v1 import control_pb2, inference_pb2_grpc
 
 if TYPE_CHECKING:
     from rostra.gateway.bundle import Kind, Seat
+    from rostra.gateway.failover.breaker import Breaker
     from rostra.gateway.members.inference import MemberInference
 
     Inference = inference_pb2_grpc.InferenceAsyncStub | MemberInference
@@ -26,6 +27,9 @@ class Link(Protocol):
     """Unix time at which the gateway first met each model, by name."""
     reason: str
     """Why it is not serving; empty when it is."""
+
+    breaker: Breaker | None
+    """None of another server, which is tried by a list of its models, not by requests."""
 
     @property
     def external(self) -> bool:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rostra.gateway.failover.metrics import FailoverMetrics
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.token_histogram import TokenHistogram
 
@@ -68,12 +69,7 @@ class Metrics:
             ("model",),
             registry=self._registry,
         )
-        self.retries = Counter(
-            "rostra_gateway_retries",
-            "Dispatches after the first of a request, by the status that made them necessary.",
-            ("status",),
-            registry=self._registry,
-        )
+        self.failover = FailoverMetrics(self._registry)
 
     def show_waiting(self, waiting: Callable[[], Mapping[str, int]]) -> None:
         """`waiting` tells how many requests of each model wait for their turn."""
@@ -112,7 +108,10 @@ class _FleetCollector(Collector):
         queued = self._gauge("queued_tokens", "Tokens the worker has not computed yet.")
         used = self._gauge("kv_blocks_used", "Blocks of the KV cache held by requests.")
         total = self._gauge("kv_blocks", "Blocks of the KV cache.")
+        breaker = self._gauge("breaker_open", "1 if it is left alone because its calls failed.")
         for link in self._fleet:
+            if link.breaker is not None:
+                breaker.add_metric((link.address,), float(bool(link.breaker.fault)))
             labels = (link.address,)
             up.add_metric(labels, float(link.serving))
             if link.serving:
@@ -122,7 +121,7 @@ class _FleetCollector(Collector):
                 queued.add_metric(labels, link.load.queued_tokens)
                 used.add_metric(labels, link.load.kv_blocks_used)
                 total.add_metric(labels, link.load.kv_blocks_total)
-        return iter((up, running, waiting, queued, used, total, *self._spending()))
+        return iter((up, running, waiting, queued, used, total, breaker, *self._spending()))
 
     def _spending(self) -> Iterator[Metric]:
         """Of members that are other servers, as far as they tell."""

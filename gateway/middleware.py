@@ -15,7 +15,7 @@ from rostra.gateway.admission.limits import LIMIT_HEADERS
 from rostra.gateway.answers.anthropic_errors import error_event, speaks_messages
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, internal_error
-from rostra.gateway.keys import ADMISSION, EXCHANGE, METRICS, SETTINGS
+from rostra.gateway.keys import ADMISSION, DISPATCHER, EXCHANGE, METRICS, SETTINGS
 
 access_logger = logging.getLogger("rostra.gateway.access")
 logger = logging.getLogger(__name__)
@@ -119,6 +119,10 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
             told = limits.anthropic_headers() if messages else limits.openai_headers()
             response.headers.update(told)
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.app[DISPATCHER].draining:
+        # The client's next request finds another gateway.
+        response.force_close()
+        response.headers[hdrs.CONNECTION] = "close"
     if request.app[SETTINGS].cors_allowed_origins:
         response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         if origin := _allowed_origin(request):

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 
 from rostra.gateway.errors import (
     ApiError,
@@ -35,7 +36,7 @@ class Router:
 
     def __init__(self, fleet: Fleet, worker_wait: float, rng: random.Random | None = None) -> None:
         self._fleet = fleet
-        self._worker_wait = worker_wait
+        self.worker_wait = worker_wait
         self._rng = rng or random.Random()
 
     def choose(
@@ -67,7 +68,7 @@ class Router:
         all who serve it have as many as they take (429), or nobody serves it now (503, or 504 when
         the deadline came first).
         """
-        wait = self._worker_wait if remaining is None else min(remaining, self._worker_wait)
+        wait = self.worker_wait if remaining is None else min(remaining, self.worker_wait)
         until = time.monotonic() + wait
         while (link := self.choose(model, avoid, refusal)) is None:
             self._check_hope(model, refusal)
@@ -76,7 +77,8 @@ class Router:
             left = until - time.monotonic()
             if left <= 0 or (left < soonest < math.inf):
                 if busy:
-                    raise all_busy(soonest if soonest < math.inf else 1.0)
+                    retry_after = soonest if soonest < math.inf else 1.0
+                    raise self._not_now(model, refusal)(retry_after)
                 if wait == remaining:
                     raise deadline_exceeded()
                 raise unavailable(f"No worker serves the model '{model}' at this moment")
@@ -95,6 +97,13 @@ class Router:
         refusals = [reason for reason in reasons if reason is not None]
         if refusals and len(refusals) == len(reasons):
             raise refusals[0]
+
+    def _not_now(self, model: str, refusal: Refusal) -> Callable[[float], ApiError]:
+        """What to say where members serve the model and none takes a request."""
+        waiting = [link for link in self._fleet.serving(model) if refusal(link) is None]
+        if all(link.breaker is not None and link.breaker.fault for link in waiting):
+            return partial(unavailable, f"Every worker of the model '{model}' has failed of late")
+        return all_busy
 
     def _by_share(self, candidates: list[Link]) -> list[Link]:
         """Those among whom the load decides: all workers, or one other server."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -50,9 +51,9 @@ def make_runner(app: web.Application, settings: GatewaySettings) -> web.AppRunne
 
 
 async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then drains: accepts nothing new, lets what runs finish for
-    `drain_grace` seconds, ends the rest with an error each, and returns. A second signal ends the
-    rest at once.
+    """Serves until SIGTERM or SIGINT, then drains: is not ready for `drain_delay` seconds and
+    serves on, then accepts nothing new, lets what runs finish for `drain_grace` seconds, ends the
+    rest with an error each, and returns. A second signal ends the rest at once.
 
     `on_ready` gets the URL once connections are accepted. Raises GatewayError when the address
     cannot, or must not, be listened on.
@@ -61,7 +62,7 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
     tls = ServerTls.of(settings)
     app = create_app(settings)
     runner = make_runner(app, settings)
-    stop = _on_signals(app)
+    stop, at_once = _on_signals(app)
     following: asyncio.Task[None] | None = None
     try:
         await runner.setup()
@@ -71,6 +72,11 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
         if on_ready is not None:
             on_ready(url)
         await stop.wait()
+        app[DISPATCHER].draining = True
+        if settings.drain_delay:
+            logger.info("gateway is not ready any more, and stops in %g s", settings.drain_delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(at_once.wait(), settings.drain_delay)
         logger.info("gateway stops; what runs has %g s to finish", settings.drain_grace)
         loop = asyncio.get_running_loop()
         loop.call_later(settings.drain_grace, app[DISPATCHER].end_all)
@@ -82,18 +88,19 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
-def _on_signals(app: web.Application) -> asyncio.Event:
-    """An event that the first signal sets; each further one ends what still runs."""
-    stop = asyncio.Event()
+def _on_signals(app: web.Application) -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that the first and the second signal set; each but the first ends what still runs."""
+    stop, at_once = asyncio.Event(), asyncio.Event()
 
     def received() -> None:
         if stop.is_set():
             app[DISPATCHER].end_all()
+            at_once.set()
         stop.set()
 
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, received)
-    return stop
+    return stop, at_once
 
 
 async def _listen(runner: web.AppRunner, settings: GatewaySettings, tls: ServerTls | None) -> str:

@@ -15,6 +15,7 @@ from pydantic import (
 
 from rostra.gateway.admission.settings import AdmissionSettings
 from rostra.gateway.exposure import ExposureSettings
+from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.members.settings import MemberSettings
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -72,6 +73,7 @@ class GatewaySettings(ExposureSettings):
     """Dispatches of one request, while nothing of its answer was sent."""
     workers_file_interval: PositiveFloat = 0.5
     """Between looks at `workers_file`."""
+    failover: FailoverSettings = FailoverSettings()
     connect_interval: PositiveFloat = 0.2
     """Between attempts to reach a worker that is gone."""
     load_interval: PositiveFloat = 0.5
@@ -84,6 +86,9 @@ class GatewaySettings(ExposureSettings):
 
     drain_grace: float = Field(default=30.0, ge=0)
     """How long running requests may go on after SIGTERM or SIGINT."""
+    drain_delay: float = Field(default=0.0, ge=0)
+    """How long requests are still accepted after SIGTERM, while /ready says 503 and answers close
+    their connections: the time a load balancer takes to notice."""
 
     @model_validator(mode="after")
     def _has_members(self) -> Self:

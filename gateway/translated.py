@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import TypeVar
 
-from rostra.gateway.dispatch import Call, RequestT, ResponseT
+from rostra.gateway.call import Call, RequestT, ResponseT
 from rostra.gateway.errors import ApiError
 
 EventT = TypeVar("EventT")

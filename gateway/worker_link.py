@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from rostra.gateway.bundle import Bundle, Kind, Seat
+from rostra.gateway.failover.breaker import Breaker
 from rostra.gateway.settings import GatewaySettings
 from rostra.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
 
@@ -57,7 +58,6 @@ class WorkerLink:
     external = False
     owner = "rostra"
     share = 1.0
-    wait = 0.0
 
     def __init__(
         self, address: str, settings: GatewaySettings, on_change: Callable[[], None]
@@ -70,6 +70,7 @@ class WorkerLink:
         self.load = control_pb2.GetLoadResponse()
         self.reason = "not reached yet"
         """Why the worker is not serving; empty when it is."""
+        self.breaker = Breaker(settings.failover, on_change)
         self._settings = settings
         self._on_change = on_change
         self._models_version = 0
@@ -86,6 +87,10 @@ class WorkerLink:
     @property
     def serving(self) -> bool:
         return not self.reason
+
+    @property
+    def wait(self) -> float:
+        return self.breaker.wait
 
     @property
     def pending_requests(self) -> int:
@@ -180,6 +185,7 @@ class WorkerLink:
             return
         was_serving, self.reason = self.serving, reason
         if not reason:
+            self.breaker.reset()
             logger.info("worker %s serves %s", self.address, ", ".join(self.models))
         elif was_serving:
             logger.warning("worker %s is out: %s", self.address, reason)

@@ -76,6 +76,8 @@ class Limits:
 
     def __init__(self, settings: LimitSettings, now: Callable[[], int] | None = None) -> None:
         """`now`: milliseconds of a clock that never goes back."""
+        self.leaving = False
+        """Whether the arena takes no new questions, because it is about to end."""
         self._settings = settings
         self._buckets = Buckets(now or MonotonicClock().now)
         self._rounds: dict[str, WeakSet[Running]] = {}
@@ -113,8 +115,11 @@ class Limits:
     def begin_round(self, voter: Voter, begun: Running, texts: Texts) -> None:
         """Counts a round until its answers have ended.
 
-        Raises `ToldVoterError` where too many others of the voter, or of the address, have not.
+        Raises `ToldVoterError` where too many others of the voter, or of the address, have not, and
+        where the arena is about to end.
         """
+        if self.leaving:
+            raise ToldVoterError(texts("limit.leaving"))
         most = {
             voter.key: self._settings.rounds,
             network(voter.address): self._settings.address_rounds,

@@ -39,6 +39,7 @@ class MemberLink:
     """
 
     external = True
+    breaker = None
 
     def __init__(
         self,

@@ -16,8 +16,8 @@ async def health(request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """200 when at least one worker is serving, else 503; the body says how each worker is."""
-    fleet = request.app[FLEET]
-    able = fleet.any_serving() and not request.app[DISPATCHER].ending
+    fleet, dispatcher = request.app[FLEET], request.app[DISPATCHER]
+    able = fleet.any_serving() and not (dispatcher.draining or dispatcher.ending)
     payload = {
         "status": "ready" if able else "not ready",
         "workers": {link.address: link.reason or "serving" for link in fleet},

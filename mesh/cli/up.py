@@ -139,7 +139,7 @@ class Plan:
             "--port",
             str(gateway_port),
             *routes,
-            grace=settings.drain_grace + 5,
+            grace=settings.drain_delay + settings.drain_grace + 10,
         )
         tiers = [[gateway]]
         arena_url = None
@@ -164,7 +164,9 @@ class Plan:
             chosen = claim_port(arena.host, arena.port, "the arena", "--arena-port or --no-arena")
             arena_url = f"http://{join_address(arena.host, chosen)}"
             command = ("arena", "--port", str(chosen), "--gateway", gateway_url)
-            tiers.insert(0, [child("arena", *command, *home_option(home), grace=10)])
+            tiers.insert(
+                0, [child("arena", *command, *home_option(home), grace=arena.drain_grace + 10)]
+            )
         return cls(
             launcher=launcher,
             models=frozenset(entry.served_name for entry in file.worker),

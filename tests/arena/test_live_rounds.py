@@ -90,3 +90,31 @@ def test_a_claim_is_good_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     assert claims.take(old) is None
     claims.give(TICKET)
     assert len(claims._tickets) == 1, kept
+
+
+class Writing(Watched):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = False
+        self.moment = asyncio.Event()
+
+    async def next_moment(self) -> None:
+        await self.moment.wait()
+
+
+async def test_what_is_being_written_is_waited_for() -> None:
+    live, current = LiveRounds(grace=60), Writing()
+    live.watch(current)
+    draining = asyncio.create_task(live.drain(60.0))
+    await asyncio.sleep(0.05)
+    assert not draining.done()
+    current.ended = True
+    current.moment.set()
+    await asyncio.wait_for(draining, 10)
+    assert current.closed == 0
+
+
+async def test_what_is_never_ready_is_waited_for_no_longer_than_the_grace() -> None:
+    live, current = LiveRounds(grace=60), Writing()
+    live.watch(current)
+    await asyncio.wait_for(live.drain(0.05), 10)

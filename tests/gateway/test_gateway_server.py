@@ -111,3 +111,24 @@ async def test_an_address_of_another_host(worker: ScriptedWorker) -> None:
     )
     with pytest.raises(GatewayError, match="choose another host"):
         await serve(elsewhere)
+
+
+async def test_a_load_balancer_is_given_time_to_notice(worker: ScriptedWorker) -> None:
+    async with (
+        serving(worker, drain_delay=600.0) as (url, task),
+        aiohttp.ClientSession() as session,
+    ):
+        async with asyncio.timeout(30):
+            while (await session.get(f"{url}/ready")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        interrupt()
+        async with asyncio.timeout(30):
+            while (await session.get(f"{url}/ready")).status != 503:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        response = await session.post(f"{url}/v1/chat/completions", json=HELLO)
+        assert response.headers["Connection"] == "close"
+        assert (await response.read()).endswith(b"data: [DONE]\n\n")
+        assert not task.done()
+        interrupt()
+        await asyncio.wait_for(task, 30)
+        assert await refuses_connections(url)
