@@ -18,6 +18,8 @@ from rostra.v1 import inference_pb2, inference_pb2_grpc
 METADATA = "rostra-bundle"
 NUM_BUNDLED = "rostra-bundled"
 Kind = Literal["chat", "generate"]
+_LAST_WORDS = 2.0
+"""Seconds that a call without its bundle has to end by itself."""
 _MISSING_INTERVAL = 30.0
 """Seconds. A worker that has no bundles may be replaced by one that has."""
 
@@ -85,7 +87,7 @@ class Bundle:
             self._rpc = None
             rpc.cancel()
             for seat in tuple(self._seats.values()):
-                seat.fail(error)
+                seat.lose(error)
         return error.code() is grpc.StatusCode.UNIMPLEMENTED
 
     async def _asked(self) -> AsyncIterator[inference_pb2.BundleRequest]:
@@ -99,18 +101,27 @@ class Seat:
     def __init__(self, bundle: Bundle, number: int, address: str, kind: Kind) -> None:
         self.metadata = (METADATA, address)
         """Tells the worker of it."""
-        self.fail: Callable[[BaseException], None] = lambda error: None
-        """What the end of the bundle does to the call."""
         self._bundle = bundle
         self._number = number
         self._kind = kind
         self._take: Callable[[Any], None]
+        self._fail: Callable[[BaseException], None]
+        self._failing: asyncio.TimerHandle | None = None
         self._num_delivered = 0
         self._expected: tuple[int, asyncio.Event] | None = None
+        self._lost: grpc.aio.AioRpcError | None = None
 
     def occupy(self, take: Callable[[Any], None], fail: Callable[[BaseException], None]) -> None:
         """Before the call is made."""
-        self._take, self.fail = take, fail
+        self._take, self._fail = take, fail
+
+    def lose(self, error: grpc.aio.AioRpcError) -> None:
+        """The bundle has ended, and the call soon, too: all its messages may have come, and the
+        last one be on its way by the call's own stream."""
+        self._lost = error
+        if self._expected is not None:
+            self._expected[1].set()
+        self._failing = asyncio.get_running_loop().call_later(_LAST_WORDS, self._fail, error)
 
     def deliver(self, bundled: inference_pb2.BundledMessage) -> None:
         self._take(getattr(bundled, self._kind))
@@ -120,15 +131,17 @@ class Seat:
 
     async def delivered_all(self, last: Any) -> None:
         """Until all messages were delivered that the last one of the call tells of, or the error
-        in its place: they may be on their way."""
+        in its place: they may be on their way. Raises AioRpcError where they will not come."""
         if isinstance(last, grpc.aio.AioRpcError):
             trailer: Any = last.trailing_metadata()
             number = next((int(value) for key, value in trailer or () if key == NUM_BUNDLED), 0)
         else:
             number = last.num_bundled
-        if self._num_delivered < number:
+        if self._num_delivered < number and self._lost is None:
             self._expected = (number, asyncio.Event())
             await self._expected[1].wait()
+        if self._num_delivered < number and self._lost is not None:
+            raise self._lost
 
     def pause(self) -> None:
         self._bundle.ask(inference_pb2.BundleRequest(pause=[self._number]))
@@ -137,6 +150,8 @@ class Seat:
         self._bundle.ask(inference_pb2.BundleRequest(resume=[self._number]))
 
     def leave(self) -> None:
+        if self._failing is not None:
+            self._failing.cancel()
         self._bundle.leave(self._number)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import grpc
@@ -119,7 +120,8 @@ class Inbox(Generic[T]):
                     await self._room.wait()
         except (Exception, asyncio.CancelledError) as error:
             if self._seat is not None and isinstance(error, grpc.aio.AioRpcError):
-                await self._seat.delivered_all(error)
+                with suppress(grpc.aio.AioRpcError):
+                    await self._seat.delivered_all(error)
             self._fail(error)
         else:
             self._end()

@@ -81,7 +81,7 @@ class Bundle:
         """Set, and replaced, when somebody who waited may go on."""
 
     def end(self) -> None:
-        """Calls that use it end UNAVAILABLE with what they say next."""
+        """What calls have said is sent; they end UNAVAILABLE with what they say next."""
         self._ended = True
         self._something.set()
         self._notify()
@@ -112,10 +112,11 @@ class Bundle:
             await write(inference_pb2.BundleResponse(bundle_id=self.id))
             while True:
                 await self._something.wait()
-                if self._ended:
-                    return
-                self._something.clear()
+                if not self._ended:
+                    self._something.clear()
                 messages, self._pending, self._pending_bytes = self._pending, [], 0
+                if not messages:
+                    return
                 self._notify()
                 await write(inference_pb2.BundleResponse(messages=messages))
         finally:
