@@ -6,51 +6,40 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import ExitStack, aclosing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import grpc
 
 from rostra.gateway.bundle import Seat
 from rostra.gateway.context import Exchange
-from rostra.gateway.errors import ApiError, shutting_down
+from rostra.gateway.errors import ApiError, shutting_down, unavailable
+from rostra.gateway.failover.budget import RetryBudget
 from rostra.gateway.failover.faults import is_orderly
+from rostra.gateway.failover.hedge import Started, first_to_start
+from rostra.gateway.failover.resume import Progress
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, StatusDetails, api_error
 from rostra.gateway.grpc_status import status_error, unsupported
 from rostra.gateway.images import NO_IMAGES, first_image
 from rostra.gateway.link import Link
-from rostra.gateway.members.inference import MemberEmbedding, MemberStream
 from rostra.gateway.rest_names import RestNames
+from rostra.gateway.rpc_types import RequestT, ResponseT, Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.v1 import chat_pb2, control_pb2, inference_pb2
 
 if TYPE_CHECKING:
-    from rostra.gateway.dispatch import Dispatcher
+    from rostra.gateway.dispatch import Dispatcher, Sent
     from rostra.gateway.link import Inference
 
 logger = logging.getLogger(__name__)
 
-RequestT = TypeVar(
-    "RequestT",
-    bound=chat_pb2.ChatRequest
-    | inference_pb2.GenerateRequest
-    | inference_pb2.EmbedRequest
-    | inference_pb2.TokenizeRequest
-    | inference_pb2.DetokenizeRequest,
-)
-ResponseT = TypeVar(
-    "ResponseT",
-    bound=chat_pb2.ChatResponse
-    | inference_pb2.GenerateResponse
-    | inference_pb2.EmbedResponse
-    | inference_pb2.TokenizeResponse
-    | inference_pb2.DetokenizeResponse,
-)
-Rpc = grpc.aio.UnaryStreamCall | grpc.aio.UnaryUnaryCall | MemberStream[Any] | MemberEmbedding
 _NAMELESS = (inference_pb2.TokenizeRequest, inference_pb2.DetokenizeRequest)
 """Requests without an id: they are over at once, and nothing aborts them."""
+_RESUMABLE = (chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
+_UNHEDGED = (*_NAMELESS, inference_pb2.EmbedRequest)
+"""Requests whose answers have no beginning to wait for."""
 _FIRST_BACKOFF = 0.05
 """Seconds; doubles with each further dispatch."""
 
@@ -83,6 +72,8 @@ class Call(Generic[RequestT, ResponseT]):
         self._names = names
         self._hold = hold
         self._refusals: dict[str, grpc.aio.AioRpcError | None] = {}
+        resumes = dispatcher.failover.resume and isinstance(request, _RESUMABLE)
+        self._progress = Progress(request) if resumes else None
 
     async def messages(self) -> AsyncGenerator[ResponseT, None]:
         """The worker's messages in order. Raises ApiError."""
@@ -94,40 +85,35 @@ class Call(Generic[RequestT, ResponseT]):
     async def bursts(self) -> AsyncGenerator[list[ResponseT], None]:
         """As `messages`, those together that came while the gateway was busy with others."""
         avoid: set[str] = set()
+        passed_on = False
+        held: list[ResponseT] = []
+        clock: TokenClock | None = None
         for attempt in itertools.count(1):
-            passed_on = False
-            held: list[ResponseT] = []
             try:
-                rpc, seat = await self._open(attempt, avoid)
-                clock = TokenClock(self._dispatcher.metrics, self._exchange)
-                with self._dispatcher.running(rpc, self.link, clock, seat) as sent:
-                    try:
-                        while burst := await sent.take():
-                            held += burst
-                            if clock.started and not self._hold:
-                                passed_on = True
-                                yield held
-                                held = []
-                    except asyncio.CancelledError:
-                        raise self._reason_of_cancellation() from None
-                if held:
-                    yield held
-                return
+                started = await self._start(attempt, avoid, clock)
+                with started.stack:
+                    sent, burst, clock = started.sent, started.burst, started.sent.clock
+                    while burst:
+                        held += burst if self._progress is None else self._progress.take(burst)
+                        if held and clock.started and not self._hold:
+                            passed_on = True
+                            yield held
+                            held = []
+                        burst = await self._take(sent)
+                break
             except grpc.aio.AioRpcError as error:
+                self._log(error)
                 avoid.add(self.link.address)
-                logger.log(
-                    logging.DEBUG if error.code() in CLIENT_MISTAKES else logging.WARNING,
-                    "request %s: %s answered %s: %s",
-                    self._exchange.request_id,
-                    self.link.address,
-                    error.code().name,
-                    error.details(),
-                )
-                pause = self._pause(error, attempt, avoid)
-                if passed_on or pause is None or not self._may_retry(error, attempt, avoid):
-                    raise self._api_error(error) from error
-                self._dispatcher.metrics.failover.retries.labels(error.code().name).inc()
+                if self._progress is not None and self._progress.complete:
+                    break
+                pause = self._pause_before_next(error, attempt, avoid, passed_on)
+            if self._can_go_on:
+                self._dispatcher.metrics.failover.resumes.labels(self.model.name).inc()
+            else:
+                held, clock = [], None
             await asyncio.sleep(pause)
+        if held:
+            yield held
 
     async def only_message(self) -> ResponseT:
         """The answer of a call that does not stream. Raises ApiError."""
@@ -151,6 +137,32 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:
         return api_error(error, model=self._request.model, names=self._names)
+
+    def _log(self, error: grpc.aio.AioRpcError) -> None:
+        logger.log(
+            logging.DEBUG if error.code() in CLIENT_MISTAKES else logging.WARNING,
+            "request %s: %s answered %s: %s",
+            self._exchange.request_id,
+            self.link.address,
+            error.code().name,
+            error.details(),
+        )
+
+    @property
+    def _can_go_on(self) -> bool:
+        """Whether another worker can go on with what has come."""
+        return self._progress is not None and self._progress.can_go_on
+
+    def _pause_before_next(
+        self, error: grpc.aio.AioRpcError, attempt: int, avoid: set[str], passed_on: bool
+    ) -> float:
+        """Seconds; raises ApiError where there is to be no other dispatch."""
+        pause = self._pause(error, attempt, avoid)
+        lost = passed_on and not self._can_go_on
+        if lost or pause is None or not self._may_retry(error, attempt, avoid):
+            raise self._api_error(error) from error
+        self._dispatcher.metrics.failover.retries.labels(error.code().name).inc()
+        return pause
 
     def _pause(self, error: grpc.aio.AioRpcError, attempt: int, avoid: set[str]) -> float | None:
         """Seconds before the next dispatch; None where the worker has asked for more than there
@@ -182,29 +194,84 @@ class Call(Generic[RequestT, ResponseT]):
         other = self._dispatcher.router.choose(self._request.model, avoid, self._refusal)
         return other is not None and other.address not in avoid
 
-    async def _open(self, attempt: int, avoid: set[str]) -> tuple[Rpc, Seat | None]:
-        exchange, request = self._exchange, self._request
-        self.link = await self._dispatcher.router.acquire(
-            request.model, avoid, exchange.remaining(), self._refusal
+    async def _start(self, attempt: int, avoid: set[str], clock: TokenClock | None) -> Started:
+        """Dispatches the request, and returns with what comes first. Raises ApiError and
+        AioRpcError."""
+        dispatcher, request = self._dispatcher, self._request
+        link = await dispatcher.router.acquire(
+            request.model, avoid, self._exchange.remaining(), self._refusal
         )
-        self.model = self.link.models[request.model]
-        exchange.model = self.model.name
-        exchange.workers.append(self.link.address)
-        if self._dispatcher.ending:
-            raise shutting_down()
+        self._answered_by(link)
+        budget = dispatcher.budgets.of(self.model.name)
         if attempt == 1:
-            self._dispatcher.budgets.of(self.model.name).deposit()
+            budget.deposit()
         elif not isinstance(request, _NAMELESS):
             # The worker that lost its first attempt may not have noticed yet.
             request.request_id += f"-{attempt}"
-        seat = self._join()
+        if self._progress is not None:
+            assert isinstance(request, chat_pb2.ChatRequest | inference_pb2.GenerateRequest)
+            self._progress.prepare(request, link)
+        delay = dispatcher.failover.hedge_after
+        first = self._begin(link, request, clock)
+        if delay is None or link.external or self._can_go_on or isinstance(request, _UNHEDGED):
+            started = await first
+        else:
+            self._hedged = False
+            started = await first_to_start(first, delay, lambda: self._second(link, budget))
+            if self._hedged:
+                self._answered_by(started.sent.link)
+                winner = "first" if self.link is link else "second"
+                dispatcher.metrics.failover.hedges.labels(self.model.name, winner).inc()
+        if self._progress is not None:
+            self._progress.begin(self.link)
+        return started
+
+    def _answered_by(self, link: Link) -> None:
+        self.link, self.model = link, link.models[self._request.model]
+        self._exchange.model = self.model.name
+
+    def _second(self, first: Link, budget: RetryBudget) -> Coroutine[Any, Any, Started] | None:
+        """The request, made to another worker; None where there is none, or no budget."""
+        link = self._dispatcher.router.choose(self._request.model, {first.address}, self._refusal)
+        if link is None or link is first or link.external or not budget.withdraw():
+            return None
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        request.request_id += "-hedge"
+        self._hedged = True
+        if self._progress is not None:
+            self._progress.prepare(request, link)
+        return self._begin(link, request, None)
+
+    async def _begin(self, link: Link, request: RequestT, clock: TokenClock | None) -> Started:
+        if self._dispatcher.ending:
+            raise shutting_down()
+        exchange, seat = self._exchange, self._join(link)
+        exchange.workers.append(link.address)
+        if clock is None:
+            clock = TokenClock(self._dispatcher.metrics, exchange)
         metadata = exchange.metadata() if seat is None else (*exchange.metadata(), seat.metadata)
-        rpc = self._method(self.link.inference_for(whole=self._hold))(
+        rpc = self._method(link.inference_for(whole=self._hold))(
             request, timeout=exchange.remaining(), metadata=metadata
         )
-        return rpc, seat
+        with ExitStack() as stack:
+            sent = stack.enter_context(self._dispatcher.running(rpc, link, clock, seat))
+            burst: list[ResponseT] = []
+            while more := await self._take(sent):
+                burst += more
+                if clock.started:
+                    break
+            return Started(sent, burst, stack.pop_all())
+
+    async def _take(self, sent: Sent) -> list[ResponseT]:
+        try:
+            return await sent.take()
+        except asyncio.CancelledError:
+            raise self._reason_of_cancellation() from None
 
     def _refusal(self, link: Link) -> ApiError | None:
+        if self._progress is not None and not self._progress.goes_on_at(link):
+            return unavailable("The worker was lost before the answer was complete")
         if link.external:
             if link.address not in self._refusals:
                 self._refusals[link.address] = link.refusal(self._request)
@@ -221,12 +288,12 @@ class Call(Generic[RequestT, ResponseT]):
         choosy = self._dispatcher.router.some_take_images(self._request.model)
         return first_image(self._request) if choosy else None
 
-    def _join(self) -> Seat | None:
+    def _join(self, link: Link) -> Seat | None:
         match self._request:
             case chat_pb2.ChatRequest():
-                return self.link.seat("chat")
+                return link.seat("chat")
             case inference_pb2.GenerateRequest():
-                return self.link.seat("generate")
+                return link.seat("generate")
             case _:
                 return None
 
@@ -239,10 +306,3 @@ class Call(Generic[RequestT, ResponseT]):
         if self._dispatcher.ending:
             return shutting_down()
         return status_error(grpc.StatusCode.UNAVAILABLE, "the worker has left the mesh")
-
-
-ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
-GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
-EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
-TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeResponse]
-DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]

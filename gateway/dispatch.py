@@ -10,15 +10,7 @@ from typing import Any
 import grpc
 
 from rostra.gateway.bundle import Seat
-from rostra.gateway.call import (
-    Call,
-    ChatCall,
-    DetokenizeCall,
-    EmbedCall,
-    GenerateCall,
-    Rpc,
-    TokenizeCall,
-)
+from rostra.gateway.call import Call
 from rostra.gateway.context import Exchange
 from rostra.gateway.failover.breaker import Trial
 from rostra.gateway.failover.budget import RetryBudgets
@@ -29,8 +21,15 @@ from rostra.gateway.link import Link
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
+from rostra.gateway.rpc_types import Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.v1 import chat_pb2, inference_pb2
+
+ChatCall = Call[chat_pb2.ChatRequest, chat_pb2.ChatResponse]
+GenerateCall = Call[inference_pb2.GenerateRequest, inference_pb2.GenerateResponse]
+EmbedCall = Call[inference_pb2.EmbedRequest, inference_pb2.EmbedResponse]
+TokenizeCall = Call[inference_pb2.TokenizeRequest, inference_pb2.TokenizeResponse]
+DetokenizeCall = Call[inference_pb2.DetokenizeRequest, inference_pb2.DetokenizeResponse]
 
 
 @dataclass(frozen=True, eq=False)

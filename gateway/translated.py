@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import TypeVar
 
-from rostra.gateway.call import Call, RequestT, ResponseT
+from rostra.gateway.call import Call
 from rostra.gateway.errors import ApiError
+from rostra.gateway.rpc_types import RequestT, ResponseT
 
 EventT = TypeVar("EventT")
 

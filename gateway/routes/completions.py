@@ -11,9 +11,8 @@ from aiohttp import web
 from rostra.gateway.answers.best_of import Ranking
 from rostra.gateway.answers.completions import Choice, CompletionChoices, whole_choices
 from rostra.gateway.answers.envelope import Envelope
-from rostra.gateway.call import GenerateCall
 from rostra.gateway.context import Exchange
-from rostra.gateway.dispatch import Dispatcher
+from rostra.gateway.dispatch import Dispatcher, GenerateCall
 from rostra.gateway.errors import ApiError, worker_fault
 from rostra.gateway.event_stream import Batch, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS

@@ -47,6 +47,11 @@ def _problems(request: EngineRequest, vocab_size: int) -> Iterator[str]:
         return
     if min(request.prompt_token_ids) < 0 or max(request.prompt_token_ids) >= vocab_size:
         yield f"the prompt has a token id outside the vocabulary of {vocab_size}"
+    resumed = request.resumed_token_ids
+    if resumed and not 0 <= min(resumed) <= max(resumed) < vocab_size:
+        yield f"what is resumed has a token id outside the vocabulary of {vocab_size}"
+    if resumed and len(resumed) >= request.sampling.max_tokens:
+        yield f"{len(resumed)} tokens are resumed, and max_tokens is {request.sampling.max_tokens}"
     yield from _sampling_problems(request.sampling, vocab_size)
 
 

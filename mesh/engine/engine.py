@@ -148,7 +148,7 @@ class Engine:
         if request.request_id in queues:
             raise DuplicateRequestError(f"a request with the id {request.request_id} is running")
         check_request(request, self._runner.vocab_size)
-        self._check_length(len(request.prompt_token_ids))
+        self._check_length(len(request.prompt_token_ids) + len(request.resumed_token_ids))
         free_seats = self._max_num_seqs - len(queues.running)
         if len(queues.waiting) >= self._max_waiting_requests + free_seats:
             raise QueueFullError(

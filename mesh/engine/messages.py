@@ -49,6 +49,8 @@ class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     request_id: str
     prompt_token_ids: list[int]
+    resumed_token_ids: list[int] = []
+    """What the output begins with, made elsewhere: computed, and neither sampled nor told again."""
     sampling: SamplingParams
     deadline: float | None = None
     """In seconds of `time.monotonic()`, which all processes of a host share."""

@@ -77,7 +77,7 @@ class Request:
         return cls(
             id=request.request_id,
             sampling=sampling,
-            token_ids=list(request.prompt_token_ids),
+            token_ids=[*request.prompt_token_ids, *request.resumed_token_ids],
             num_prompt_tokens=num_prompt_tokens,
             rank=(request.priority, arrival),
             max_num_tokens=min(num_prompt_tokens + sampling.max_tokens, max_model_len),

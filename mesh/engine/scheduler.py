@@ -243,7 +243,7 @@ class Scheduler:
     def _count_first_start(self, request: Request) -> None:
         # Later starts, after a preemption, find the request's own tokens: no news of the cache.
         if request.num_cached_tokens is None:
-            request.num_cached_tokens = request.num_computed_tokens
+            request.num_cached_tokens = min(request.num_computed_tokens, request.num_prompt_tokens)
             self.counters.prompt_tokens += request.num_prompt_tokens
             if not request.lacks_prompt_logprobs:
                 self.counters.prefix_cache_queried_tokens += request.num_prompt_tokens

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from rostra.mesh.worker.jobs import Job
 from rostra.mesh.worker.parsed_output import ParsedOutput, ParsedText
 from rostra.mesh.worker.request_log import RequestRecord
 from rostra.mesh.worker.responses import GenerateResponder, Responder
+from rostra.mesh.worker.resumed import Standing
 from rostra.mesh.worker.running import RunningRequest
 from rostra.mesh.worker.status import (
     RpcError,
@@ -54,19 +56,42 @@ class Generation:
         self._responder = responder
         self._write = write
         self._record = record
-        self._texts = [_text_of(job, tokenizer) for _ in range(job.sampling.n)]
-        self._unfinished = set(range(job.sampling.n))
+        self._begun = {
+            index: Standing(
+                so_far,
+                lambda: _text_of(job, tokenizer),
+                job.sampling.params.stop_token_ids,
+                with_logprobs=job.sampling.params.logprobs is not None,
+            )
+            for index, so_far in job.resumed.items()
+        }
+        self._texts = [
+            self._begun[index].text if index in self._begun else _text_of(job, tokenizer)
+            for index in range(job.sampling.n)
+        ]
+        self._untold: defaultdict[int, list[int]] = defaultdict(list)
+        """By index: tokens of outputs that no message has told of."""
+        self._unfinished: set[int] = set()
         self._cached_tokens = 0
+        self._first = 0
+        """Of the outputs that the engine makes; it tells of the prompt."""
 
     async def run(
         self, engine: EngineClient, running: RunningRequest, deadline: float | None
     ) -> None:
         """Raises RpcError, or what the engine raises, where the stream ends without its finish."""
         name = f"{next(_serial)}/{running.request_id}"
-        requests = self._job.engine_requests(name, deadline)
+        begun = {index: standing.token_ids for index, standing in self._begun.items()}
+        requests = self._job.engine_requests(name, deadline, begun)
+        if not requests:
+            raise invalid_argument([Violation("resumed", "leaves nothing: all outputs finished")])
+        self._unfinished, self._first = set(requests), min(requests)
+        for index, standing in self._begun.items():
+            # Sent by the other worker; what is written counts on from there.
+            self._responder.part(index, standing.released, None, None)
         self._record.prompt_tokens = len(self._job.prompt)
         try:
-            stream = await engine.submit(*requests)
+            stream = await engine.submit(*requests.values())
         except EngineTooLongError as error:
             raise context_length_exceeded(
                 self._job.prompt_field,
@@ -78,8 +103,8 @@ class Generation:
         try:
             running.attach(stream)
             await self._write(self._responder.first(running.request_id, len(self._job.prompt)))
-            indices = {request.request_id: index for index, request in enumerate(requests)}
-            async for output in self._in_order(stream, requests[0].request_id):
+            indices = {request.request_id: index for index, request in requests.items()}
+            async for output in self._in_order(stream, next(iter(indices))):
                 await self._take(indices[output.request_id], output, stream)
         finally:
             stream.abort()
@@ -99,11 +124,15 @@ class Generation:
             raise deadline_exceeded()
         if output.finish is FinishReason.ERROR:
             raise self._failure(output.error or "the engine failed at this request")
-        if index == 0 and output.num_cached_tokens is not None:
+        if index == self._first and output.num_cached_tokens is not None:
             self._cached_tokens = output.num_cached_tokens
         if output.prompt_logprobs is not None and isinstance(self._responder, GenerateResponder):
             await self._write(self._responder.prompt(self._job.prompt, output.prompt_logprobs))
+        if index in self._begun:
+            output = self._begun[index].take(output)
         released = self._texts[index].take(output)
+        if self._job.resumable:
+            self._untold[index] += [token.id for token in output.tokens]
         finish = _finish(output, released, called=self._has_called(index))
         usage = None
         if finish is not None:
@@ -117,6 +146,7 @@ class Generation:
             self._record.note_tokens()
         message = self._responder.part(index, released, finish, usage)
         if message is not None:
+            message.token_ids.extend(self._untold.pop(index, ()))
             await self._write(message)
 
     def _failure(self, reason: str) -> RpcError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rostra.mesh.engine.messages import EngineRequest
 from rostra.mesh.text import ChatTemplateError
@@ -13,6 +13,7 @@ from rostra.mesh.worker.checks import Checks
 from rostra.mesh.worker.conversation import Conversation, read_conversation
 from rostra.mesh.worker.model import ServedModel, beside_the_loop
 from rostra.mesh.worker.parsed_output import Parsing
+from rostra.mesh.worker.resumed import Resumed, read_resumed
 from rostra.mesh.worker.sampling import Sampling, read_sampling
 from rostra.mesh.worker.status import (
     Context,
@@ -45,13 +46,20 @@ class Job:
     """That the outputs follow."""
     parsing: Parsing | None = None
     """How the outputs are read; None: all their text is content."""
+    resumable: bool = False
+    resumed: Resumed = field(default_factory=dict)
+    """What of the outputs was made elsewhere."""
 
-    def engine_requests(self, name: str, deadline: float | None) -> list[EngineRequest]:
-        """One for each output; ids are `name` and the output's index."""
-        return [
-            EngineRequest(
+    def engine_requests(
+        self, name: str, deadline: float | None, begun: Mapping[int, list[int]]
+    ) -> dict[int, EngineRequest]:
+        """One for each output that has not finished, by its index; ids are `name` and the index.
+        `begun` are the tokens that outputs begin with."""
+        return {
+            index: EngineRequest(
                 request_id=f"{name}/{index}",
                 prompt_token_ids=self.prompt,
+                resumed_token_ids=begun.get(index, []),
                 sampling=self.sampling.for_output(index, self.max_tokens),
                 deadline=deadline,
                 cache_salt=self.cache_salt,
@@ -60,7 +68,8 @@ class Job:
                 priority=self.priority,
             )
             for index in range(self.sampling.n)
-        ]
+            if index not in self.resumed or not self.resumed[index].finished
+        }
 
 
 async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: EngineInfo) -> Job:
@@ -69,12 +78,14 @@ async def read_chat(request: chat_pb2.ChatRequest, model: ServedModel, engine: E
     sampling = _read_sampling(request, model, engine, checks)
     if request.sampling.HasField("prompt_logprobs"):
         checks.invalid("sampling.prompt_logprobs", "is for Generate only")
+    resumed = read_resumed(request, sampling, engine.vocab_size, checks)
     grammar = await read_structured_output(request, checks)
     conversation = read_conversation(request, model, checks)
     text, prompt = await _encode(conversation, model)
     job = _job(
         request, prompt, sampling, engine, "messages", continues_text=request.continue_final_message
     )
+    job = replace(job, resumed=resumed)
     parsing = _read_parsing(conversation, text, model)
     form = AnswerForm(
         tools=conversation.tools,
@@ -141,6 +152,7 @@ async def read_generate(
     """Raises RpcError."""
     checks = Checks()
     sampling = _read_sampling(request, model, engine, checks)
+    resumed = read_resumed(request, sampling, engine.vocab_size, checks)
     grammar = await read_structured_output(request, checks)
     form = request.WhichOneof("prompt")
     if form is None:
@@ -158,7 +170,7 @@ async def read_generate(
     else:
         prompt = list(request.tokens.ids)
     job = _job(request, prompt, sampling, engine, form or "prompt", continues_text=True)
-    return replace(job, grammar=grammar)
+    return replace(job, grammar=grammar, resumed=resumed)
 
 
 def check_token_ids(checks: Checks, field: str, ids: Sequence[int], vocab_size: int) -> None:
@@ -224,4 +236,5 @@ def _job(
         priority=request.priority,
         prompt_field=prompt_field,
         continues_text=continues_text,
+        resumable=request.resumable,
     )

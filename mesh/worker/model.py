@@ -99,6 +99,7 @@ class ServedModel:
             embedding_size=engine.embedding_size,
             tool_parser=tools.name if tools and generates else None,
             reasoning_parser=reasoning.name if reasoning and generates else None,
+            resumes=generates,
         )
 
     def adapter_info(self, adapter: AdapterState) -> control_pb2.AdapterInfo:

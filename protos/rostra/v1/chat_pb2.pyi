@@ -370,6 +370,8 @@ class ChatRequest(_message.Message):
     CACHE_SALT_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name a model is served under. Empty: the only model of the worker."""
     parallel_tool_calls: _builtins.bool
@@ -389,6 +391,10 @@ class ChatRequest(_message.Message):
     request_id: _builtins.str
     """Names the request in Control.Abort and in logs: 1 to 256 characters. The worker makes one when
     unset; one that is running already is refused with ALREADY_EXISTS.
+    """
+    resumable: _builtins.bool
+    """Whether messages carry token_ids, so that another worker can go on where this one breaks off.
+    Default false.
     """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChatMessage]:
@@ -415,6 +421,14 @@ class ChatRequest(_message.Message):
         is any.
         """
 
+    @_builtins.property
+    def resumed(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.OutputSoFar]:
+        """What an earlier stream of the same request came to. The stream goes on behind it, as that one
+        would have: nothing of it is sent again, and all of it counts. For workers whose ModelInfo says
+        that they resume, with the same revision of the model, and the same seed where tokens are drawn.
+        Excludes sampling.prompt_logprobs.
+        """
+
     def __init__(
         self,
         *,
@@ -431,10 +445,12 @@ class ChatRequest(_message.Message):
         cache_salt: _builtins.str | None = ...,
         priority: _builtins.int | None = ...,
         request_id: _builtins.str | None = ...,
+        resumable: _builtins.bool | None = ...,
+        resumed: _abc.Iterable[_tokens_pb2.OutputSoFar] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "sampling", b"sampling", "structured_output", b"structured_output", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "messages", b"messages", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "sampling", b"sampling", "structured_output", b"structured_output", "template_variables", b"template_variables", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "messages", b"messages", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "template_variables", b"template_variables", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__add_generation_prompt: _TypeAlias = _typing.Literal["add_generation_prompt"]  # noqa: Y015
     _WhichOneofArgType__add_generation_prompt: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt"]  # noqa: Y015
@@ -448,6 +464,8 @@ class ChatRequest(_message.Message):
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__resumable: _TypeAlias = _typing.Literal["resumable"]  # noqa: Y015
+    _WhichOneofArgType__resumable: _TypeAlias = _typing.Literal["_resumable", b"_resumable"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__add_generation_prompt) -> _WhichOneofReturnType__add_generation_prompt | None: ...
     @_typing.overload
@@ -460,6 +478,8 @@ class ChatRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resumable) -> _WhichOneofReturnType__resumable | None: ...
 
 Global___ChatRequest: _TypeAlias = ChatRequest  # noqa: Y015
 
@@ -521,6 +541,7 @@ class ChatResponse(_message.Message):
     FINISH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     NUM_BUNDLED_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """First message only."""
     prompt_tokens: _builtins.int
@@ -535,6 +556,12 @@ class ChatResponse(_message.Message):
     def finish(self) -> _tokens_pb2.Finish: ...
     @_builtins.property
     def usage(self) -> _tokens_pb2.Usage: ...
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where the request is resumable: the tokens of the output `index` that were read since its last
+        message. Not those of `delta`, which may wait for text that is held back.
+        """
+
     def __init__(
         self,
         *,
@@ -545,10 +572,11 @@ class ChatResponse(_message.Message):
         finish: _tokens_pb2.Finish | None = ...,
         usage: _tokens_pb2.Usage | None = ...,
         num_bundled: _builtins.int | None = ...,
+        token_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "token_ids", b"token_ids", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__delta: _TypeAlias = _typing.Literal["delta"]  # noqa: Y015
     _WhichOneofArgType__delta: _TypeAlias = _typing.Literal["_delta", b"_delta"]  # noqa: Y015

@@ -140,6 +140,7 @@ class ModelInfo(_message.Message):
     TOOL_PARSER_FIELD_NUMBER: _builtins.int
     REASONING_PARSER_FIELD_NUMBER: _builtins.int
     TAKES_IMAGES_FIELD_NUMBER: _builtins.int
+    RESUMES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name requests use."""
     architecture: _builtins.str
@@ -163,6 +164,8 @@ class ModelInfo(_message.Message):
     """How reasoning is told from the answer, for instance "think". Unset: it is not."""
     takes_images: _builtins.bool
     """Whether messages of ROLE_USER may hold images."""
+    resumes: _builtins.bool
+    """Whether Chat and Generate can go on with what another worker has begun."""
     @_builtins.property
     def eos_token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -185,10 +188,11 @@ class ModelInfo(_message.Message):
         tool_parser: _builtins.str | None = ...,
         reasoning_parser: _builtins.str | None = ...,
         takes_images: _builtins.bool = ...,
+        resumes: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "_reasoning_parser", b"_reasoning_parser", "_tool_parser", b"_tool_parser", "base_model", b"base_model", "embedding_size", b"embedding_size", "reasoning_parser", b"reasoning_parser", "tool_parser", b"tool_parser"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "_reasoning_parser", b"_reasoning_parser", "_tool_parser", b"_tool_parser", "aliases", b"aliases", "architecture", b"architecture", "base_model", b"base_model", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "reasoning_parser", b"reasoning_parser", "revision", b"revision", "takes_images", b"takes_images", "tool_parser", b"tool_parser", "vocab_size", b"vocab_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_model", b"_base_model", "_embedding_size", b"_embedding_size", "_reasoning_parser", b"_reasoning_parser", "_tool_parser", b"_tool_parser", "aliases", b"aliases", "architecture", b"architecture", "base_model", b"base_model", "embedding_size", b"embedding_size", "eos_token_ids", b"eos_token_ids", "has_chat_template", b"has_chat_template", "max_model_len", b"max_model_len", "name", b"name", "reasoning_parser", b"reasoning_parser", "resumes", b"resumes", "revision", b"revision", "takes_images", b"takes_images", "tool_parser", b"tool_parser", "vocab_size", b"vocab_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__base_model: _TypeAlias = _typing.Literal["base_model"]  # noqa: Y015
     _WhichOneofArgType__base_model: _TypeAlias = _typing.Literal["_base_model", b"_base_model"]  # noqa: Y015

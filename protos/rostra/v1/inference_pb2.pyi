@@ -57,6 +57,8 @@ class GenerateRequest(_message.Message):
     CACHE_SALT_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RESUMABLE_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name a model is served under. Empty: the only model of the worker."""
     text: _builtins.str
@@ -67,6 +69,8 @@ class GenerateRequest(_message.Message):
     """Lower runs first. Default 0."""
     request_id: _builtins.str
     """As in ChatRequest."""
+    resumable: _builtins.bool
+    """As in ChatRequest."""
     @_builtins.property
     def tokens(self) -> Global___TokenIds:
         """Used as they are."""
@@ -75,6 +79,10 @@ class GenerateRequest(_message.Message):
     def sampling(self) -> _sampling_pb2.SamplingParams: ...
     @_builtins.property
     def structured_output(self) -> _sampling_pb2.StructuredOutput: ...
+    @_builtins.property
+    def resumed(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.OutputSoFar]:
+        """As in ChatRequest."""
+
     def __init__(
         self,
         *,
@@ -86,10 +94,12 @@ class GenerateRequest(_message.Message):
         cache_salt: _builtins.str | None = ...,
         priority: _builtins.int | None = ...,
         request_id: _builtins.str | None = ...,
+        resumable: _builtins.bool | None = ...,
+        resumed: _abc.Iterable[_tokens_pb2.OutputSoFar] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "cache_salt", b"cache_salt", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "cache_salt", b"cache_salt", "model", b"model", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "model", b"model", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cache_salt: _TypeAlias = _typing.Literal["cache_salt"]  # noqa: Y015
     _WhichOneofArgType__cache_salt: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt"]  # noqa: Y015
@@ -97,6 +107,8 @@ class GenerateRequest(_message.Message):
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
     _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
     _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    _WhichOneofReturnType__resumable: _TypeAlias = _typing.Literal["resumable"]  # noqa: Y015
+    _WhichOneofArgType__resumable: _TypeAlias = _typing.Literal["_resumable", b"_resumable"]  # noqa: Y015
     _WhichOneofReturnType_prompt: _TypeAlias = _typing.Literal["text", "tokens"]  # noqa: Y015
     _WhichOneofArgType_prompt: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
     @_typing.overload
@@ -105,6 +117,8 @@ class GenerateRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resumable) -> _WhichOneofReturnType__resumable | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_prompt) -> _WhichOneofReturnType_prompt | None: ...
 
@@ -153,6 +167,7 @@ class GenerateResponse(_message.Message):
     FINISH_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     NUM_BUNDLED_FIELD_NUMBER: _builtins.int
+    TOKEN_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """First message only."""
     prompt_tokens: _builtins.int
@@ -175,6 +190,10 @@ class GenerateResponse(_message.Message):
     def usage(self) -> _tokens_pb2.Usage:
         """Last message only."""
 
+    @_builtins.property
+    def token_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As in ChatResponse."""
+
     def __init__(
         self,
         *,
@@ -186,10 +205,11 @@ class GenerateResponse(_message.Message):
         finish: _tokens_pb2.Finish | None = ...,
         usage: _tokens_pb2.Usage | None = ...,
         num_bundled: _builtins.int | None = ...,
+        token_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "num_bundled", b"num_bundled", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt", b"prompt", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delta", b"_delta", "_finish", b"_finish", "_num_bundled", b"_num_bundled", "_prompt_tokens", b"_prompt_tokens", "_request_id", b"_request_id", "_usage", b"_usage", "delta", b"delta", "finish", b"finish", "index", b"index", "num_bundled", b"num_bundled", "prompt", b"prompt", "prompt_tokens", b"prompt_tokens", "request_id", b"request_id", "token_ids", b"token_ids", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__delta: _TypeAlias = _typing.Literal["delta"]  # noqa: Y015
     _WhichOneofArgType__delta: _TypeAlias = _typing.Literal["_delta", b"_delta"]  # noqa: Y015
