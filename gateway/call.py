@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 _NAMELESS = (inference_pb2.TokenizeRequest, inference_pb2.DetokenizeRequest)
 """Requests without an id: they are over at once, and nothing aborts them."""
 _RESUMABLE = (chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
+_STREAMED = (chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
 _UNHEDGED = (*_NAMELESS, inference_pb2.EmbedRequest)
 """Requests whose answers have no beginning to wait for."""
 _FIRST_BACKOFF = 0.05
@@ -88,12 +89,14 @@ class Call(Generic[RequestT, ResponseT]):
         passed_on = False
         held: list[ResponseT] = []
         clock: TokenClock | None = None
+        last: ResponseT | None = None
         for attempt in itertools.count(1):
             try:
                 started = await self._start(attempt, avoid, clock)
                 with started.stack:
                     sent, burst, clock = started.sent, started.burst, started.sent.clock
                     while burst:
+                        last = burst[-1]
                         held += burst if self._progress is None else self._progress.take(burst)
                         if held and clock.started and not self._hold:
                             passed_on = True
@@ -104,7 +107,8 @@ class Call(Generic[RequestT, ResponseT]):
             except grpc.aio.AioRpcError as error:
                 self._log(error)
                 avoid.add(self.link.address)
-                if self._progress is not None and self._progress.complete:
+                if isinstance(last, _STREAMED) and last.HasField("usage"):
+                    # Nothing is lost: only its status did not come.
                     break
                 pause = self._pause_before_next(error, attempt, avoid, passed_on)
             if self._can_go_on:

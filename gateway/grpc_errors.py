@@ -18,7 +18,14 @@ from rostra.gateway.errors import (
 )
 from rostra.gateway.rest_names import RestNames
 
-RETRY_ELSEWHERE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
+RETRY_ELSEWHERE = frozenset(
+    {
+        StatusCode.UNAVAILABLE,
+        StatusCode.RESOURCE_EXHAUSTED,
+        # As a status it is the worker's: so end calls that reach a server in the moment it stops.
+        StatusCode.CANCELLED,
+    }
+)
 """A second worker may answer where the first could not; every other status would repeat itself."""
 
 CLIENT_MISTAKES = frozenset(
@@ -89,7 +96,7 @@ def api_error(error: AioRpcError, *, model: str, names: RestNames) -> ApiError:
             answer = all_busy(details.retry_delay or 1.0)
         case StatusCode.DEADLINE_EXCEEDED:
             answer = deadline_exceeded()
-        case StatusCode.UNAVAILABLE:
+        case StatusCode.UNAVAILABLE | StatusCode.CANCELLED:
             answer = unavailable(
                 "The worker was lost before the answer was complete", details.retry_delay or 1.0
             )

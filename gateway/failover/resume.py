@@ -27,8 +27,6 @@ class Progress:
         """Whether the worker that is asked now resumes."""
         self._goes_on = False
         """Whether the stream that comes now goes on with an earlier one."""
-        self.complete = False
-        """Whether the last message has come."""
 
     def prepare(self, request: Resumable, link: Link) -> None:
         """Makes of the request what this member is to be asked."""
@@ -77,7 +75,6 @@ class Progress:
                 self._model = self._answering
         if message.HasField("finish"):
             self._output(message.index).finish.CopyFrom(message.finish)
-        self.complete = self.complete or message.HasField("usage")
 
     def _output(self, index: int) -> tokens_pb2.OutputSoFar:
         output = self._outputs.get(index)
@@ -87,8 +84,8 @@ class Progress:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether all that came is known by its tokens, and something is left to come."""
-        return self._model is not None and not self.complete
+        """Whether something came, and all of it is known by its tokens."""
+        return self._model is not None
 
     def goes_on_at(self, link: Link) -> bool:
         """Whether this member can go on with what came, which is true of all where nothing has."""

@@ -78,6 +78,7 @@ async def end_of(response: ClientResponse, stream: bool) -> tuple[int, dict[str,
         (refuses(StatusCode.RESOURCE_EXHAUSTED, retry_after=2.5), 429, None, "queue_full"),
         (refuses(StatusCode.DEADLINE_EXCEEDED), 504, None, "deadline_exceeded"),
         (refuses(StatusCode.UNAVAILABLE), 503, None, "no_worker_available"),
+        (refuses(StatusCode.CANCELLED), 503, None, "no_worker_available"),
         (refuses(StatusCode.INTERNAL), 502, None, "worker_error"),
     ],
 )

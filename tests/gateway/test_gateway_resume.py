@@ -211,7 +211,8 @@ async def test_what_the_client_says_of_the_seed_stays() -> None:
         assert not older.requests[-1].HasField("resumable")
 
 
-async def test_a_break_behind_the_end_is_none() -> None:
+@pytest.mark.parametrize("failover", [RESUME, {}])
+async def test_a_break_behind_the_end_is_none(failover: dict[str, Any]) -> None:
     async def breaks_at_the_end(request: Any, context: grpc.aio.ServicerContext) -> Any:
         async for message in goes_on()(request, context):
             yield message
@@ -219,7 +220,7 @@ async def test_a_break_behind_the_end_is_none() -> None:
 
     async with (
         resuming(breaks_at_the_end) as worker,
-        gateway_before([worker.address], failover=RESUME) as client,
+        gateway_before([worker.address], failover=failover) as client,
     ):
         events = await read(client)
         assert text(events) == "".join(WORDS)
