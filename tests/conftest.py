@@ -80,6 +80,7 @@ LONGEST_FIRST = (
     "tests/arena",
     "tests/arena/browser",
     "tests/e2e",
+    "tests/chaos",
     "tests/worker",
     "tests/distributed",
     "tests/clients",

@@ -164,6 +164,13 @@ def test_rounds_at_once(clock):
     ours.begin_round(ADA, last, ENGLISH)
 
 
+def test_an_arena_that_is_about_to_end_begins_none(clock):
+    ours = limits(clock)
+    ours.leaving = True
+    with pytest.raises(ToldVoterError, match="being restarted"):
+        ours.begin_round(ADA, running(), ENGLISH)
+
+
 def test_rounds_that_are_over_are_forgotten(clock):
     ours = limits(clock, rounds=2)
     rounds = [running(ended=True) for _ in range(3000)]
