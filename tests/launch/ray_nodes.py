@@ -22,7 +22,7 @@ QUICK = {
 
 
 def patiently(start: Callable[[], T]) -> T:
-    """Ray gives a node 30 seconds to start, which a busy machine may not have for it: twice more."""
+    """Ray gives a node 30 seconds to start, too few on a busy machine: there are two more tries."""
     for tries_left in (2, 1, 0):
         before = set(psutil.Process().children(recursive=True))
         try:
