@@ -40,6 +40,7 @@ TITLES = {
     "reduction": "From stored votes to the counts that are rated",
     "audit_rates": "How often each probe of the audit raises an alarm",
     "matchmaking": "Votes until the order is known, by policy of matchmaking",
+    "routing": "Policies of routing before simulated workers",
     "odd_voters": "Tests for odd voters: honest ones named, odd ones found",
 }
 """Of the known benchmarks, in the order of the page; others follow under their own names."""

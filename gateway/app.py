@@ -29,6 +29,7 @@ from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.router import Router
+from rostra.gateway.routing.cache_follower import CacheFollower
 from rostra.gateway.settings import GatewaySettings
 from rostra.gateway.workers_file import FileMembership
 
@@ -59,7 +60,10 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[FLEET] = fleet
     app[METRICS] = Metrics(fleet)
     app[DISPATCHER] = Dispatcher(
-        Router(fleet, settings.worker_wait), app[METRICS], settings.max_attempts, settings.failover
+        Router(fleet, settings.worker_wait, settings.routing, settings.models),
+        app[METRICS],
+        settings.max_attempts,
+        settings.failover,
     )
     app[ADMISSION] = Admission(settings.admission, fleet)
     app[METRICS].show_waiting(app[ADMISSION].waiting)
@@ -82,8 +86,15 @@ def _membership(settings: GatewaySettings) -> Membership:
 
 async def _fleet_runs(app: web.Application) -> AsyncIterator[None]:
     await app[FLEET].start()
+    following = None
+    if app[SETTINGS].follows_caches:
+        follower = CacheFollower(app[FLEET], app[DISPATCHER].router.index)
+        following = asyncio.create_task(follower.run())
     yield
     app[ADMISSION].close()
+    if following is not None:
+        following.cancel()
+        await asyncio.wait([following])
     await app[FLEET].close()
 
 

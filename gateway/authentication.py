@@ -17,7 +17,7 @@ from rostra.gateway.errors import (
     scope_not_allowed,
 )
 from rostra.gateway.key_ring import KeyRing
-from rostra.gateway.keys import EXCHANGE, FLEET
+from rostra.gateway.keys import DISPATCHER, EXCHANGE, FLEET
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,6 +44,9 @@ def check_model(request: web.Request, model: str) -> None:
     """Raises ApiError (403) where the caller's key is not for this model."""
     key = request[EXCHANGE].key
     if key is None or key.allows([model]):
+        return
+    named = request.app[DISPATCHER].router.names.find(model)
+    if named is not None and key.allows([named[0], *named[1].aliases]):
         return
     # Two workers may have one alias for two models.
     called = request.app[FLEET].called(model)

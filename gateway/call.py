@@ -72,7 +72,8 @@ class Call(Generic[RequestT, ResponseT]):
         self._exchange = exchange
         self._names = names
         self._hold = hold
-        self._refusals: dict[str, grpc.aio.AioRpcError | None] = {}
+        self._route = dispatcher.router.route(request.model, request, exchange.caller)
+        self._refusals: dict[tuple[str, str], grpc.aio.AioRpcError | None] = {}
         resumes = dispatcher.failover.resume and isinstance(request, _RESUMABLE)
         self._progress = Progress(request) if resumes else None
 
@@ -140,7 +141,7 @@ class Call(Generic[RequestT, ResponseT]):
         return response.text
 
     def _api_error(self, error: grpc.aio.AioRpcError) -> ApiError:
-        return api_error(error, model=self._request.model, names=self._names)
+        return api_error(error, model=self._route.asked, names=self._names)
 
     def _log(self, error: grpc.aio.AioRpcError) -> None:
         logger.log(
@@ -195,15 +196,15 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _has_other(self, avoid: set[str]) -> bool:
         """Whether there is a member that was not asked yet."""
-        other = self._dispatcher.router.choose(self._request.model, avoid, self._refusal)
-        return other is not None and other.address not in avoid
+        other = self._dispatcher.router.choose(self._route, avoid, self._refusal)
+        return other is not None and other[0].address not in avoid
 
     async def _start(self, attempt: int, avoid: set[str], clock: TokenClock | None) -> Started:
         """Dispatches the request, and returns with what comes first. Raises ApiError and
         AioRpcError."""
         dispatcher, request = self._dispatcher, self._request
-        link = await dispatcher.router.acquire(
-            request.model, avoid, self._exchange.remaining(), self._refusal
+        link, request.model = await dispatcher.router.acquire(
+            self._route, avoid, self._exchange.remaining(), self._refusal
         )
         self._answered_by(link)
         budget = dispatcher.budgets.of(self.model.name)
@@ -236,8 +237,11 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _second(self, first: Link, budget: RetryBudget) -> Coroutine[Any, Any, Started] | None:
         """The request, made to another worker; None where there is none, or no budget."""
-        link = self._dispatcher.router.choose(self._request.model, {first.address}, self._refusal)
-        if link is None or link is first or link.external or not budget.withdraw():
+        found = self._dispatcher.router.choose(self._route, {first.address}, self._refusal)
+        if found is None or found[0] is first or found[0].external:
+            return None
+        link, model = found
+        if model != self._request.model or not budget.withdraw():
             return None
         request = type(self._request)()
         request.CopyFrom(self._request)
@@ -250,6 +254,7 @@ class Call(Generic[RequestT, ResponseT]):
     async def _begin(self, link: Link, request: RequestT, clock: TokenClock | None) -> Started:
         if self._dispatcher.ending:
             raise shutting_down()
+        self._dispatcher.router.dispatched(link, self._route, request.model, request)
         exchange, seat = self._exchange, self._join(link)
         exchange.workers.append(link.address)
         if clock is None:
@@ -273,23 +278,33 @@ class Call(Generic[RequestT, ResponseT]):
         except asyncio.CancelledError:
             raise self._reason_of_cancellation() from None
 
-    def _refusal(self, link: Link) -> ApiError | None:
-        if self._progress is not None and not self._progress.goes_on_at(link):
+    def _refusal(self, link: Link, model: str) -> ApiError | None:
+        if self._progress is not None and not self._progress.goes_on_at(link, model):
             return unavailable("The worker was lost before the answer was complete")
         if link.external:
-            if link.address not in self._refusals:
-                self._refusals[link.address] = link.refusal(self._request)
-            error = self._refusals[link.address]
-        elif self._image is None or link.models[self._request.model].takes_images:
+            place = (link.address, model)
+            if place not in self._refusals:
+                self._refusals[place] = link.refusal(self._asking(model))
+            error = self._refusals[place]
+        elif self._image is None or link.models[model].takes_images:
             return None
         else:
             error = unsupported(self._image, NO_IMAGES)
         return None if error is None else self._api_error(error)
 
+    def _asking(self, model: str) -> RequestT:
+        """The request, of this model."""
+        if model == self._request.model:
+            return self._request
+        request = type(self._request)()
+        request.CopyFrom(self._request)
+        request.model = model
+        return request
+
     @cached_property
     def _image(self) -> str | None:
         """The field of an image, where it matters to who can answer: else the worker refuses it."""
-        choosy = self._dispatcher.router.some_take_images(self._request.model)
+        choosy = self._dispatcher.router.some_take_images(self._route)
         return first_image(self._request) if choosy else None
 
     def _join(self, link: Link) -> Seat | None:

@@ -15,6 +15,7 @@ from rostra.gateway.deadline import BadTimeoutError, read_timeout
 if TYPE_CHECKING:
     from rostra.gateway.admission.admission import Ticket
     from rostra.gateway.admission.limits import KeyLimits
+from rostra.gateway.routing.caller import NOBODY, Caller
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -41,6 +42,8 @@ class Exchange:
     """From when it was let through to its end."""
     bad_timeout: str = ""
     """What is wrong with the client's own."""
+    caller: Caller = NOBODY
+    """What the request tells of them."""
     body_bytes: int = 0
     """Of the request, once it has arrived."""
     stream: bool = False

@@ -50,6 +50,10 @@ class Fleet:
         """Those that are other servers."""
         return self._members
 
+    @property
+    def workers(self) -> list[WorkerLink]:
+        return list(self._links.values())
+
     async def start(self) -> None:
         for member, key, tls in self._access:
             link = MemberLink(member, key, tls, self._notify)

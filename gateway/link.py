@@ -63,6 +63,11 @@ class Link(Protocol):
         """Requests at it, as far as is known."""
         ...
 
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens that it has not computed yet, as far as is known."""
+        ...
+
     def refusal(self, request: Any) -> grpc.aio.AioRpcError | None:
         """What it would answer to a request that asks what it does not take, where that is known
         beforehand, so that another can be asked."""

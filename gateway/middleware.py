@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import string
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 from aiohttp import hdrs, web
@@ -112,6 +114,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         exchange = request[EXCHANGE]
         response.headers["x-request-id"] = exchange.request_id
         response.headers["openai-processing-ms"] = str(round(exchange.elapsed() * 1000))
+        if exchange.model:
+            response.headers["x-rostra-model"] = _printable(exchange.model)
         messages = speaks_messages(request.path)
         if messages:
             response.headers["request-id"] = exchange.request_id
@@ -128,9 +132,14 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         if origin := _allowed_origin(request):
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = (
-                "x-request-id, request-id, openai-processing-ms, Retry-After, "
+                "x-request-id, request-id, x-rostra-model, openai-processing-ms, Retry-After, "
                 + ", ".join(LIMIT_HEADERS)
             )
+
+
+def _printable(name: str) -> str:
+    """A model's name as a header can hold it: what is not ASCII in percents, as in an address."""
+    return quote(name, safe=string.punctuation.replace("%", "") + " ")
 
 
 def _allowed_origin(request: web.Request) -> str | None:

@@ -15,6 +15,7 @@ from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import ApiError
 from rostra.gateway.keys import ADMISSION, EXCHANGE
 from rostra.gateway.large_work import beside_the_loop
+from rostra.gateway.routing.caller import Caller
 from rostra.gateway.schemas.fields import Schema
 
 SchemaT = TypeVar("SchemaT", bound=Schema)
@@ -59,6 +60,8 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
     if isinstance(model := getattr(body, "model", None), str):
         check_model(request, model)
         await request.app[ADMISSION].admit(exchange, body, model, request.remote or "")
+    key = exchange.key
+    exchange.caller = Caller.of(body, key and key.name)
     return body
 
 

@@ -18,6 +18,8 @@ from rostra.gateway.admission.settings import AdmissionSettings
 from rostra.gateway.exposure import ExposureSettings
 from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.members.settings import MemberSettings
+from rostra.gateway.routing.names import ModelName, NamedModel, mistake_in, unknown_in
+from rostra.gateway.routing.settings import RoutingSettings
 
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -47,6 +49,10 @@ class GatewaySettings(ExposureSettings):
     """A host:port on each line; read again whenever it changes."""
     members: tuple[MemberSettings, ...] = Field(default=(), alias="member")
     """Other servers that are members of the mesh."""
+
+    routing: RoutingSettings = RoutingSettings()
+    models: dict[ModelName, NamedModel] = Field(default={}, alias="model")
+    """Names that clients ask for, and what stands behind them."""
 
     max_body_bytes: PositiveInt = 10 * 2**20
     """Of a request, after decompression."""
@@ -91,6 +97,12 @@ class GatewaySettings(ExposureSettings):
     """How long requests are still accepted after SIGTERM, while /ready says 503 and answers close
     their connections: the time a load balancer takes to notice."""
 
+    @property
+    def follows_caches(self) -> bool:
+        """Whether any policy wants to know what workers have cached."""
+        policies = {self.routing.policy, *(model.policy for model in self.models.values())}
+        return self.routing.kv_events and "prefix" in policies
+
     @model_validator(mode="after")
     def _has_members(self) -> Self:
         if not self.workers and not self.members and self.workers_file is None:
@@ -98,4 +110,15 @@ class GatewaySettings(ExposureSettings):
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError("two members have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _names_lead_to_models(self) -> Self:
+        mistake = mistake_in(self.models)
+        if mistake is None and not self.workers:
+            # Workers tell what they serve when they are met; other servers' models are listed here.
+            called = [name for member in self.members for name in member.called]
+            mistake = unknown_in(self.models, called)
+        if mistake is not None:
+            raise ValueError(mistake)
         return self

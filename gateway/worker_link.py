@@ -98,6 +98,14 @@ class WorkerLink:
         reported = self.load.running_requests + self.load.waiting_requests
         return max(0, reported + self._credit)
 
+    @property
+    def queued_tokens(self) -> int:
+        return self.load.queued_tokens
+
+    @property
+    def control(self) -> control_pb2_grpc.ControlAsyncStub:
+        return self._control
+
     def refusal(self, request: Any) -> grpc.aio.AioRpcError | None:
         return None
 

@@ -87,11 +87,12 @@ class Progress:
         """Whether something came, and all of it is known by its tokens."""
         return self._model is not None
 
-    def goes_on_at(self, link: Link) -> bool:
-        """Whether this member can go on with what came, which is true of all where nothing has."""
+    def goes_on_at(self, link: Link, model: str) -> bool:
+        """Whether this member can go on, by this name of a model, with what came, which is true of
+        all where nothing has."""
         if self._model is None:
             return True
-        there, here = link.models[self._request.model], self._model
+        there, here = link.models[model], self._model
         return (
             not link.external
             and there.resumes

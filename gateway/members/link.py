@@ -84,6 +84,10 @@ class MemberLink:
     def pending_requests(self) -> int:
         return self._limits.running
 
+    @property
+    def queued_tokens(self) -> int:
+        return 0
+
     def model(self, name: str) -> MemberModel:
         return self._called[name]
 

@@ -169,6 +169,11 @@ class MemberSettings(Abilities):
                 seen.add(each)
         return self
 
+    @property
+    def called(self) -> list[str]:
+        """Names and aliases of its models."""
+        return [each for name, model in self.models.items() for each in (name, *model.aliases)]
+
     def model(self, name: str) -> MemberModel:
         """With what the member's own table says of all its models."""
         table = self.models[name]

@@ -10,19 +10,18 @@ from aiohttp import web
 from rostra.gateway.authentication import check_model
 from rostra.gateway.errors import model_not_found, unavailable
 from rostra.gateway.fleet import ServedModel
-from rostra.gateway.keys import EXCHANGE, FLEET
+from rostra.gateway.keys import DISPATCHER, EXCHANGE, FLEET
 
 
 async def list_models(request: web.Request) -> web.Response:
     """Those that a worker serves now, and that the caller may use."""
-    models = request.app[FLEET].models()
     key = request[EXCHANGE].key
     payload = {
         "object": "list",
         "data": [
-            _model(served)
-            for _, served in sorted(models.items())
-            if key is None or key.allows((served.info.name, *served.info.aliases))
+            entry
+            for _, entry in sorted(_entries(request).items())
+            if key is None or key.allows((entry["id"], *entry["aliases"]))
         ],
     }
     return web.Response(body=orjson.dumps(payload), content_type="application/json")
@@ -31,13 +30,37 @@ async def list_models(request: web.Request) -> web.Response:
 async def retrieve_model(request: web.Request) -> web.Response:
     fleet, wanted = request.app[FLEET], request.match_info["model"]
     check_model(request, wanted)
-    for served in fleet.models().values():
-        if wanted in (served.info.name, *served.info.aliases):
-            payload = _model(served)
-            return web.Response(body=orjson.dumps(payload), content_type="application/json")
-    if fleet.may_serve(wanted):
+    entries = _entries(request)
+    found = entries.get(wanted) or next(
+        (entry for entry in entries.values() if wanted in entry["aliases"]), None
+    )
+    if found is not None:
+        return web.Response(body=orjson.dumps(found), content_type="application/json")
+    if any(map(fleet.may_serve, request.app[DISPATCHER].router.names.order(wanted))):
         raise unavailable(f"No worker serves the model '{wanted}' at this moment")
     raise model_not_found(wanted)
+
+
+def _entries(request: web.Request) -> dict[str, dict[str, Any]]:
+    """By name: what members serve, and the names that stand for some of it."""
+    served = request.app[FLEET].models()
+    called = {each: one for one in served.values() for each in (one.info.name, *one.info.aliases)}
+    entries = {name: _model(one) for name, one in served.items()}
+    names = request.app[DISPATCHER].router.names
+    for name, model in names:
+        present = [target for target in names.order(name) if target in called]
+        if present:
+            # It can be more than the first of them, and never asks more than that one takes.
+            entry = _model(called[present[0]])
+            aliases = entry["aliases"] if present[0] == name else []
+            entry |= {
+                "id": name,
+                "aliases": [*model.aliases, *aliases],
+                "created": min(called[target].first_seen for target in present),
+                "targets": sorted({called[target].info.name for target in present}),
+            }
+            entries[name] = entry
+    return entries
 
 
 def _model(served: ServedModel) -> dict[str, Any]:
@@ -51,6 +74,7 @@ def _model(served: ServedModel) -> dict[str, Any]:
         "max_model_len": info.max_model_len or None,
         "revision": info.revision,
         "input_modalities": ["text", "image"] if served.takes_images else ["text"],
+        "targets": None,
         "embedding_size": info.embedding_size if info.HasField("embedding_size") else None,
         "base_model": info.base_model if info.HasField("base_model") else None,
         "tool_parser": info.tool_parser if info.HasField("tool_parser") else None,

@@ -97,6 +97,12 @@ class EmbeddingEngine:
         self._num_prompt_tokens = 0
         self._num_finished = 0
 
+    def follow_cache(self, *, keys: bool, blocks: bool) -> None:
+        """There is no cache to follow."""
+
+    def cache_changes(self) -> None:
+        return None
+
     @property
     def has_work(self) -> bool:
         """Whether `step` would do anything."""

@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rostra.mesh.engine.cache_log import CacheLog
+
 BlockKey = tuple[str | int, tuple[int, ...]]
 """What a full block holds: what comes before it, and its own tokens.
 
@@ -38,6 +40,8 @@ class BlockTable:
     """Leading blocks whose tokens are in the prefix cache, in these blocks or in equal ones."""
     parent: str | int = ""
     """First half of the key of the block after those."""
+    prefix_keys: dict[int, list[int]] = field(default_factory=dict)
+    """What callers call the prompt up to the end of a block, by the block's index."""
 
 
 class BlockManager:
@@ -57,6 +61,7 @@ class BlockManager:
         self._free = OrderedDict((block.id, block) for block in self._blocks)
         self._cached: dict[BlockKey, Block] = {}
         self._last_version = 0
+        self.log = CacheLog()
 
     @property
     def num_free(self) -> int:
@@ -127,8 +132,22 @@ class BlockManager:
             if known.key is None:
                 self._last_version += 1
                 known.key, known.version = key, self._last_version
+                self.log.stored(known)
+            if index in table.prefix_keys:
+                self.log.place(known, table.prefix_keys[index])
             table.parent = known.version
             table.num_known = index + 1
+
+    def name(self, table: BlockTable, prefix_keys: dict[int, list[int]]) -> None:
+        """Says what callers call the prompt up to the end of blocks, by their indices."""
+        table.prefix_keys = prefix_keys
+        for index, keys in prefix_keys.items():
+            if index < table.num_known:
+                self.log.place(table.blocks[index], keys)
+
+    def follow(self, *, keys: bool, blocks: bool) -> None:
+        """Has the log tell what of these changes, from now on, after all that is there."""
+        self.log.follow(keys=keys, blocks=blocks, cached=self._cached.values())
 
     def forget(self, table: BlockTable) -> None:
         """Takes the table's blocks out of the prefix cache: what they hold is not to be trusted."""
@@ -215,6 +234,7 @@ class BlockManager:
 
     def _uncache(self, block: Block) -> None:
         if block.key is not None:
+            self.log.removed(block)
             del self._cached[block.key]
             block.key = None
 

@@ -17,6 +17,7 @@ from rostra.mesh.engine.admission import (
     check_request,
 )
 from rostra.mesh.engine.blocks import BlockManager
+from rostra.mesh.engine.cache_log import CacheChanges
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.drafter import Speculator, build_speculator
 from rostra.mesh.engine.grammar_table import Grammars
@@ -131,6 +132,14 @@ class Engine:
         )
         self._in_flight: _InFlight | None = None
         self._num_arrived = 0
+
+    def follow_cache(self, *, keys: bool, blocks: bool) -> None:
+        """Has `cache_changes` tell what of these changes, from now on, after all that is there."""
+        self._blocks.follow(keys=keys, blocks=blocks)
+
+    def cache_changes(self) -> CacheChanges | None:
+        """Of the prefix cache, since the last call; None where there are none to tell."""
+        return self._blocks.log.take() if self._blocks.log.following else None
 
     @property
     def has_work(self) -> bool:

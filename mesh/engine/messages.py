@@ -61,6 +61,10 @@ class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Text of an llguidance grammar that the output follows; empty for none."""
     priority: int = 0
     """Lower runs first; equals in order of arrival."""
+    prefix_keys: list[int] = []
+    """What the caller calls ever longer prefixes of the prompt; see `rostra.v1.PrefixKeys`."""
+    prefix_covered: float = 1.0
+    """The part of the prompt that the last of these stands for."""
 
 
 class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):

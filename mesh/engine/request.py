@@ -40,6 +40,9 @@ class Request:
     needs_history: bool
     """Whether sampling reads the values of all earlier tokens on the host."""
     deadline: float | None = None
+    prefix_keys: list[int] = field(default_factory=list)
+    prefix_covered: float = 1.0
+    """As in `EngineRequest`."""
     cache_salt: str = ""
     """Requests share cached blocks only where theirs is equal. Tells adapters and their revisions
     apart too."""
@@ -87,6 +90,8 @@ class Request:
                 or sampling.presence_penalty != 0
             ),
             deadline=request.deadline,
+            prefix_keys=request.prefix_keys,
+            prefix_covered=request.prefix_covered,
             # Neither of the first two has a line break in it, so no salt can stand for them.
             cache_salt=f"{request.adapter}\n{adapter_revision}\n{request.cache_salt}",
             adapter_slot=adapter_slot,

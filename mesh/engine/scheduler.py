@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rostra.mesh.engine.blocks import BlockManager
+from rostra.mesh.engine.cache_log import key_places
 from rostra.mesh.engine.drafter import Speculator
 from rostra.mesh.engine.integrity import check_integrity
 from rostra.mesh.engine.messages import FinishReason, OutputToken, RequestOutput
@@ -172,6 +173,8 @@ class Scheduler:
                 break
             queues.start(request)
             request.table = table
+            if request.prefix_keys:
+                self._name_prefixes(request)
             request.num_computed_tokens = table.num_known * self._blocks.block_size
             self._count_first_start(request)
             step.plan.new.append(
@@ -190,6 +193,15 @@ class Scheduler:
             self._schedule(step, request, count, count == missing, block_ids)
             budget -= count
         return budget
+
+    def _name_prefixes(self, request: Request) -> None:
+        places = key_places(
+            request.prefix_keys,
+            request.prefix_covered,
+            request.num_prompt_tokens,
+            self._blocks.block_size,
+        )
+        self._blocks.name(request.table, places)
 
     def _schedule(
         self, step: Step, request: Request, count: int, samples: bool, new_block_ids: list[int]

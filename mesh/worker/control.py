@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.metadata
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -139,4 +140,11 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
     async def SubscribeKvEvents(  # type: ignore[override]
         self, request: control_pb2.SubscribeKvEventsRequest, context: Context
     ) -> None:
-        raise unimplemented("this worker does not report changes of its prefix cache")
+        info = self._engine.require_info()
+        if info.embedding_size is not None:
+            raise unimplemented("a model that makes embeddings has no prefix cache")
+        async with aclosing(
+            self._engine.cache.follow(keys_only=request.prefixes_only)
+        ) as messages:
+            async for message in messages:
+                await context.write(message)

@@ -15,6 +15,7 @@ from rostra.mesh.engine.messages import EmbeddingRequest, EngineLoad, EngineRequ
 from rostra.mesh.errors import RostraError
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.adapters import EngineAdapters
+from rostra.mesh.worker.cache_feed import CacheFeed
 from rostra.mesh.worker.engine_connection import ENGINE_COMMAND
 from rostra.mesh.worker.engine_group import Ending, EngineGroup
 from rostra.mesh.worker.engine_stream import (
@@ -81,6 +82,7 @@ class EngineClient:
         self.info: wire.EngineInfo | None = None
         """Of the engine that runs or ran last; None until the first was ready."""
         self.adapters = EngineAdapters(self._send, self._require_able, adapters or {})
+        self.cache = CacheFeed(self._send)
         self._config = config
         self._stall_timeout = stall_timeout
         self._on_progress = on_progress
@@ -250,6 +252,7 @@ class EngineClient:
             died = EngineUnavailableError("engine_failed", "the engine process died")
             self._fail_streams(died)
             self.adapters.fail(died)
+            self.cache.engine_ended()
             ending = await group.close()
         return Ending(self._stall, mendable=False) if self._stall else ending
 
@@ -265,6 +268,7 @@ class EngineClient:
         elif isinstance(event, wire.Ready):
             self._built, self._load, self._busy_since = event.info, event.load, None
             self.adapters.restore()
+            self.cache.engine_began()
             self._open_if_whole(started)
 
     def _open_if_whole(self, started: asyncio.Future[wire.EngineInfo]) -> None:
@@ -284,6 +288,8 @@ class EngineClient:
         self._busy_since = None
         self._load = turn.load
         self.adapters.take(turn.adapters)
+        if turn.cache is not None:
+            self.cache.take(turn.cache)
         for admission in turn.admissions:
             stream = self._streams.get(admission.request_id)
             if stream is None:

@@ -25,6 +25,7 @@ from rostra.mesh.engine.admission import (
     QueueFullError,
     RequestRefusedError,
 )
+from rostra.mesh.engine.cache_log import CacheChanges
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.grammar_table import Grammars
 from rostra.mesh.engine.messages import (
@@ -83,6 +84,10 @@ class ServedEngine(Protocol):
     def step(self) -> list[RequestOutput]: ...
 
     def load(self) -> EngineLoad: ...
+
+    def follow_cache(self, *, keys: bool, blocks: bool) -> None: ...
+
+    def cache_changes(self) -> CacheChanges | None: ...
 
 
 class Outbox:
@@ -191,10 +196,16 @@ class EngineLoop:
                 self.adapters.unload(command)
             elif isinstance(command, Prepared):
                 self.adapters.finish(command)
+            elif isinstance(command, wire.FollowCache):
+                self.engine.follow_cache(keys=command.keys, blocks=command.blocks)
         outputs = self.engine.step() if self.engine.has_work else []
         self.outbox.busy_since = None
         answers = self.adapters.take_answers()
-        self.outbox.put(wire.Turn(admissions, outputs, self.engine.load(), answers))
+        self.outbox.put(
+            wire.Turn(
+                admissions, outputs, self.engine.load(), answers, self.engine.cache_changes()
+            )
+        )
 
     def _add_held(self, compiled: Compiled) -> list[wire.Admission]:
         requests = self.grammars.finish(compiled)

@@ -23,7 +23,9 @@ from rostra.mesh.worker.status import (
 )
 from rostra.mesh.worker.structured import Grammar, read_structured_output
 from rostra.mesh.worker.wire import EngineInfo
-from rostra.v1 import chat_pb2, inference_pb2
+from rostra.v1 import chat_pb2, inference_pb2, tokens_pb2
+
+MAX_PREFIX_KEYS = 1024
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Job:
     """The request's field that the prompt came from."""
     continues_text: bool
     """The output goes on from the prompt's text, and does not answer it."""
+    prefix_keys: Sequence[int] = ()
+    prefix_covered: float = 1.0
+    """As in `EngineRequest`."""
     adapter: str = ""
     """Empty for the model itself."""
     grammar: Grammar | None = None
@@ -66,6 +71,8 @@ class Job:
                 adapter=self.adapter,
                 grammar="" if self.grammar is None else self.grammar.text,
                 priority=self.priority,
+                prefix_keys=list(self.prefix_keys),
+                prefix_covered=self.prefix_covered,
             )
             for index in range(self.sampling.n)
             if index not in self.resumed or not self.resumed[index].finished
@@ -204,6 +211,20 @@ def _read_sampling(
     )
 
 
+def _covered(prefix: tokens_pb2.PrefixKeys) -> float:
+    """Raises RpcError."""
+    checks = Checks()
+    if len(prefix.keys) > MAX_PREFIX_KEYS:
+        checks.invalid(
+            "prefix_keys.keys", f"must be at most {MAX_PREFIX_KEYS}, got {len(prefix.keys)}"
+        )
+    covered = prefix.covered if prefix.HasField("covered") else 1.0
+    if not 0 < covered <= 1:
+        checks.invalid("prefix_keys.covered", f"must be above 0 and at most 1, got {covered:g}")
+    checks.finish()
+    return covered
+
+
 def _job(
     request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest,
     prompt: list[int],
@@ -234,6 +255,8 @@ def _job(
         max_model_len=engine.max_model_len,
         cache_salt=request.cache_salt,
         priority=request.priority,
+        prefix_keys=request.prefix_keys.keys,
+        prefix_covered=_covered(request.prefix_keys),
         prompt_field=prompt_field,
         continues_text=continues_text,
         resumable=request.resumable,

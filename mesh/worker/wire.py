@@ -14,6 +14,7 @@ import msgspec
 
 from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.adapters import AdapterFault
+from rostra.mesh.engine.cache_log import CacheChanges
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import (
     EmbeddingRequest,
@@ -56,7 +57,15 @@ class UnloadAdapter(msgspec.Struct, frozen=True, tag=True):
     name: str
 
 
-Command = Configure | Add | Abort | LoadAdapter | UnloadAdapter
+class FollowCache(msgspec.Struct, frozen=True, tag=True):
+    """What of the prefix cache turns tell from now on, everything that is cached first."""
+
+    keys: bool
+    """Of prefixes, as callers call them."""
+    blocks: bool
+
+
+Command = Configure | Add | Abort | LoadAdapter | UnloadAdapter | FollowCache
 
 
 class Refusal(Enum):
@@ -129,6 +138,7 @@ class Turn(msgspec.Struct, frozen=True, tag=True):
     outputs: list[RequestOutput]
     load: EngineLoad
     adapters: list[AdapterAnswer] = []
+    cache: CacheChanges | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):

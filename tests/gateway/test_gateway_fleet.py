@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from rostra.gateway.fleet import Fleet
 from rostra.gateway.keys import FLEET
 from rostra.gateway.membership import StaticMembership
 from rostra.gateway.router import Router
+from rostra.gateway.routing.settings import RoutingSettings
 from rostra.gateway.settings import GatewaySettings
 from rostra.v1 import control_pb2
 
@@ -112,7 +113,8 @@ class Link:
         self.external = share is not None
         self.share = 1.0 if share is None else share
         self.pending_requests = pending
-        self.load = control_pb2.GetLoadResponse()
+        self.queued_tokens = 0
+        self.models = {"m": control_pb2.ModelInfo(name="m")}
 
 
 class LinksOnly:
@@ -123,14 +125,25 @@ class LinksOnly:
         return self.links
 
 
+def router_of(links: Iterable[Link], rng: random.Random | None = None) -> Router:
+    settings = RoutingSettings(policy="power_of_two")
+    return Router(LinksOnly(links), 0.0, settings, rng=rng)  # type: ignore[arg-type]
+
+
+def chosen(router: Router, avoid: Collection[str] = ()) -> str:
+    """The address of whom the router chooses."""
+    found = router.choose(router.route("m"), avoid)
+    assert found is not None
+    assert found[1] == "m"
+    return found[0].address
+
+
 def test_power_of_two_choices() -> None:
     links = [Link(str(pending), pending) for pending in range(4)]
-    router = Router(LinksOnly(links), 0.0, random.Random(5))  # type: ignore[arg-type]
+    router = router_of(links, random.Random(5))
     counts: Counter[str] = Counter()
     for _ in range(6000):
-        chosen = router.choose("m")
-        assert chosen is not None
-        counts[chosen.address] += 1
+        counts[chosen(router)] += 1
     # Of the six pairs of four, the worker with rank r is the lighter one in 3 - r.
     assert counts["3"] == 0
     for rank in range(3):
@@ -138,10 +151,9 @@ def test_power_of_two_choices() -> None:
 
 
 def test_avoided_workers_are_the_last_resort() -> None:
-    links = [Link("a", 0), Link("b", 9)]
-    router = Router(LinksOnly(links), 0.0)  # type: ignore[arg-type]
-    assert {router.choose("m", {"a"}).address for _ in range(20)} == {"b"}  # type: ignore[union-attr]
-    assert {router.choose("m", {"a", "b"}).address for _ in range(20)} == {"a"}  # type: ignore[union-attr]
+    router = router_of([Link("a", 0), Link("b", 9)])
+    assert {chosen(router, {"a"}) for _ in range(20)} == {"b"}
+    assert {chosen(router, {"a", "b"}) for _ in range(20)} == {"a"}
 
 
 class ChangingMembership:
@@ -171,7 +183,8 @@ async def test_a_wait_ends_at_the_deadline() -> None:
     fleet = Fleet(StaticMembership([]), GatewaySettings(workers=["a:1"], **FAST))
     for remaining, status in [(0.05, 504), (None, 503)]:
         with pytest.raises(ApiError) as caught:
-            await Router(fleet, 0.1).acquire("m", (), remaining)
+            router = Router(fleet, 0.1)
+            await router.acquire(router.route("m"), (), remaining)
         assert caught.value.status == status
 
 

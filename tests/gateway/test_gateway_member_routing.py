@@ -29,10 +29,9 @@ from members_harness import (
     streams,
 )
 from prometheus_client.parser import text_string_to_metric_families
-from test_gateway_fleet import Link, LinksOnly
+from test_gateway_fleet import Link, chosen, router_of
 
 from rostra.gateway.keys import FLEET
-from rostra.gateway.router import Router
 
 TINY = {"models": {"tiny": "tiny"}}
 
@@ -75,17 +74,13 @@ def test_shares() -> None:
         Link("far", 9, share=1.0),
         Link("spare", 0, share=0.0),
     ]
-    router = Router(LinksOnly(links), 0.0, random.Random(5))  # type: ignore[arg-type]
+    router = router_of(links, random.Random(5))
     counts: Counter[str] = Counter()
     for _ in range(6000):
-        chosen = router.choose("m")
-        assert chosen is not None
-        counts[chosen.address] += 1
+        counts[chosen(router)] += 1
     assert abs(counts["far"] / 6000 - 1 / 4) < 0.02
     assert (counts["spare"], counts["c"]) == (0, 0)
-    last = router.choose("m", {"a", "b", "c", "far"})
-    assert last is not None
-    assert last.address == "spare"
+    assert chosen(router, {"a", "b", "c", "far"}) == "spare"
 
 
 async def test_requests_at_once(server: ScriptedServer, url: str) -> None:

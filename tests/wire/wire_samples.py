@@ -24,6 +24,7 @@ INTEGERS = {
     FieldDescriptor.TYPE_INT64: -(2**63),
     FieldDescriptor.TYPE_UINT32: 2**32 - 1,
     FieldDescriptor.TYPE_UINT64: 2**64 - 1,
+    FieldDescriptor.TYPE_FIXED64: 2**64 - 1,
 }
 
 

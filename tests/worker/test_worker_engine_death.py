@@ -106,6 +106,7 @@ INFO = wire.EngineInfo(device="cpu", device_name="", dtype="", max_model_len=9, 
 class Engine:
     has_work = False
     def load(self): return EngineLoad()
+    def cache_changes(self): return None
     adapters = None
     grammars = None
     def add_request(self, request): self.has_work = True

@@ -22,6 +22,10 @@ class Model(Answer):
         Field(description="Tokens of prompt and output together; null: another server's secret."),
     ]
     revision: Annotated[str, Field(description="Of the weights.")]
+    targets: Annotated[
+        list[str] | None,
+        Field(description="Of a name that stands for other models: those that are served now."),
+    ]
     input_modalities: Annotated[
         list[Literal["text", "image"]], Field(description="What messages may hold.")
     ]

@@ -372,6 +372,7 @@ class ChatRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RESUMABLE_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
+    PREFIX_KEYS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name a model is served under. Empty: the only model of the worker."""
     parallel_tool_calls: _builtins.bool
@@ -429,6 +430,10 @@ class ChatRequest(_message.Message):
         Excludes sampling.prompt_logprobs.
         """
 
+    @_builtins.property
+    def prefix_keys(self) -> _tokens_pb2.PrefixKeys:
+        """Names of the prompt's prefixes, for callers that route by them. See Control.SubscribeKvEvents."""
+
     def __init__(
         self,
         *,
@@ -447,10 +452,11 @@ class ChatRequest(_message.Message):
         request_id: _builtins.str | None = ...,
         resumable: _builtins.bool | None = ...,
         resumed: _abc.Iterable[_tokens_pb2.OutputSoFar] | None = ...,
+        prefix_keys: _tokens_pb2.PrefixKeys | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "tool_choice", b"tool_choice"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "parallel_tool_calls", b"parallel_tool_calls", "prefix_keys", b"prefix_keys", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "tool_choice", b"tool_choice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "messages", b"messages", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "template_variables", b"template_variables", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt", "_cache_salt", b"_cache_salt", "_continue_final_message", b"_continue_final_message", "_parallel_tool_calls", b"_parallel_tool_calls", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "add_generation_prompt", b"add_generation_prompt", "cache_salt", b"cache_salt", "continue_final_message", b"continue_final_message", "messages", b"messages", "model", b"model", "parallel_tool_calls", b"parallel_tool_calls", "prefix_keys", b"prefix_keys", "priority", b"priority", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "template_variables", b"template_variables", "tool_choice", b"tool_choice", "tools", b"tools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__add_generation_prompt: _TypeAlias = _typing.Literal["add_generation_prompt"]  # noqa: Y015
     _WhichOneofArgType__add_generation_prompt: _TypeAlias = _typing.Literal["_add_generation_prompt", b"_add_generation_prompt"]  # noqa: Y015

@@ -525,12 +525,19 @@ Global___AdapterInfo: _TypeAlias = AdapterInfo  # noqa: Y015
 class SubscribeKvEventsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    PREFIXES_ONLY_FIELD_NUMBER: _builtins.int
+    prefixes_only: _builtins.bool
+    """Only KvPrefixStored, KvPrefixRemoved and KvCacheCleared: what a caller needs that routes by the
+    prefix_keys of its requests, at a fraction of the traffic.
+    """
     def __init__(
         self,
+        *,
+        prefixes_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prefixes_only", b"prefixes_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -538,14 +545,18 @@ Global___SubscribeKvEventsRequest: _TypeAlias = SubscribeKvEventsRequest  # noqa
 
 @_typing.final
 class SubscribeKvEventsResponse(_message.Message):
-    """Changes of one step of the engine, in order."""
+    """Changes of one step of the engine, in order. What is cached at the beginning comes first, in as
+    many messages as it takes.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     EVENTS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Counts up by one. A gap means that the reader was too slow and must subscribe again."""
+    """Counts up by one from 0. A reader that was too slow misses no number: it is sent KvCacheCleared
+    and then all that is cached, in place of what it did not take.
+    """
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___KvEvent]: ...
     def __init__(
@@ -571,24 +582,32 @@ class KvEvent(_message.Message):
     STORED_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     CLEARED_FIELD_NUMBER: _builtins.int
+    PREFIX_STORED_FIELD_NUMBER: _builtins.int
+    PREFIX_REMOVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stored(self) -> Global___KvBlockStored: ...
     @_builtins.property
     def removed(self) -> Global___KvBlockRemoved: ...
     @_builtins.property
     def cleared(self) -> Global___KvCacheCleared: ...
+    @_builtins.property
+    def prefix_stored(self) -> Global___KvPrefixStored: ...
+    @_builtins.property
+    def prefix_removed(self) -> Global___KvPrefixRemoved: ...
     def __init__(
         self,
         *,
         stored: Global___KvBlockStored | None = ...,
         removed: Global___KvBlockRemoved | None = ...,
         cleared: Global___KvCacheCleared | None = ...,
+        prefix_stored: Global___KvPrefixStored | None = ...,
+        prefix_removed: Global___KvPrefixRemoved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "event", b"event", "removed", b"removed", "stored", b"stored"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "event", b"event", "prefix_removed", b"prefix_removed", "prefix_stored", b"prefix_stored", "removed", b"removed", "stored", b"stored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "event", b"event", "removed", b"removed", "stored", b"stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cleared", b"cleared", "event", b"event", "prefix_removed", b"prefix_removed", "prefix_stored", b"prefix_stored", "removed", b"removed", "stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["stored", "removed", "cleared"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["stored", "removed", "cleared", "prefix_stored", "prefix_removed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -604,6 +623,12 @@ class KvBlockStored(_message.Message):
     PARENT_BLOCK_HASH_FIELD_NUMBER: _builtins.int
     TOKEN_IDS_FIELD_NUMBER: _builtins.int
     block_hash: _builtins.bytes
+    """Says what the block holds, all that comes before it included, and is the same at every worker:
+    the first 16 bytes of SHA-256 over the hash of the block before, or over that of the cache salt
+    where there is none, and the block's token ids, each as four bytes, least significant first. The
+    hash of the cache salt is that of its UTF-8 over the adapter's name, a line break, the adapter's
+    revision, a line break, and the salt of the request.
+    """
     parent_block_hash: _builtins.bytes
     """Unset for the first block of a prompt."""
     @_builtins.property
@@ -627,7 +652,7 @@ Global___KvBlockStored: _TypeAlias = KvBlockStored  # noqa: Y015
 
 @_typing.final
 class KvBlockRemoved(_message.Message):
-    """A block was evicted."""
+    """A block can no longer be found: it was evicted, or one before it was."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -648,7 +673,7 @@ Global___KvBlockRemoved: _TypeAlias = KvBlockRemoved  # noqa: Y015
 
 @_typing.final
 class KvCacheCleared(_message.Message):
-    """Everything was evicted."""
+    """Everything was evicted, or all that is cached is about to be told again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -662,3 +687,47 @@ class KvCacheCleared(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KvCacheCleared: _TypeAlias = KvCacheCleared  # noqa: Y015
+
+@_typing.final
+class KvPrefixStored(_message.Message):
+    """The tokens that some prefix_keys of requests stand for are cached now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KvPrefixStored: _TypeAlias = KvPrefixStored  # noqa: Y015
+
+@_typing.final
+class KvPrefixRemoved(_message.Message):
+    """They are no longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KvPrefixRemoved: _TypeAlias = KvPrefixRemoved  # noqa: Y015

@@ -27,7 +27,7 @@ from rostra.v1 import sampling_pb2 as rostra_dot_v1_dot_sampling__pb2
 from rostra.v1 import tokens_pb2 as rostra_dot_v1_dot_tokens__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rostra/v1/inference.proto\x12\trostra.v1\x1a\x14rostra/v1/chat.proto\x1a\x18rostra/v1/sampling.proto\x1a\x16rostra/v1/tokens.proto\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x89\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12%\n\x06tokens\x18\x03 \x01(\x0b\x32\x13.rostra.v1.TokenIdsH\x00\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.rostra.v1.SamplingParams\x12\x36\n\x11structured_output\x18\x05 \x01(\x0b\x32\x1b.rostra.v1.StructuredOutput\x12\x17\n\ncache_salt\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x17\n\nrequest_id\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x16\n\tresumable\x18\x14 \x01(\x08H\x04\x88\x01\x01\x12\'\n\x07resumed\x18\x15 \x03(\x0b\x32\x16.rostra.v1.OutputSoFarB\x08\n\x06promptB\r\n\x0b_cache_saltB\x0b\n\t_priorityB\r\n\x0b_request_idB\x0c\n\n_resumable\"C\n\rGenerateDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06tokens\x18\x02 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\"\xf5\x02\n\x10GenerateResponse\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12$\n\x06prompt\x18\x03 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\x12\r\n\x05index\x18\x04 \x01(\r\x12,\n\x05\x64\x65lta\x18\x05 \x01(\x0b\x32\x18.rostra.v1.GenerateDeltaH\x02\x88\x01\x01\x12&\n\x06\x66inish\x18\x06 \x01(\x0b\x32\x11.rostra.v1.FinishH\x03\x88\x01\x01\x12$\n\x05usage\x18\x07 \x01(\x0b\x32\x10.rostra.v1.UsageH\x04\x88\x01\x01\x12\x18\n\x0bnum_bundled\x18\x08 \x01(\rH\x05\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x14 \x03(\rB\r\n\x0b_request_idB\x10\n\x0e_prompt_tokensB\x08\n\x06_deltaB\t\n\x07_finishB\x08\n\x06_usageB\x0e\n\x0c_num_bundled\".\n\rBundleRequest\x12\r\n\x05pause\x18\x01 \x03(\x04\x12\x0e\n\x06resume\x18\x02 \x03(\x04\"c\n\x0e\x42undleResponse\x12\x16\n\tbundle_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12+\n\x08messages\x18\x02 \x03(\x0b\x32\x19.rostra.v1.BundledMessageB\x0c\n\n_bundle_id\"\x83\x01\n\x0e\x42undledMessage\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\'\n\x04\x63hat\x18\x02 \x01(\x0b\x32\x17.rostra.v1.ChatResponseH\x00\x12/\n\x08generate\x18\x03 \x01(\x0b\x32\x1b.rostra.v1.GenerateResponseH\x00\x42\t\n\x07message\"\x94\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.rostra.v1.EmbedInput\x12\x17\n\ndimensions\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nrequest_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\r\n\x0b_dimensionsB\r\n\x0b_request_id\"L\n\nEmbedInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x06tokens\x18\x02 \x01(\x0b\x32\x13.rostra.v1.TokenIdsH\x00\x42\x07\n\x05input\"Z\n\rEmbedResponse\x12(\n\nembeddings\x18\x01 \x03(\x0b\x32\x14.rostra.v1.Embedding\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.rostra.v1.Usage\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x99\x01\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12&\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x16.rostra.v1.ChatRequestH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05inputB\x15\n\x13_add_special_tokens\"O\n\x10TokenizeResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\x12\x15\n\rmax_model_len\x18\x02 \x01(\r\"i\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\r\x12 \n\x13skip_special_tokens\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x16\n\x14_skip_special_tokens\"\"\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t2\x9c\x03\n\tInference\x12\x39\n\x04\x43hat\x12\x16.rostra.v1.ChatRequest\x1a\x17.rostra.v1.ChatResponse0\x01\x12\x45\n\x08Generate\x12\x1a.rostra.v1.GenerateRequest\x1a\x1b.rostra.v1.GenerateResponse0\x01\x12:\n\x05\x45mbed\x12\x17.rostra.v1.EmbedRequest\x1a\x18.rostra.v1.EmbedResponse\x12\x41\n\x06\x42undle\x12\x18.rostra.v1.BundleRequest\x1a\x19.rostra.v1.BundleResponse(\x01\x30\x01\x12\x43\n\x08Tokenize\x12\x1a.rostra.v1.TokenizeRequest\x1a\x1b.rostra.v1.TokenizeResponse\x12I\n\nDetokenize\x12\x1c.rostra.v1.DetokenizeRequest\x1a\x1d.rostra.v1.DetokenizeResponseBQ\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rostra/v1/inference.proto\x12\trostra.v1\x1a\x14rostra/v1/chat.proto\x1a\x18rostra/v1/sampling.proto\x1a\x16rostra/v1/tokens.proto\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\xb5\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12%\n\x06tokens\x18\x03 \x01(\x0b\x32\x13.rostra.v1.TokenIdsH\x00\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.rostra.v1.SamplingParams\x12\x36\n\x11structured_output\x18\x05 \x01(\x0b\x32\x1b.rostra.v1.StructuredOutput\x12\x17\n\ncache_salt\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08priority\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x17\n\nrequest_id\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x16\n\tresumable\x18\x14 \x01(\x08H\x04\x88\x01\x01\x12\'\n\x07resumed\x18\x15 \x03(\x0b\x32\x16.rostra.v1.OutputSoFar\x12*\n\x0bprefix_keys\x18\t \x01(\x0b\x32\x15.rostra.v1.PrefixKeysB\x08\n\x06promptB\r\n\x0b_cache_saltB\x0b\n\t_priorityB\r\n\x0b_request_idB\x0c\n\n_resumable\"C\n\rGenerateDelta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06tokens\x18\x02 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\"\xf5\x02\n\x10GenerateResponse\x12\x17\n\nrequest_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rprompt_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12$\n\x06prompt\x18\x03 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\x12\r\n\x05index\x18\x04 \x01(\r\x12,\n\x05\x64\x65lta\x18\x05 \x01(\x0b\x32\x18.rostra.v1.GenerateDeltaH\x02\x88\x01\x01\x12&\n\x06\x66inish\x18\x06 \x01(\x0b\x32\x11.rostra.v1.FinishH\x03\x88\x01\x01\x12$\n\x05usage\x18\x07 \x01(\x0b\x32\x10.rostra.v1.UsageH\x04\x88\x01\x01\x12\x18\n\x0bnum_bundled\x18\x08 \x01(\rH\x05\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x14 \x03(\rB\r\n\x0b_request_idB\x10\n\x0e_prompt_tokensB\x08\n\x06_deltaB\t\n\x07_finishB\x08\n\x06_usageB\x0e\n\x0c_num_bundled\".\n\rBundleRequest\x12\r\n\x05pause\x18\x01 \x03(\x04\x12\x0e\n\x06resume\x18\x02 \x03(\x04\"c\n\x0e\x42undleResponse\x12\x16\n\tbundle_id\x18\x01 \x01(\tH\x00\x88\x01\x01\x12+\n\x08messages\x18\x02 \x03(\x0b\x32\x19.rostra.v1.BundledMessageB\x0c\n\n_bundle_id\"\x83\x01\n\x0e\x42undledMessage\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x04\x12\'\n\x04\x63hat\x18\x02 \x01(\x0b\x32\x17.rostra.v1.ChatResponseH\x00\x12/\n\x08generate\x18\x03 \x01(\x0b\x32\x1b.rostra.v1.GenerateResponseH\x00\x42\t\n\x07message\"\x94\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12%\n\x06inputs\x18\x02 \x03(\x0b\x32\x15.rostra.v1.EmbedInput\x12\x17\n\ndimensions\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nrequest_id\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\r\n\x0b_dimensionsB\r\n\x0b_request_id\"L\n\nEmbedInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12%\n\x06tokens\x18\x02 \x01(\x0b\x32\x13.rostra.v1.TokenIdsH\x00\x42\x07\n\x05input\"Z\n\rEmbedResponse\x12(\n\nembeddings\x18\x01 \x03(\x0b\x32\x14.rostra.v1.Embedding\x12\x1f\n\x05usage\x18\x02 \x01(\x0b\x32\x10.rostra.v1.Usage\"\x1b\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x99\x01\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x12&\n\x04\x63hat\x18\x03 \x01(\x0b\x32\x16.rostra.v1.ChatRequestH\x00\x12\x1f\n\x12\x61\x64\x64_special_tokens\x18\x04 \x01(\x08H\x01\x88\x01\x01\x42\x07\n\x05inputB\x15\n\x13_add_special_tokens\"O\n\x10TokenizeResponse\x12$\n\x06tokens\x18\x01 \x03(\x0b\x32\x14.rostra.v1.TokenInfo\x12\x15\n\rmax_model_len\x18\x02 \x01(\r\"i\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0b\n\x03ids\x18\x02 \x03(\r\x12 \n\x13skip_special_tokens\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x16\n\x14_skip_special_tokens\"\"\n\x12\x44\x65tokenizeResponse\x12\x0c\n\x04text\x18\x01 \x01(\t2\x9c\x03\n\tInference\x12\x39\n\x04\x43hat\x12\x16.rostra.v1.ChatRequest\x1a\x17.rostra.v1.ChatResponse0\x01\x12\x45\n\x08Generate\x12\x1a.rostra.v1.GenerateRequest\x1a\x1b.rostra.v1.GenerateResponse0\x01\x12:\n\x05\x45mbed\x12\x17.rostra.v1.EmbedRequest\x1a\x18.rostra.v1.EmbedResponse\x12\x41\n\x06\x42undle\x12\x18.rostra.v1.BundleRequest\x1a\x19.rostra.v1.BundleResponse(\x01\x30\x01\x12\x43\n\x08Tokenize\x12\x1a.rostra.v1.TokenizeRequest\x1a\x1b.rostra.v1.TokenizeResponse\x12I\n\nDetokenize\x12\x1c.rostra.v1.DetokenizeRequest\x1a\x1d.rostra.v1.DetokenizeResponseBQ\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,33 +38,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENIDS']._serialized_start=112
   _globals['_TOKENIDS']._serialized_end=135
   _globals['_GENERATEREQUEST']._serialized_start=138
-  _globals['_GENERATEREQUEST']._serialized_end=531
-  _globals['_GENERATEDELTA']._serialized_start=533
-  _globals['_GENERATEDELTA']._serialized_end=600
-  _globals['_GENERATERESPONSE']._serialized_start=603
-  _globals['_GENERATERESPONSE']._serialized_end=976
-  _globals['_BUNDLEREQUEST']._serialized_start=978
-  _globals['_BUNDLEREQUEST']._serialized_end=1024
-  _globals['_BUNDLERESPONSE']._serialized_start=1026
-  _globals['_BUNDLERESPONSE']._serialized_end=1125
-  _globals['_BUNDLEDMESSAGE']._serialized_start=1128
-  _globals['_BUNDLEDMESSAGE']._serialized_end=1259
-  _globals['_EMBEDREQUEST']._serialized_start=1262
-  _globals['_EMBEDREQUEST']._serialized_end=1410
-  _globals['_EMBEDINPUT']._serialized_start=1412
-  _globals['_EMBEDINPUT']._serialized_end=1488
-  _globals['_EMBEDRESPONSE']._serialized_start=1490
-  _globals['_EMBEDRESPONSE']._serialized_end=1580
-  _globals['_EMBEDDING']._serialized_start=1582
-  _globals['_EMBEDDING']._serialized_end=1609
-  _globals['_TOKENIZEREQUEST']._serialized_start=1612
-  _globals['_TOKENIZEREQUEST']._serialized_end=1765
-  _globals['_TOKENIZERESPONSE']._serialized_start=1767
-  _globals['_TOKENIZERESPONSE']._serialized_end=1846
-  _globals['_DETOKENIZEREQUEST']._serialized_start=1848
-  _globals['_DETOKENIZEREQUEST']._serialized_end=1953
-  _globals['_DETOKENIZERESPONSE']._serialized_start=1955
-  _globals['_DETOKENIZERESPONSE']._serialized_end=1989
-  _globals['_INFERENCE']._serialized_start=1992
-  _globals['_INFERENCE']._serialized_end=2404
+  _globals['_GENERATEREQUEST']._serialized_end=575
+  _globals['_GENERATEDELTA']._serialized_start=577
+  _globals['_GENERATEDELTA']._serialized_end=644
+  _globals['_GENERATERESPONSE']._serialized_start=647
+  _globals['_GENERATERESPONSE']._serialized_end=1020
+  _globals['_BUNDLEREQUEST']._serialized_start=1022
+  _globals['_BUNDLEREQUEST']._serialized_end=1068
+  _globals['_BUNDLERESPONSE']._serialized_start=1070
+  _globals['_BUNDLERESPONSE']._serialized_end=1169
+  _globals['_BUNDLEDMESSAGE']._serialized_start=1172
+  _globals['_BUNDLEDMESSAGE']._serialized_end=1303
+  _globals['_EMBEDREQUEST']._serialized_start=1306
+  _globals['_EMBEDREQUEST']._serialized_end=1454
+  _globals['_EMBEDINPUT']._serialized_start=1456
+  _globals['_EMBEDINPUT']._serialized_end=1532
+  _globals['_EMBEDRESPONSE']._serialized_start=1534
+  _globals['_EMBEDRESPONSE']._serialized_end=1624
+  _globals['_EMBEDDING']._serialized_start=1626
+  _globals['_EMBEDDING']._serialized_end=1653
+  _globals['_TOKENIZEREQUEST']._serialized_start=1656
+  _globals['_TOKENIZEREQUEST']._serialized_end=1809
+  _globals['_TOKENIZERESPONSE']._serialized_start=1811
+  _globals['_TOKENIZERESPONSE']._serialized_end=1890
+  _globals['_DETOKENIZEREQUEST']._serialized_start=1892
+  _globals['_DETOKENIZEREQUEST']._serialized_end=1997
+  _globals['_DETOKENIZERESPONSE']._serialized_start=1999
+  _globals['_DETOKENIZERESPONSE']._serialized_end=2033
+  _globals['_INFERENCE']._serialized_start=2036
+  _globals['_INFERENCE']._serialized_end=2448
 # @@protoc_insertion_point(module_scope)

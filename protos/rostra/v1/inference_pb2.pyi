@@ -59,6 +59,7 @@ class GenerateRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     RESUMABLE_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
+    PREFIX_KEYS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The name a model is served under. Empty: the only model of the worker."""
     text: _builtins.str
@@ -83,6 +84,8 @@ class GenerateRequest(_message.Message):
     def resumed(self) -> _containers.RepeatedCompositeFieldContainer[_tokens_pb2.OutputSoFar]:
         """As in ChatRequest."""
 
+    @_builtins.property
+    def prefix_keys(self) -> _tokens_pb2.PrefixKeys: ...
     def __init__(
         self,
         *,
@@ -96,10 +99,11 @@ class GenerateRequest(_message.Message):
         request_id: _builtins.str | None = ...,
         resumable: _builtins.bool | None = ...,
         resumed: _abc.Iterable[_tokens_pb2.OutputSoFar] | None = ...,
+        prefix_keys: _tokens_pb2.PrefixKeys | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "prefix_keys", b"prefix_keys", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "model", b"model", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt", "_priority", b"_priority", "_request_id", b"_request_id", "_resumable", b"_resumable", "cache_salt", b"cache_salt", "model", b"model", "prefix_keys", b"prefix_keys", "priority", b"priority", "prompt", b"prompt", "request_id", b"request_id", "resumable", b"resumable", "resumed", b"resumed", "sampling", b"sampling", "structured_output", b"structured_output", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cache_salt: _TypeAlias = _typing.Literal["cache_salt"]  # noqa: Y015
     _WhichOneofArgType__cache_salt: _TypeAlias = _typing.Literal["_cache_salt", b"_cache_salt"]  # noqa: Y015

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16rostra/v1/tokens.proto\x12\trostra.v1\"C\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12\x0b\n\x03raw\x18\x04 \x01(\x0c\"~\n\tTokenInfo\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x07logprob\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12(\n\ncandidates\x18\x04 \x03(\x0b\x32\x14.rostra.v1.Candidate\x12\x0b\n\x03raw\x18\x05 \x01(\x0c\x42\n\n\x08_logprob\"l\n\x06\x46inish\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.rostra.v1.FinishReason\x12\x15\n\x0bstop_string\x18\x02 \x01(\tH\x00\x12\x17\n\rstop_token_id\x18\x03 \x01(\rH\x00\x42\t\n\x07matched\"b\n\x0bOutputSoFar\x12\r\n\x05index\x18\x01 \x01(\r\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12&\n\x06\x66inish\x18\x03 \x01(\x0b\x32\x11.rostra.v1.FinishH\x00\x88\x01\x01\x42\t\n\x07_finish\"q\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x1c\n\x14\x63\x61\x63hed_prompt_tokens\x18\x03 \x01(\r\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\r*\xb8\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x04\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x05\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16rostra/v1/tokens.proto\x12\trostra.v1\"C\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12\x0b\n\x03raw\x18\x04 \x01(\x0c\"~\n\tTokenInfo\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x07logprob\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12(\n\ncandidates\x18\x04 \x03(\x0b\x32\x14.rostra.v1.Candidate\x12\x0b\n\x03raw\x18\x05 \x01(\x0c\x42\n\n\x08_logprob\"l\n\x06\x46inish\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.rostra.v1.FinishReason\x12\x15\n\x0bstop_string\x18\x02 \x01(\tH\x00\x12\x17\n\rstop_token_id\x18\x03 \x01(\rH\x00\x42\t\n\x07matched\"b\n\x0bOutputSoFar\x12\r\n\x05index\x18\x01 \x01(\r\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12&\n\x06\x66inish\x18\x03 \x01(\x0b\x32\x11.rostra.v1.FinishH\x00\x88\x01\x01\x42\t\n\x07_finish\"q\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\r\x12\x1c\n\x14\x63\x61\x63hed_prompt_tokens\x18\x03 \x01(\r\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\r\"<\n\nPrefixKeys\x12\x0c\n\x04keys\x18\x01 \x03(\x06\x12\x14\n\x07\x63overed\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\n\n\x08_covered*\xb8\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1c\n\x18\x46INISH_REASON_TOOL_CALLS\x10\x03\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x04\x12 \n\x1c\x46INISH_REASON_CONTENT_FILTER\x10\x05\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,8 +32,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rostra.v1.tokens_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.rostra.v1P\001Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\252\002\tRostra.V1'
-  _globals['_FINISHREASON']._serialized_start=560
-  _globals['_FINISHREASON']._serialized_end=744
+  _globals['_FINISHREASON']._serialized_start=622
+  _globals['_FINISHREASON']._serialized_end=806
   _globals['_CANDIDATE']._serialized_start=37
   _globals['_CANDIDATE']._serialized_end=104
   _globals['_TOKENINFO']._serialized_start=106
@@ -44,4 +44,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTPUTSOFAR']._serialized_end=442
   _globals['_USAGE']._serialized_start=444
   _globals['_USAGE']._serialized_end=557
+  _globals['_PREFIXKEYS']._serialized_start=559
+  _globals['_PREFIXKEYS']._serialized_end=619
 # @@protoc_insertion_point(module_scope)

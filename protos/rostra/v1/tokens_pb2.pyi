@@ -232,3 +232,40 @@ class Usage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Usage: _TypeAlias = Usage  # noqa: Y015
+
+@_typing.final
+class PrefixKeys(_message.Message):
+    """Names of ever longer prefixes of a prompt, of the caller's own making: a caller that has no
+    tokenizer makes them from the text. Equal keys must stand for equal beginnings, cache salts and
+    models included.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    COVERED_FIELD_NUMBER: _builtins.int
+    covered: _builtins.float
+    """The part of the prompt that the last key names, above 0 and at most 1, as near as the caller can
+    tell. Unset: all of it.
+    """
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The shortest prefix first, in equal steps: of n keys, key i (from 0) names the first (i + 1) / n
+        of what is covered. At most 1024.
+        """
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_builtins.int] | None = ...,
+        covered: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "covered", b"covered"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_covered", b"_covered", "covered", b"covered", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__covered: _TypeAlias = _typing.Literal["covered"]  # noqa: Y015
+    _WhichOneofArgType__covered: _TypeAlias = _typing.Literal["_covered", b"_covered"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__covered) -> _WhichOneofReturnType__covered | None: ...
+
+Global___PrefixKeys: _TypeAlias = PrefixKeys  # noqa: Y015
