@@ -8,7 +8,7 @@ gateway, whose reports of load are old. Each policy gets the same requests.
 
 `hit_rate` is the part of prompts, in blocks, that was cached where they went; `first_token` runs
 from arrival to the end of the prompt; `imbalance` is the greatest load of a worker over the mean
-one, once a second. `prefix without events` is prefix affinity that knows only what its own gateway
+one, five times a second. `prefix without events` is prefix affinity that knows only what its own gateway
 sent; `prefix` is also told by workers what they have cached. Columns with `_of_` are ratios to
 round robin on the same trace.
 """
@@ -26,7 +26,7 @@ from benchmarks.routing_simulation import Mesh, simulate
 from benchmarks.routing_traces import TRACES, draw
 from rostra.gateway.routing.settings import PolicyName, RoutingSettings
 
-RATES = {"chat": 5.0, "system_prompts": 2.8, "agents": 2.5, "unrelated": 4.0, "mixed": 3.0}
+RATES = {"chat": 6.0, "system_prompts": 4.0, "agents": 1.8, "unrelated": 4.0, "mixed": 2.8}
 """Requests a second for each worker: about two thirds of what round robin can bear."""
 WARM_UP = 0.5
 """Of the time, which is not measured: conversations begin, and caches fill."""
@@ -107,8 +107,8 @@ def rows(done: dict[Task, dict[str, float]]) -> list[Row]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", type=int, default=200)
-    parser.add_argument("--gateways", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=240.0, help="simulated, half of it warm-up")
+    parser.add_argument("--gateways", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=100.0, help="simulated, half of it warm-up")
     parser.add_argument("--load-bound", type=float, default=RoutingSettings().load_bound)
     parser.add_argument(
         "--report-seconds", type=float, default=0.5, help="between reports of a worker's load"

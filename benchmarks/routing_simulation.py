@@ -15,7 +15,7 @@ from rostra.gateway.routing.policy import Affinity
 from rostra.gateway.routing.prefix_index import PrefixIndex
 from rostra.gateway.routing.settings import PolicyName, RoutingSettings
 
-SAMPLE_SECONDS = 1.0
+SAMPLE_SECONDS = 0.2
 """Between two looks at how the load is spread."""
 
 
@@ -30,18 +30,15 @@ class Mesh:
     machine: Machine = Machine()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Seen:
     """A worker as one gateway sees it."""
 
+    number: int
     address: str
-    reported: int = 0
-    credit: int = 0
+    pending_requests: int = 0
+    """By its last report, corrected by what this gateway did since then."""
     queued_tokens: int = 0
-
-    @property
-    def pending_requests(self) -> int:
-        return max(0, self.reported + self.credit)
 
 
 class Gateway:
@@ -51,15 +48,15 @@ class Gateway:
         self.index = PrefixIndex(settings.index_keys)
         rng = random.Random(f"gateway {number} {seed}")
         self.policy = settings.build(policy, self.index, rng)
-        self.seen = [Seen(f"10.0.{n // 250}.{n % 250}:50051") for n in range(mesh.workers)]
+        self.seen = [Seen(n, f"10.0.{n // 250}.{n % 250}:50051") for n in range(mesh.workers)]
         self.by_affinity = policy == "prefix"
 
     def choose(self, arrival: Arrival) -> int:
         affinity = Affinity(arrival.keys, arrival.session)
         chosen = self.policy.choose(self.seen, affinity)
         self.policy.dispatched(chosen.address, affinity)
-        chosen.credit += 1
-        return self.seen.index(chosen)
+        chosen.pending_requests += 1
+        return chosen.number
 
 
 @dataclass
@@ -123,7 +120,8 @@ def simulate(
             worker = workers[number]
             worker.advance(now)
             for job in worker.finish():
-                gateways[job.gateway].seen[number].credit -= 1
+                seen = gateways[job.gateway].seen[number]
+                seen.pending_requests = max(0, seen.pending_requests - 1)
                 if job.arrival.time >= warm_up:
                     measured.jobs.append(job)
             plan(number)
@@ -154,7 +152,7 @@ def _report(
 ) -> None:
     at, which = divmod(number, mesh.workers)
     worker, seen = workers[which], gateways[at].seen[which]
-    seen.reported, seen.credit = worker.pending_requests, 0
+    seen.pending_requests = worker.pending_requests
     seen.queued_tokens = worker.queued_tokens
     # Once for all gateways, with the report to the first.
     if mesh.kv_events and at == 0 and gateways[0].by_affinity:

@@ -94,7 +94,7 @@ def chat(rng: random.Random, rate: float, seconds: float) -> Iterator[Arrival]:
     pick = zipf(rng, len(systems))
     for start in _starts(rng, rate / 6, seconds):
         system = systems[pick()]
-        yield from _conversation(texts, start, system, _turns(rng, 6), 20.0, 150)
+        yield from _conversation(texts, start, system, _turns(rng, 6), 8.0, 150)
 
 
 def system_prompts(rng: random.Random, rate: float, seconds: float) -> Iterator[Arrival]:

@@ -29,8 +29,10 @@ class PrefixAffinity:
         _, holders = self._index.longest(affinity.keys, by_address.keys())
         among = [by_address[address] for address in sorted(holders)] or room
         session = affinity.session
-        if session is None:
+        if session is None or not affinity.keys:
+            # Too short for anything of it to be worth finding again.
             return lighter_of_two(among, self._rng)
+        # Among equals those that other gateways would take, too.
         among.sort(key=lambda one: score(session, one.address), reverse=True)
         return min(among[:2], key=by_load)
 

@@ -19,6 +19,7 @@ class PrefixIndex:
         self._holders: OrderedDict[int, set[int]] = OrderedDict()
         # A worker that is forgotten gets another number: what stands under the old one is nobody's.
         self._numbers: dict[str, int] = {}
+        self._addresses: dict[int, str] = {}
         self._count = itertools.count()
 
     def __len__(self) -> int:
@@ -29,6 +30,7 @@ class PrefixIndex:
         number = self._numbers.get(address)
         if number is None:
             number = self._numbers[address] = next(self._count)
+            self._addresses[number] = address
         holders = self._holders
         # The longest first, so that it is also the first to go.
         for key in reversed(keys):
@@ -52,17 +54,17 @@ class PrefixIndex:
 
     def forget(self, address: str) -> None:
         """All that was noted of a worker."""
-        self._numbers.pop(address, None)
+        number = self._numbers.pop(address, None)
+        if number is not None:
+            del self._addresses[number]
 
     def longest(self, keys: Sequence[int], addresses: Collection[str]) -> tuple[int, set[str]]:
         """How many leading keys any of `addresses` has, and those that have as many."""
-        numbers = {
-            number: address
-            for address in addresses
-            if (number := self._numbers.get(address)) is not None
-        }
+        named = self._addresses
         for depth in range(len(keys), 0, -1):
             known = self._holders.get(keys[depth - 1])
-            if known and (found := known & numbers.keys()):
-                return depth, {numbers[number] for number in found}
+            if known:
+                found = {named[number] for number in known if number in named}
+                if found := found.intersection(addresses):
+                    return depth, found
         return 0, set()

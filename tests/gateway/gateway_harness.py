@@ -172,6 +172,8 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         self.deadlines: list[float | None] = []
         self.running = 0
         self.bundling = True
+        self.cache: asyncio.Queue[control_pb2.KvEvent] | None = None
+        """What it tells of its cache, to one who follows it; None: nothing, as older workers."""
         self.bundles = Bundles()
         self.address = ""
 
@@ -230,6 +232,14 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
     async def GetLoad(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         await asyncio.sleep(self.load_delay)
         return self.load
+
+    async def SubscribeKvEvents(self, request: Any, context: grpc.aio.ServicerContext) -> None:
+        if self.cache is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older worker")
+        await context.write(control_pb2.SubscribeKvEventsResponse())
+        while True:
+            event = await self.cache.get()
+            await context.write(control_pb2.SubscribeKvEventsResponse(events=[event]))
 
     async def _answer(
         self, request: Any, context: grpc.aio.ServicerContext
