@@ -8,9 +8,9 @@ gateway, whose reports of load are old. Each policy gets the same requests.
 
 `hit_rate` is the part of prompts, in blocks, that was cached where they went; `first_token` runs
 from arrival to the end of the prompt; `imbalance` is the greatest load of a worker over the mean
-one, five times a second. `prefix without events` is prefix affinity that knows only what its own gateway
-sent; `prefix` is also told by workers what they have cached. Columns with `_of_` are ratios to
-round robin on the same trace.
+one, five times a second. `prefix without events` is prefix affinity that knows only what its own
+gateway sent; `prefix` is also told by workers what they have cached. Columns with `_of_` are ratios
+to round robin on the same trace.
 """
 
 from __future__ import annotations
@@ -99,16 +99,14 @@ def rows(done: dict[Task, dict[str, float]]) -> list[Row]:
                     row[f"{name.removesuffix('_ms')}_of_round_robin"] = measured[name] / base[name]
         found.append(row)
     order = [*TRACES]
-    return sorted(
-        found, key=lambda row: (order.index(row["load"]), [*POLICIES].index(row["peer"]))
-    )
+    return sorted(found, key=lambda row: (order.index(row["load"]), [*POLICIES].index(row["peer"])))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--gateways", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=100.0, help="simulated, half of it warm-up")
+    parser.add_argument("--seconds", type=float, default=60.0, help="simulated, half of it warm-up")
     parser.add_argument("--load-bound", type=float, default=RoutingSettings().load_bound)
     parser.add_argument(
         "--report-seconds", type=float, default=0.5, help="between reports of a worker's load"

@@ -6,6 +6,7 @@ import heapq
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Mesh:
     """Between reports of a worker's load to a gateway."""
     kv_events: bool
     """Whether workers also report what enters and leaves their caches."""
-    machine: Machine = Machine()
+    machine: Machine = field(default_factory=Machine)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,74 +93,110 @@ def simulate(
 ) -> dict[str, float]:
     """What requests after `warm_up` seconds met. Each goes to a random gateway, also those of one
     conversation: as behind a load balancer that knows nothing of them."""
-    rng = random.Random(f"simulation {seed}")
     gateways = [Gateway(n, mesh, settings, policy, seed) for n in range(mesh.gateways)]
-    workers = [SimulatedWorker(seen.address, mesh.machine) for seen in gateways[0].seen]
-    measured = Measured()
-    versions = [0] * len(workers)
-    # (time, kind, number, version): kinds in the order in which they count at equal times.
-    events: list[tuple[float, int, int, int]] = []
-    for number in range(mesh.workers * mesh.gateways):
-        heapq.heappush(events, (rng.random() * mesh.report_seconds, 1, number, 0))
-    heapq.heappush(events, (warm_up, 2, 0, 0))
-    if arrivals:
-        heapq.heappush(events, (arrivals[0].time, 3, 0, 0))
+    simulation = _Simulation(arrivals, mesh, gateways, warm_up, random.Random(f"simulation {seed}"))
+    simulation.run()
+    return simulation.measured.row()
 
-    def plan(number: int) -> None:
-        versions[number] += 1
-        due = workers[number].next_event()
+
+class Kind(IntEnum):
+    """Of events, in the order in which they count at equal times."""
+
+    WORKER = 0
+    REPORT = 1
+    SAMPLE = 2
+    ARRIVAL = 3
+
+
+class _Simulation:
+    def __init__(
+        self,
+        arrivals: Sequence[Arrival],
+        mesh: Mesh,
+        gateways: Sequence[Gateway],
+        warm_up: float,
+        rng: random.Random,
+    ) -> None:
+        self.measured = Measured()
+        self._arrivals = arrivals
+        self._mesh = mesh
+        self._gateways = gateways
+        self._workers = [SimulatedWorker(one.address, mesh.machine) for one in gateways[0].seen]
+        self._warm_up = warm_up
+        self._rng = rng
+        self._end = arrivals[-1].time if arrivals else 0.0
+        self._versions = [0] * mesh.workers
+        """Of what each worker does next: an event that was planned before is void."""
+        self._events: list[tuple[float, Kind, int, int]] = []
+        for number in range(mesh.workers * mesh.gateways):
+            self._plan(rng.random() * mesh.report_seconds, Kind.REPORT, number)
+        self._plan(warm_up, Kind.SAMPLE)
+        if arrivals:
+            self._plan(arrivals[0].time, Kind.ARRIVAL)
+
+    def run(self) -> None:
+        while self._events:
+            now, kind, number, version = heapq.heappop(self._events)
+            match kind:
+                case Kind.WORKER:
+                    if version == self._versions[number]:
+                        self._advance(now, number)
+                case Kind.REPORT:
+                    self._report(now, number)
+                case Kind.SAMPLE:
+                    self._sample(now)
+                case Kind.ARRIVAL:
+                    self._arrive(now, number)
+
+    def _plan(self, time: float, kind: Kind, number: int = 0, version: int = 0) -> None:
+        heapq.heappush(self._events, (time, kind, number, version))
+
+    def _plan_worker(self, number: int) -> None:
+        self._versions[number] += 1
+        due = self._workers[number].next_event()
         if due != float("inf"):
-            heapq.heappush(events, (due, 0, number, versions[number]))
+            self._plan(due, Kind.WORKER, number, self._versions[number])
 
-    end = arrivals[-1].time if arrivals else 0.0
-    while events:
-        now, kind, number, version = heapq.heappop(events)
-        if kind == 0:
-            if version != versions[number]:
-                continue
-            worker = workers[number]
-            worker.advance(now)
-            for job in worker.finish():
-                seen = gateways[job.gateway].seen[number]
-                seen.pending_requests = max(0, seen.pending_requests - 1)
-                if job.arrival.time >= warm_up:
-                    measured.jobs.append(job)
-            plan(number)
-        elif kind == 1:
-            _report(gateways, workers, number, mesh)
-            if now < end:
-                heapq.heappush(events, (now + mesh.report_seconds, 1, number, 0))
-        elif kind == 2:
-            loads = [worker.pending_requests for worker in workers]
-            mean = sum(loads) / len(loads)
-            measured.loads.append(mean)
-            if mean:
-                measured.imbalances.append(max(loads) / mean)
-            if now + SAMPLE_SECONDS < end:
-                heapq.heappush(events, (now + SAMPLE_SECONDS, 2, 0, 0))
-        else:
-            at = rng.randrange(mesh.gateways)
-            chosen = gateways[at].choose(arrivals[number])
-            workers[chosen].add(Job(arrivals[number], now, at), now)
-            plan(chosen)
-            if number + 1 < len(arrivals):
-                heapq.heappush(events, (arrivals[number + 1].time, 3, number + 1, 0))
-    return measured.row()
+    def _advance(self, now: float, number: int) -> None:
+        worker = self._workers[number]
+        worker.advance(now)
+        for job in worker.finish():
+            seen = self._gateways[job.gateway].seen[number]
+            seen.pending_requests = max(0, seen.pending_requests - 1)
+            if job.arrival.time >= self._warm_up:
+                self.measured.jobs.append(job)
+        self._plan_worker(number)
 
+    def _arrive(self, now: float, number: int) -> None:
+        arrivals, at = self._arrivals, self._rng.randrange(len(self._gateways))
+        chosen = self._gateways[at].choose(arrivals[number])
+        self._workers[chosen].add(Job(arrivals[number], now, at), now)
+        self._plan_worker(chosen)
+        if number + 1 < len(arrivals):
+            self._plan(arrivals[number + 1].time, Kind.ARRIVAL, number + 1)
 
-def _report(
-    gateways: Sequence[Gateway], workers: Sequence[SimulatedWorker], number: int, mesh: Mesh
-) -> None:
-    at, which = divmod(number, mesh.workers)
-    worker, seen = workers[which], gateways[at].seen[which]
-    seen.pending_requests = worker.pending_requests
-    seen.queued_tokens = worker.queued_tokens
-    # Once for all gateways, with the report to the first.
-    if mesh.kv_events and at == 0 and gateways[0].by_affinity:
-        for key in worker.changed:
-            for gateway in gateways:
-                if key in worker.cache:
-                    gateway.index.add(seen.address, (key,))
-                else:
-                    gateway.index.discard(seen.address, (key,))
-        worker.changed.clear()
+    def _sample(self, now: float) -> None:
+        loads = [worker.pending_requests for worker in self._workers]
+        mean = sum(loads) / len(loads)
+        self.measured.loads.append(mean)
+        if mean:
+            self.measured.imbalances.append(max(loads) / mean)
+        if now + SAMPLE_SECONDS < self._end:
+            self._plan(now + SAMPLE_SECONDS, Kind.SAMPLE)
+
+    def _report(self, now: float, number: int) -> None:
+        at, which = divmod(number, self._mesh.workers)
+        worker, seen = self._workers[which], self._gateways[at].seen[which]
+        seen.pending_requests = worker.pending_requests
+        seen.queued_tokens = worker.queued_tokens
+        # Once for all gateways, with the report to the first.
+        if self._mesh.kv_events and at == 0 and self._gateways[0].by_affinity:
+            for key in worker.changed:
+                for gateway in self._gateways:
+                    if key in worker.cache:
+                        gateway.index.add(seen.address, (key,))
+                    else:
+                        gateway.index.discard(seen.address, (key,))
+            worker.changed.clear()
+        if now < self._end:
+            self._plan(now + self._mesh.report_seconds, Kind.REPORT, number)

@@ -72,7 +72,7 @@ def _conversation(
     rng, session, history = texts.rng, texts.rng.getrandbits(64), opening
     for _ in range(turns):
         history += texts.fresh(texts.length(said))
-        output = texts.output(200)
+        output = texts.output(300)
         answer = texts.fresh(output)
         yield Arrival(start, session, history, answer, output)
         history += answer
@@ -94,7 +94,7 @@ def chat(rng: random.Random, rate: float, seconds: float) -> Iterator[Arrival]:
     pick = zipf(rng, len(systems))
     for start in _starts(rng, rate / 6, seconds):
         system = systems[pick()]
-        yield from _conversation(texts, start, system, _turns(rng, 6), 8.0, 150)
+        yield from _conversation(texts, start, system, _turns(rng, 6), 4.0, 150)
 
 
 def system_prompts(rng: random.Random, rate: float, seconds: float) -> Iterator[Arrival]:

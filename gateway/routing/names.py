@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from rostra.gateway.routing.caller import NOBODY, Caller
 from rostra.gateway.routing.rendezvous import weighted
 from rostra.gateway.routing.settings import PolicyName
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class NamedModel(BaseModel):
@@ -21,7 +23,7 @@ class NamedModel(BaseModel):
 
     aliases: tuple[ModelName, ...] = ()
     """Other names for the same."""
-    split: dict[ModelName, PositiveFloat] = {}
+    split: dict[ModelName, Weight] = {}
     """Weights of the models that requests are spread over."""
     sticky: bool = False
     """Whether a caller gets the same model of `split` each time: by API key, else by user."""

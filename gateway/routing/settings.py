@@ -24,7 +24,7 @@ class RoutingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: PolicyName = "prefix"
-    load_bound: Annotated[float, Field(ge=1.0, le=10.0)] = 1.15
+    load_bound: Annotated[float, Field(ge=1.0, le=10.0)] = 1.1
     """Of prefix and consistent_hash: how many times the mean load a worker may have."""
     free_requests: PositiveInt = 4
     """Of the same: requests up to which a worker has room whatever the others have."""

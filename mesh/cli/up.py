@@ -17,6 +17,7 @@ from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
+    from rostra.gateway.settings import GatewaySettings
     from rostra.mesh.cli.config import RostraConfig
     from rostra.mesh.home import Home
     from rostra.mesh.launch.launcher import Launcher
@@ -128,6 +129,8 @@ class Plan:
             check_exposure(settings)
         except GatewayError as error:
             raise RostraError(str(error)) from error
+        if not elsewhere:
+            require_targets(settings, file)
         gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
         gateway_url = f"{settings.scheme}://{join_address(settings.host, gateway_port)}"
         routes = [f"--worker={address}" for address in settings.workers]
@@ -176,6 +179,17 @@ class Plan:
             group=ProcessGroup(tiers),
             notices=notices,
         )
+
+
+def require_targets(settings: GatewaySettings, file: RostraConfig) -> None:
+    """Raises RostraError for a name of `[gateway.model]` that leads to no model of the file."""
+    from rostra.gateway.routing.names import unknown_in
+
+    known = {name for member in settings.members for name in member.called}
+    for entry in file.worker:
+        known |= {entry.served_name, *entry.aliases, *entry.adapters}
+    if mistake := unknown_in(settings.models, known):
+        raise RostraError(f"[gateway]: {mistake}")
 
 
 def managed(

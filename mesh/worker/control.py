@@ -143,8 +143,6 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         info = self._engine.require_info()
         if info.embedding_size is not None:
             raise unimplemented("a model that makes embeddings has no prefix cache")
-        async with aclosing(
-            self._engine.cache.follow(keys_only=request.prefixes_only)
-        ) as messages:
+        async with aclosing(self._engine.cache.follow(keys_only=request.prefixes_only)) as messages:
             async for message in messages:
                 await context.write(message)

@@ -202,9 +202,7 @@ class EngineLoop:
         self.outbox.busy_since = None
         answers = self.adapters.take_answers()
         self.outbox.put(
-            wire.Turn(
-                admissions, outputs, self.engine.load(), answers, self.engine.cache_changes()
-            )
+            wire.Turn(admissions, outputs, self.engine.load(), answers, self.engine.cache_changes())
         )
 
     def _add_held(self, compiled: Compiled) -> list[wire.Admission]:

@@ -77,7 +77,7 @@ class History:
                 tokens[:] = more
                 self.manager.remember(table, tokens, len(tokens))
         elif self.open:
-            table, tokens, salt = self.open.pop(rng.randrange(len(self.open)))
+            table, _, _ = self.open.pop(rng.randrange(len(self.open)))
             if rng.random() < 0.1:
                 self.manager.forget(table)
             self.manager.release(table)

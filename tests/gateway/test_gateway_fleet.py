@@ -182,8 +182,8 @@ async def test_members_join_and_leave() -> None:
 async def test_a_wait_ends_at_the_deadline() -> None:
     fleet = Fleet(StaticMembership([]), GatewaySettings(workers=["a:1"], **FAST))
     for remaining, status in [(0.05, 504), (None, 503)]:
+        router = Router(fleet, 0.1)
         with pytest.raises(ApiError) as caught:
-            router = Router(fleet, 0.1)
             await router.acquire(router.route("m"), (), remaining)
         assert caught.value.status == status
 

@@ -77,9 +77,7 @@ async def test_the_list(others: tuple[ScriptedWorker, ScriptedWorker]) -> None:
         "small": {"fallback": ["big"]},
     }
     async with before(others, models) as client:
-        listed = {
-            one["id"]: one for one in (await (await client.get("/v1/models")).json())["data"]
-        }
+        listed = {one["id"]: one for one in (await (await client.get("/v1/models")).json())["data"]}
         assert listed.keys() == {"assistant", "big", "small"}
         assert listed["assistant"]["targets"] == ["big", "small"]
         assert listed["assistant"]["aliases"] == ["default"]
@@ -95,9 +93,7 @@ async def test_the_list(others: tuple[ScriptedWorker, ScriptedWorker]) -> None:
 def test_a_split_keeps_its_weights() -> None:
     rng = random.Random(11)
     names = Names({"prod": NamedModel(split={"prod": 95.0, "canary": 5.0})})
-    counts = Counter(
-        names.order("prod", Caller(draw=rng.getrandbits(64))) for _ in range(10_000)
-    )
+    counts = Counter(names.order("prod", Caller(draw=rng.getrandbits(64))) for _ in range(10_000))
     assert counts.keys() == {("prod", "canary"), ("canary", "prod")}
     canaries = counts["canary", "prod"]
     assert (canaries - 500) ** 2 / 500 + (canaries - 500) ** 2 / 9500 < CHI_SQUARE_1_DOF
@@ -109,8 +105,7 @@ def test_a_sticky_split_gives_a_caller_the_same_each_time() -> None:
     firsts = Counter()
     for number in range(400):
         drawn = {
-            sticky.order("m", Caller(key=f"k{number}", draw=rng.getrandbits(64)))
-            for _ in range(5)
+            sticky.order("m", Caller(key=f"k{number}", draw=rng.getrandbits(64))) for _ in range(5)
         }
         assert len(drawn) == 1
         firsts[drawn.pop()[0]] += 1
@@ -259,6 +254,6 @@ def test_unknown_names_are_refused_where_all_are_known(tmp_path: Path) -> None:
             GatewaySettings(member=[member], model=models)
     GatewaySettings(member=[member], model={"a": {"split": {"far": 1}}, "far": {}})
     file = tmp_path / "rostra.toml"
-    file.write_text('[gateway.model.front]\nfallback = ["front"]\n[gateway.model.front.split]\nx = 0')
+    file.write_text("[gateway.model.front]\nsticky = true\n[gateway.model.front.split]\nx = 0")
     with pytest.raises(RostraError, match=r"\[gateway\]: model.front.split.x"):
         RostraConfig.read(file).gateway_settings(workers=["a:1"])

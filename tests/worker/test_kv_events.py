@@ -115,9 +115,7 @@ async def test_prefixes_alone(service: Service) -> None:
     following.call.cancel()
 
 
-async def test_two_workers_call_the_same_block_the_same(
-    service: Service, tiny_model: Path
-) -> None:
+async def test_two_workers_call_the_same_block_the_same(service: Service, tiny_model: Path) -> None:
     request = asked(20, 4)
     async with running(tiny_config(tiny_model)) as other:
         for one in (service, other):
