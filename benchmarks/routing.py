@@ -64,7 +64,7 @@ def tasks(args: argparse.Namespace) -> list[Task]:
             args.report_seconds,
             args.seed,
         )
-        for trace in TRACES
+        for trace in args.trace or TRACES
         for policy in POLICIES
     ]
 
@@ -104,6 +104,7 @@ def rows(done: dict[Task, dict[str, float]]) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--trace", action="append", choices=TRACES, help="default: all of them")
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--gateways", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="simulated, half of it warm-up")
