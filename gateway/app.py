@@ -21,26 +21,28 @@ from rostra.gateway.keys import (
     DOCUMENT,
     FLEET,
     METRICS,
+    REGISTRY,
     RESPONSES,
     SETTINGS,
 )
-from rostra.gateway.membership import Membership, StaticMembership
+from rostra.gateway.membership import Membership
+from rostra.gateway.membership.build import membership_of
+from rostra.gateway.membership.server import Registry
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.router import Router
 from rostra.gateway.routing.cache_follower import CacheFollower
 from rostra.gateway.settings import GatewaySettings
-from rostra.gateway.workers_file import FileMembership
 
 
 def create_app(settings: GatewaySettings, membership: Membership | None = None) -> web.Application:
-    """The gateway as an aiohttp application; its workers are `settings.workers` unless another
-    source of members is given.
+    """The gateway as an aiohttp application; its workers are `settings.workers` and those that join
+    unless another source of members is given.
 
     Run it with `handler_cancellation=True`, as `server.make_runner` does: that is how a client that
-    goes away ends its request at the worker. Raises GatewayError where the file of API keys is
-    wrong.
+    goes away ends its request at the worker. Raises GatewayError where the file of API keys, of
+    join tokens or of certificates is wrong.
     """
     middlewares: list[Middleware] = [
         middleware.observe,
@@ -55,9 +57,13 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
         middlewares=middlewares,
         client_max_size=settings.max_body_bytes,
     )
-    fleet = Fleet(membership or _membership(settings), settings)
+    registry = None if settings.registry is None else Registry(settings.registry)
+    fleet = Fleet(
+        membership or membership_of(settings, registry), settings, registry and registry.state
+    )
     app[SETTINGS] = settings
     app[FLEET] = fleet
+    app[REGISTRY] = registry
     app[METRICS] = Metrics(fleet)
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait, settings.routing, settings.models),
@@ -77,25 +83,26 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     return app
 
 
-def _membership(settings: GatewaySettings) -> Membership:
-    if settings.workers_file is None:
-        return StaticMembership(settings.workers)
-    interval = settings.workers_file_interval
-    return FileMembership(settings.workers_file, interval, beside=settings.workers)
-
-
 async def _fleet_runs(app: web.Application) -> AsyncIterator[None]:
-    await app[FLEET].start()
+    fleet, registry = app[FLEET], app[REGISTRY]
+    await fleet.start()
     following = None
-    if app[SETTINGS].follows_caches:
-        follower = CacheFollower(app[FLEET], app[DISPATCHER].router.index)
-        following = asyncio.create_task(follower.run())
-    yield
-    app[ADMISSION].close()
-    if following is not None:
-        following.cancel()
-        await asyncio.wait([following])
-    await app[FLEET].close()
+    try:
+        if registry is not None:
+            tls = app[SETTINGS].worker_tls is not None
+            await registry.start(fleet.instance_at, tls=tls)
+        if app[SETTINGS].follows_caches:
+            follower = CacheFollower(fleet, app[DISPATCHER].router.index)
+            following = asyncio.create_task(follower.run())
+        yield
+    finally:
+        app[ADMISSION].close()
+        if registry is not None:
+            await registry.close()
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
+        await fleet.close()
 
 
 def _follow(keys: KeyRing) -> Callable[[web.Application], AsyncIterator[None]]:

@@ -9,6 +9,7 @@ from rostra.gateway.routes import (
     completions,
     documentation,
     embeddings,
+    mesh,
     models,
     operations,
     responses,
@@ -25,6 +26,7 @@ from rostra.gateway.schemas.answers.anthropic import (
 from rostra.gateway.schemas.answers.chat import ChatCompletion, ChatCompletionChunk
 from rostra.gateway.schemas.answers.completions import Completion, CompletionChunk
 from rostra.gateway.schemas.answers.embeddings import Embeddings
+from rostra.gateway.schemas.answers.mesh import MeshMembers
 from rostra.gateway.schemas.answers.models import Model, Models
 from rostra.gateway.schemas.answers.operations import Health, Readiness
 from rostra.gateway.schemas.answers.response_events import ResponseEvent
@@ -277,6 +279,14 @@ ENDPOINTS = (
         answer=Readiness,
         also=(503,),
         public=True,
+    ),
+    Endpoint(
+        "GET",
+        "/mesh/members",
+        mesh.members,
+        summary="List the members of the mesh, with their load and health",
+        group="Operations",
+        answer=MeshMembers,
     ),
     Endpoint(
         "GET",

@@ -8,6 +8,7 @@ from rostra.gateway.admission.admission import Admission
 from rostra.gateway.context import Exchange
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.fleet import Fleet
+from rostra.gateway.membership.server import Registry
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.response_store import ResponseStore
@@ -16,6 +17,7 @@ from rostra.gateway.settings import GatewaySettings
 SETTINGS = web.AppKey("settings", GatewaySettings)
 ADMISSION = web.AppKey("admission", Admission)
 FLEET = web.AppKey("fleet", Fleet)
+REGISTRY = web.AppKey[Registry | None]("registry")
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DOCUMENT = web.AppKey("document", PublishedDocument)
 METRICS = web.AppKey("metrics", Metrics)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,17 +17,9 @@ from rostra.gateway.admission.settings import AdmissionSettings
 from rostra.gateway.exposure import ExposureSettings
 from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.members.settings import MemberSettings
+from rostra.gateway.membership.settings import RegistrySettings, WorkerAddress, WorkerTlsSettings
 from rostra.gateway.routing.names import ModelName, NamedModel, mistake_in, unknown_in
 from rostra.gateway.routing.settings import RoutingSettings
-
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
-
-
-def _worker_address(value: str) -> str:
-    match = _ADDRESS.fullmatch(value)
-    if match is None or not 1 <= int(match[2]) <= 65535:
-        raise ValueError(f"'{value}' is no worker address; write host:port")
-    return value
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -37,16 +28,17 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-WorkerAddress = Annotated[str, AfterValidator(_worker_address)]
-
-
 class GatewaySettings(ExposureSettings):
     """What a gateway needs to know before it starts. Durations are in seconds."""
 
     workers: Annotated[tuple[WorkerAddress, ...], AfterValidator(_distinct)] = ()
-    """host:port of each worker."""
+    """host:port of each worker, or dns://name:port for every record of a name."""
     workers_file: Path | None = None
     """A host:port on each line; read again whenever it changes."""
+    registry: RegistrySettings | None = None
+    """Where workers join by themselves; None: nowhere."""
+    worker_tls: WorkerTlsSettings | None = None
+    """How workers are called that listen with TLS; None: they listen without."""
     members: tuple[MemberSettings, ...] = Field(default=(), alias="member")
     """Other servers that are members of the mesh."""
 
@@ -87,9 +79,11 @@ class GatewaySettings(ExposureSettings):
     """Between readings of a worker's load, which are also its heartbeat."""
     load_timeout: PositiveFloat = 1.5
     """A worker that has not answered a reading by then counts as dead."""
-    keepalive_interval: PositiveFloat = 5.0
+    keepalive_interval: PositiveFloat = 3.0
     """Between HTTP/2 pings; with `keepalive_timeout` it bounds how long a stream can be dead."""
-    keepalive_timeout: PositiveFloat = 5.0
+    keepalive_timeout: PositiveFloat = 3.0
+    dns_interval: PositiveFloat = 5.0
+    """Between lookups of the names in `workers`, more or less."""
 
     drain_grace: float = Field(default=30.0, ge=0)
     """How long running requests may go on after SIGTERM or SIGINT."""
@@ -105,8 +99,12 @@ class GatewaySettings(ExposureSettings):
 
     @model_validator(mode="after")
     def _has_members(self) -> Self:
-        if not self.workers and not self.members and self.workers_file is None:
-            raise ValueError("name a worker (host:port), or another server as a member")
+        sources = (self.workers, self.members, self.workers_file, self.registry)
+        if not any(source is not None and source != () for source in sources):
+            raise ValueError(
+                "name a worker (host:port), a [gateway.registry] for workers to join, or another "
+                "server as a member"
+            )
         names = [member.name for member in self.members]
         if len(set(names)) != len(names):
             raise ValueError("two members have the same name")

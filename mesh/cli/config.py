@@ -49,6 +49,15 @@ class WorkerEntry(BaseModel):
     listen: str = DEFAULT_LISTEN
     insecure_public: bool = False
     replicas: ReplicaSettings | None = None
+    join: tuple[str, ...] = ()
+    advertise: str | None = None
+    join_token_file: Path | None = None
+    join_ca: Path | None = None
+    join_cert: Path | None = None
+    join_key: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     drain_grace: float = Field(default=30.0, ge=0)
     stall_timeout: float = Field(default=60.0, gt=0)
     tool_parser: ToolParserChoice = "auto"
@@ -95,6 +104,8 @@ class WorkerEntry(BaseModel):
         own = {
             *("model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"),
             *("tool_parser", "reasoning_parser", "insecure_public", "replicas"),
+            *("join", "advertise", "join_token_file", "join_ca", "join_cert", "join_key"),
+            *("tls_cert", "tls_key", "tls_client_ca"),
         }
         given = self.model_dump(exclude=own, exclude_none=True)
         if self.adapters:

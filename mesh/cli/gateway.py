@@ -17,7 +17,20 @@ def gateway(
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[
         list[str] | None,
-        typer.Option("--worker", "-w", help="host:port of a worker. Repeat for more."),
+        typer.Option(
+            "--worker",
+            "-w",
+            help="host:port of a worker, or dns://name:port for all records of a name. Repeat for "
+            "more.",
+        ),
+    ] = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(help="host:port at which workers join. Default: they do not."),
+    ] = None,
+    join_tokens: Annotated[
+        Path | None,
+        typer.Option(help="File of those who may join; see `rostra mesh token`."),
     ] = None,
     workers_file: Annotated[
         Path | None,
@@ -60,11 +73,15 @@ def gateway(
     from rostra.mesh.cli.notify import tell_ready
 
     log_to_stderr()
-    settings = RostraConfig.read(config).gateway_settings(
+    file = RostraConfig.read(config)
+    joining = {"listen": registry, "tokens": join_tokens}
+    joining = {name: value for name, value in joining.items() if value is not None}
+    settings = file.gateway_settings(
         host=host,
         port=port,
         workers=workers,
         workers_file=workers_file,
+        registry=file.gateway.get("registry", {}) | joining if joining else None,
         api_keys=api_keys,
         tls_cert=tls_cert,
         tls_key=tls_key,

@@ -54,7 +54,8 @@ def _local(file: RostraConfig, home: Home, child: MakeChild) -> Launcher:
                 "ray, or a [[worker]] for each process of this host"
             )
         host, wanted = split_address(entry.listen)
-        check_exposure(entry.listen, guarded=False, insecure_public=entry.insecure_public)
+        guarded = entry.tls_client_ca is not None
+        check_exposure(entry.listen, guarded=guarded, insecure_public=entry.insecure_public)
         address = join_address(host, claim_port(host, wanted, f"worker {number}", "listen"))
         command = ["worker", "--worker", str(number), "--listen", address, *home_option(home)]
         name = f"worker-{number}"

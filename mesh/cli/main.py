@@ -16,6 +16,7 @@ from rostra.mesh.cli.audit import audit
 from rostra.mesh.cli.chat import chat
 from rostra.mesh.cli.gateway import gateway
 from rostra.mesh.cli.keys import app as keys
+from rostra.mesh.cli.mesh import app as mesh
 from rostra.mesh.cli.models import app as models
 from rostra.mesh.cli.rate import rate
 from rostra.mesh.cli.up import up
@@ -37,6 +38,7 @@ app.command()(arena)
 app.command()(rate)
 app.command()(audit)
 app.command()(chat)
+app.add_typer(mesh, name="mesh")
 app.add_typer(models, name="models")
 app.add_typer(adapters, name="adapters")
 app.add_typer(keys, name="keys")

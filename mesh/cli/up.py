@@ -112,9 +112,11 @@ class Plan:
             return managed(name, [*command, *options], home, grace, notices)
 
         elsewhere = file.gateway.get("workers", ())
-        if not file.worker and not elsewhere and not file.gateway.get("member"):
+        others = file.gateway.get("member") or "registry" in file.gateway
+        if not file.worker and not elsewhere and not others:
             raise RostraError(
-                "the configuration has no [[worker]], no gateway.workers and no [[gateway.member]]"
+                "the configuration has no [[worker]], no gateway.workers, no [gateway.registry] "
+                "and no [[gateway.member]]"
             )
         launcher = make_launcher(file, kind, home, child, notices.append)
         members = launcher.membership

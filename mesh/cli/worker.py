@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,10 +11,9 @@ from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rostra.mesh.cli.config import WorkerEntry
 
+MESH = "Mesh"
 ENGINE = "Engine"
 ADAPTERS = "Adapters"
 CHAT = "Chat"
@@ -43,6 +43,61 @@ def worker(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The name that requests use.")] = None,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="grpc[s]://HOST:PORT",
+            help="The registry of a gateway to join, grpcs with TLS. Repeat for more.",
+            rich_help_panel=MESH,
+        ),
+    ] = None,
+    advertise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="By which gateways reach this worker. Default: where it listens; with "
+            "0.0.0.0 the address of this host that packets to the gateway have.",
+            rich_help_panel=MESH,
+        ),
+    ] = None,
+    join_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Holds the token to join by, else $ROSTRA_JOIN_TOKEN does. Read at each attempt.",
+            rich_help_panel=MESH,
+        ),
+    ] = None,
+    join_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="Authorities, in PEM, that gateways' certificates are to be of.",
+            rich_help_panel=MESH,
+        ),
+    ] = None,
+    join_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="This worker's certificate, for gateways that want one.", rich_help_panel=MESH
+        ),
+    ] = None,
+    join_key: Annotated[
+        Path | None, typer.Option(help="The key of --join-cert.", rich_help_panel=MESH)
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Listen with TLS, by this chain of certificates in PEM.", rich_help_panel=MESH
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="The key of --tls-cert.", rich_help_panel=MESH)
+    ] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="Callers need a certificate of one of these authorities.", rich_help_panel=MESH
+        ),
+    ] = None,
     task: Annotated[
         Literal["auto", "generate", "embed"] | None,
         typer.Option(
@@ -180,6 +235,15 @@ def worker(
         "name": name,
         "listen": listen,
         "insecure_public": insecure_public,
+        "join": join,
+        "advertise": advertise,
+        "join_token_file": join_token_file,
+        "join_ca": join_ca,
+        "join_cert": join_cert,
+        "join_key": join_key,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
         "task": task,
         "pooling": pooling,
         "device": device,
@@ -237,6 +301,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
     import asyncio
     from contextlib import ExitStack
 
+    from rostra.mesh.cli.joining import join_config, server_credentials
     from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.cli.notify import tell_ready
     from rostra.mesh.cli.progress import RichProgress
@@ -249,7 +314,9 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
 
     log_to_stderr()
     # Before a model is fetched and loaded for nothing.
-    check_exposure(entry.listen, guarded=False, insecure_public=entry.insecure_public)
+    guarded = entry.tls_client_ca is not None
+    check_exposure(entry.listen, guarded=guarded, insecure_public=entry.insecure_public)
+    tls, join = server_credentials(entry), join_config(entry)
     place = place_from_torchrun(entry.tensor_parallel_size or 1)
     folder = resolve(entry.model, Home.locate(home), RichProgress())
     engine = entry.engine_config(folder.path)
@@ -257,7 +324,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         follow_worker(engine, place)
     config = WorkerConfig(
         listen=entry.listen,
-        insecure_public=entry.insecure_public,
+        insecure_public=entry.insecure_public or guarded,
         model_name=entry.served_name,
         aliases=entry.aliases,
         adapters=entry.adapters,
@@ -286,4 +353,4 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         tell_ready()
 
     with loading:
-        asyncio.run(serve(config, on_ready=on_ready, on_progress=on_progress))
+        asyncio.run(serve(config, on_ready=on_ready, on_progress=on_progress, tls=tls, join=join))

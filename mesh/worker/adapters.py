@@ -45,6 +45,8 @@ class EngineAdapters:
         """Those that take requests, by name."""
         self.version = 0
         """Counts changes of `resident`."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each."""
         self.failure: str | None = None
         """Why one that was to be restored could not be, the first of them."""
         self._folders = dict(configured)
@@ -88,13 +90,13 @@ class EngineAdapters:
             if answer.state is not None:
                 self.resident[name] = answer.state
                 self._folders[name] = answer.state.folder
-                self.version += 1
+                self._changed()
             elif waiter is None:
                 log.error("adapter %s is not served any more: %s", name, answer.message)
                 self.failure = self.failure or f"--adapter {name}: {answer.message}"
                 self.resident.pop(name, None)
                 self._folders.pop(name)
-                self.version += 1
+                self._changed()
             if waiter is not None and not waiter.done():
                 waiter.set_result(answer)
 
@@ -104,6 +106,10 @@ class EngineAdapters:
         for _, waiter in pending.values():
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error)
+
+    def _changed(self) -> None:
+        self.version += 1
+        self.on_change()
 
     async def _to_its_end(
         self, name: str, command: Callable[[int], wire.LoadAdapter | wire.UnloadAdapter]
@@ -122,7 +128,7 @@ class EngineAdapters:
             asked = command(number)
             if isinstance(asked, wire.UnloadAdapter) and name in self.resident:
                 del self.resident[name], self._folders[name]
-                self.version += 1
+                self._changed()
             waiter = asyncio.get_running_loop().create_future()
             self._pending[number] = name, waiter
             self._send(asked)

@@ -28,7 +28,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_parser: ReasoningParserChoice = "auto"
     """How the model marks reasoning."""
     insecure_public: bool = False
-    """Listens to other hosts though everybody there may call."""
+    """Whether it may listen to other hosts, without keys or by certificates of the callers."""
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""

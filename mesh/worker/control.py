@@ -44,10 +44,8 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         self._started_at = Timestamp()
         self._started_at.GetCurrentTime()
 
-    @with_status
-    async def GetServerInfo(
-        self, request: control_pb2.GetServerInfoRequest, context: Context
-    ) -> control_pb2.GetServerInfoResponse:
+    def server_info(self) -> control_pb2.GetServerInfoResponse:
+        """Raises EngineUnavailableError before the engine was ready."""
         info = self._engine.require_info()
         return control_pb2.GetServerInfoResponse(
             instance_id=self._instance_id,
@@ -57,24 +55,21 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             dtype=info.dtype,
             started_at=self._started_at,
             tensor_parallel_size=info.tensor_parallel_size,
+            contract_revision=control_pb2.CONTRACT_REVISION_1,
         )
 
-    @with_status
-    async def GetModelInfo(
-        self, request: control_pb2.GetModelInfoRequest, context: Context
-    ) -> control_pb2.GetModelInfoResponse:
+    def models(self, model: str = "") -> list[control_pb2.ModelInfo]:
+        """All, or the one called so. Raises as `server_info` does, and RpcError for a model that is
+        not here."""
         resident, info = self._engine.adapters.resident, self._engine.require_info()
-        wanted = self._model.adapter_of(request.model, resident)
+        wanted = self._model.adapter_of(model, resident)
         models = [] if wanted else [self._model.describe(info)]
-        if not request.model or wanted:
+        if not model or wanted:
             chosen = [resident[wanted]] if wanted else resident.values()
             models += [self._model.describe_adapter(adapter, info) for adapter in chosen]
-        return control_pb2.GetModelInfoResponse(models=models)
+        return models
 
-    @with_status
-    async def GetLoad(
-        self, request: control_pb2.GetLoadRequest, context: Context
-    ) -> control_pb2.GetLoadResponse:
+    def load(self) -> control_pb2.GetLoadResponse:
         reading = msgspec.structs.asdict(self._engine.load)
         known = control_pb2.GetLoadResponse.DESCRIPTOR.fields_by_name
         return control_pb2.GetLoadResponse(
@@ -83,6 +78,24 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             models_version=self._engine.adapters.version,
             max_running_requests=self._engine.max_running_requests,
         )
+
+    @with_status
+    async def GetServerInfo(
+        self, request: control_pb2.GetServerInfoRequest, context: Context
+    ) -> control_pb2.GetServerInfoResponse:
+        return self.server_info()
+
+    @with_status
+    async def GetModelInfo(
+        self, request: control_pb2.GetModelInfoRequest, context: Context
+    ) -> control_pb2.GetModelInfoResponse:
+        return control_pb2.GetModelInfoResponse(models=self.models(request.model))
+
+    @with_status
+    async def GetLoad(
+        self, request: control_pb2.GetLoadRequest, context: Context
+    ) -> control_pb2.GetLoadResponse:
+        return self.load()
 
     @with_status
     async def Abort(

@@ -24,6 +24,8 @@ from rostra.mesh.worker.exposure import check_exposure
 from rostra.mesh.worker.grammar_checker import GrammarChecker
 from rostra.mesh.worker.health import CONTROL, INFERENCE, WorkerHealth
 from rostra.mesh.worker.inference import InferenceServicer
+from rostra.mesh.worker.join_target import JoinConfig
+from rostra.mesh.worker.joining import Joining
 from rostra.mesh.worker.model import ServedModel
 from rostra.mesh.worker.running import RunningRequests
 from rostra.v1 import control_pb2_grpc, inference_pb2_grpc
@@ -59,9 +61,18 @@ class Worker:
         self,
         config: WorkerConfig,
         on_progress: Callable[[int, int], None] = lambda done, total: None,
+        *,
+        tls: grpc.ServerCredentials | None = None,
+        join: JoinConfig | None = None,
     ) -> None:
-        """Raises RostraError for names of adapters that cannot be."""
+        """`tls`: None listens in plain text. `join`: the gateways to join.
+
+        Raises RostraError for names of adapters that cannot be, and for gateways that could not
+        reach the worker."""
         check_configured(config.adapters, (config.model_name, *config.aliases))
+        self._tls = tls
+        self._join = join or JoinConfig()
+        self._join.check(config.listen)
         self.config = config
         self.health = WorkerHealth()
         self.running = RunningRequests()
@@ -76,6 +87,7 @@ class Worker:
         self.checker = GrammarChecker(Path(config.engine.model_path))
         self.bundles = Bundles()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self._joining: Joining | None = None
 
     async def start(self) -> str:
         """Returns the address once the engine is ready; until then calls end UNAVAILABLE.
@@ -86,15 +98,19 @@ class Worker:
         # The engine's process takes seconds to begin with, which the rest needs not wait for.
         starting = asyncio.create_task(self.engine.start())
         try:
-            address = await self._serve()
+            address, control = await self._serve()
             await starting
         finally:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         log.info("serving %s on %s", self.config.model_name, address)
+        tls = self._tls is not None
+        self._joining = Joining(self._join, control, address, tls=tls)
+        self.engine.adapters.on_change = self._joining.changed
+        self._joining.start()
         return address
 
-    async def _serve(self) -> str:
+    async def _serve(self) -> tuple[str, ControlServicer]:
         """Answers calls, whether or not there is an engine. Returns the address."""
         model = await asyncio.to_thread(ServedModel.load, self.config)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
@@ -102,27 +118,30 @@ class Worker:
             InferenceServicer(model, self.engine, self.running, self.checker, self.bundles),
             self._server,
         )
-        control_pb2_grpc.add_ControlServicer_to_server(
-            ControlServicer(model, self.engine, self.running, self.drain), self._server
-        )
+        control = ControlServicer(model, self.engine, self.running, self.drain)
+        control_pb2_grpc.add_ControlServicer_to_server(control, self._server)
         reflection.enable_server_reflection(
             (INFERENCE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         address = self._listen()
         await self.health.start()
         await self._server.start()
-        return address
+        return address, control
 
     async def drain(self, grace: float | None) -> int:
         """Takes no new work, lets what runs go on for `grace` seconds (None: to its end) and ends
         the rest UNAVAILABLE. Returns how many those were."""
         self.running.draining = True
+        if self._joining is not None:
+            await self._joining.drain()
         await self.health.drain()
         return await self.running.drain(grace)
 
     async def stop(self) -> None:
         """Ends everything now, the engine process included."""
         await self.drain(grace=0.0)
+        if self._joining is not None:
+            await self._joining.close()
         await self.health.stop()
         self.bundles.close()
         await self._server.stop(CLOSE_GRACE)
@@ -137,7 +156,11 @@ class Worker:
         if port:
             claim_port(host, port, "the worker", "--listen")
         try:
-            port = self._server.add_insecure_port(join_address(host, port))
+            where = join_address(host, port)
+            if self._tls is None:
+                port = self._server.add_insecure_port(where)
+            else:
+                port = self._server.add_secure_port(where, self._tls)
         except RuntimeError as error:
             raise RostraError(
                 f"the worker cannot listen on {self.config.listen}: choose another with --listen"
@@ -150,19 +173,21 @@ async def serve(
     *,
     on_ready: Callable[[str], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    tls: grpc.ServerCredentials | None = None,
+    join: JoinConfig | None = None,
 ) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains it; a second signal ends it at once.
 
     `on_ready(address)` is called when the engine is ready; `on_progress(done, total)` while weights
-    load, in bytes. Raises RostraError when the worker cannot start, and when its engine ends and is
-    not for the worker to start again. Needs the main thread.
+    load, in bytes. `tls` and `join` are as for Worker. Raises RostraError when the worker cannot
+    start, and when its engine ends and is not for the worker to start again. Needs the main thread.
     """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     handled = (signal.SIGTERM, signal.SIGINT)
     for number in handled:
         loop.add_signal_handler(number, signals.put_nowait, number)
-    worker = Worker(config, on_progress or (lambda done, total: None))
+    worker = Worker(config, on_progress or (lambda done, total: None), tls=tls, join=join)
     try:
         address = await _until_signal(worker.start(), signals)
         if address is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from aiohttp.test_utils import TestClient, TestServer
@@ -177,19 +177,23 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
         self.bundles = Bundles()
         self.address = ""
 
-    async def start(self, port: int = 0) -> ScriptedWorker:
+    async def start(self, port: int = 0) -> Self:
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._health = health.aio.HealthServicer()
         inference_pb2_grpc.add_InferenceServicer_to_server(self, self._server)
         control_pb2_grpc.add_ControlServicer_to_server(self, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self.port = self.listen(self._server, f"127.0.0.1:{port}")
         self.address = f"127.0.0.1:{self.port}"
         await self.set_health(SERVING)
         await self._server.start()
         return self
 
-    async def __aenter__(self) -> ScriptedWorker:
+    def listen(self, server: grpc.aio.Server, where: str) -> int:
+        """Returns the port."""
+        return server.add_insecure_port(where)
+
+    async def __aenter__(self) -> Self:
         return await self.start()
 
     async def __aexit__(self, *_: object) -> None:

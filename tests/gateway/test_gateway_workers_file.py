@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rostra.gateway.workers_file import FileMembership
-
-BESIDE = "10.9.9.9:1"
+from rostra.gateway.membership.workers_file import FileMembership
 
 
 def write(path: Path, text: str) -> None:
@@ -23,10 +21,10 @@ async def test_each_change_is_told_and_nonsense_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     path = tmp_path / "workers"
-    said = FileMembership(path, 0.01, beside=[BESIDE]).addresses()
+    said = FileMembership(path, 0.01).addresses()
 
     async def next_one() -> set[str]:
-        return set(await asyncio.wait_for(anext(said), 30)) - {BESIDE}
+        return set(await asyncio.wait_for(anext(said), 30))
 
     assert await next_one() == set()  # there is no file yet
     write(path, "# replicas\n10.0.0.1:50051  # worker-1.1\n\n[fd00::1]:50051\n")
@@ -48,10 +46,3 @@ async def test_each_change_is_told_and_nonsense_changes_nothing(
     messages = [record.getMessage() for record in caplog.records]
     assert sum("is no worker address; write host:port" in message for message in messages) == 2
     assert sum("No such file" in message for message in messages) == 2
-
-
-async def test_the_addresses_of_the_configuration_are_always_there(tmp_path: Path):
-    path = tmp_path / "workers"
-    write(path, "10.0.0.1:50051\n")
-    said = FileMembership(path, 0.01, beside=[BESIDE]).addresses()
-    assert await asyncio.wait_for(anext(said), 30) == {BESIDE, "10.0.0.1:50051"}

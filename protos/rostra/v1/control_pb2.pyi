@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,26 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ContractRevision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContractRevisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContractRevision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTRACT_REVISION_UNSPECIFIED: _ContractRevision.ValueType  # 0
+    """Before revisions were told, which is the first."""
+    CONTRACT_REVISION_1: _ContractRevision.ValueType  # 1
+
+class ContractRevision(_ContractRevision, metaclass=_ContractRevisionEnumTypeWrapper):
+    """Revisions of what gateways and workers expect of each other. It is raised only when one that does
+    not know of a change would misunderstand the other; additions leave it as it is.
+    """
+
+CONTRACT_REVISION_UNSPECIFIED: ContractRevision.ValueType  # 0
+"""Before revisions were told, which is the first."""
+CONTRACT_REVISION_1: ContractRevision.ValueType  # 1
+Global___ContractRevision: _TypeAlias = ContractRevision  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
@@ -48,6 +69,7 @@ class GetServerInfoResponse(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     TENSOR_PARALLEL_SIZE_FIELD_NUMBER: _builtins.int
+    CONTRACT_REVISION_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Unique for each start of a worker."""
     version: _builtins.str
@@ -60,6 +82,8 @@ class GetServerInfoResponse(_message.Message):
     """"float32", "bfloat16" or "float16"."""
     tensor_parallel_size: _builtins.int
     """Number of tensor-parallel ranks."""
+    contract_revision: Global___ContractRevision.ValueType
+    """That the worker speaks. A gateway uses no worker whose revision it does not speak."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -72,10 +96,11 @@ class GetServerInfoResponse(_message.Message):
         dtype: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         tensor_parallel_size: _builtins.int = ...,
+        contract_revision: Global___ContractRevision.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "device_name", b"device_name", "dtype", b"dtype", "instance_id", b"instance_id", "started_at", b"started_at", "tensor_parallel_size", b"tensor_parallel_size", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_revision", b"contract_revision", "device", b"device", "device_name", b"device_name", "dtype", b"dtype", "instance_id", b"instance_id", "started_at", b"started_at", "tensor_parallel_size", b"tensor_parallel_size", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from rostra.v1 import control_pb2 as rostra_dot_v1_dot_control__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18rostra/v1/registry.proto\x12\trostra.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17rostra/v1/control.proto\"\xef\x01\n\x0bJoinRequest\x12\x14\n\x07\x61\x64\x64ress\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32 .rostra.v1.GetServerInfoResponseH\x01\x88\x01\x01\x12$\n\x06models\x18\x03 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\x12-\n\x04load\x18\x04 \x01(\x0b\x32\x1a.rostra.v1.GetLoadResponseH\x02\x88\x01\x01\x12\x15\n\x08\x64raining\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\n\n\x08_addressB\x07\n\x05_infoB\x07\n\x05_loadB\x0b\n\t_draining\"Y\n\x0cJoinResponse\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x0e\n\x0cWatchRequest\"9\n\rWatchResponse\x12(\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x17.rostra.v1.MemberChange\"\xad\x01\n\x0cMemberChange\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.rostra.v1.MemberChange.Kind\x12!\n\x06member\x18\x02 \x01(\x0b\x32\x11.rostra.v1.Member\"N\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_JOINED\x10\x01\x12\x10\n\x0cKIND_UPDATED\x10\x02\x12\r\n\tKIND_LEFT\x10\x03\"\xab\x01\n\x06Member\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12.\n\x04info\x18\x02 \x01(\x0b\x32 .rostra.v1.GetServerInfoResponse\x12$\n\x06models\x18\x03 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\x12(\n\x04load\x18\x04 \x01(\x0b\x32\x1a.rostra.v1.GetLoadResponse\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x32\x85\x01\n\x08Registry\x12;\n\x04Join\x12\x16.rostra.v1.JoinRequest\x1a\x17.rostra.v1.JoinResponse(\x01\x30\x01\x12<\n\x05Watch\x12\x17.rostra.v1.WatchRequest\x1a\x18.rostra.v1.WatchResponse0\x01\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18rostra/v1/registry.proto\x12\trostra.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17rostra/v1/control.proto\"\x89\x02\n\x0bJoinRequest\x12\x14\n\x07\x61\x64\x64ress\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x33\n\x04info\x18\x02 \x01(\x0b\x32 .rostra.v1.GetServerInfoResponseH\x01\x88\x01\x01\x12$\n\x06models\x18\x03 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\x12-\n\x04load\x18\x04 \x01(\x0b\x32\x1a.rostra.v1.GetLoadResponseH\x02\x88\x01\x01\x12\x15\n\x08\x64raining\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12\x10\n\x03tls\x18\x06 \x01(\x08H\x04\x88\x01\x01\x42\n\n\x08_addressB\x07\n\x05_infoB\x07\n\x05_loadB\x0b\n\t_drainingB\x06\n\x04_tls\"|\n\x0cJoinResponse\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x0e\n\x0cWatchRequest\"9\n\rWatchResponse\x12(\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x17.rostra.v1.MemberChange\"\xad\x01\n\x0cMemberChange\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.rostra.v1.MemberChange.Kind\x12!\n\x06member\x18\x02 \x01(\x0b\x32\x11.rostra.v1.Member\"N\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_JOINED\x10\x01\x12\x10\n\x0cKIND_UPDATED\x10\x02\x12\r\n\tKIND_LEFT\x10\x03\"\xbc\x01\n\x06Member\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12.\n\x04info\x18\x02 \x01(\x0b\x32 .rostra.v1.GetServerInfoResponse\x12$\n\x06models\x18\x03 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\x12(\n\x04load\x18\x04 \x01(\x0b\x32\x1a.rostra.v1.GetLoadResponse\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x0f\n\x07problem\x18\x06 \x01(\t2\x85\x01\n\x08Registry\x12;\n\x04Join\x12\x16.rostra.v1.JoinRequest\x1a\x17.rostra.v1.JoinResponse(\x01\x30\x01\x12<\n\x05Watch\x12\x17.rostra.v1.WatchRequest\x1a\x18.rostra.v1.WatchResponse0\x01\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,19 +35,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.rostra.v1P\001Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\252\002\tRostra.V1'
   _globals['_JOINREQUEST']._serialized_start=97
-  _globals['_JOINREQUEST']._serialized_end=336
-  _globals['_JOINRESPONSE']._serialized_start=338
-  _globals['_JOINRESPONSE']._serialized_end=427
-  _globals['_WATCHREQUEST']._serialized_start=429
-  _globals['_WATCHREQUEST']._serialized_end=443
-  _globals['_WATCHRESPONSE']._serialized_start=445
-  _globals['_WATCHRESPONSE']._serialized_end=502
-  _globals['_MEMBERCHANGE']._serialized_start=505
-  _globals['_MEMBERCHANGE']._serialized_end=678
-  _globals['_MEMBERCHANGE_KIND']._serialized_start=600
-  _globals['_MEMBERCHANGE_KIND']._serialized_end=678
-  _globals['_MEMBER']._serialized_start=681
-  _globals['_MEMBER']._serialized_end=852
-  _globals['_REGISTRY']._serialized_start=855
-  _globals['_REGISTRY']._serialized_end=988
+  _globals['_JOINREQUEST']._serialized_end=362
+  _globals['_JOINRESPONSE']._serialized_start=364
+  _globals['_JOINRESPONSE']._serialized_end=488
+  _globals['_WATCHREQUEST']._serialized_start=490
+  _globals['_WATCHREQUEST']._serialized_end=504
+  _globals['_WATCHRESPONSE']._serialized_start=506
+  _globals['_WATCHRESPONSE']._serialized_end=563
+  _globals['_MEMBERCHANGE']._serialized_start=566
+  _globals['_MEMBERCHANGE']._serialized_end=739
+  _globals['_MEMBERCHANGE_KIND']._serialized_start=661
+  _globals['_MEMBERCHANGE_KIND']._serialized_end=739
+  _globals['_MEMBER']._serialized_start=742
+  _globals['_MEMBER']._serialized_end=930
+  _globals['_REGISTRY']._serialized_start=933
+  _globals['_REGISTRY']._serialized_end=1066
 # @@protoc_insertion_point(module_scope)

@@ -23,7 +23,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class JoinRequest(_message.Message):
-    """The first message carries address, info and models; later ones what has changed, and the load."""
+    """The first message carries address, info, models and load; later ones what has changed, and the
+    load.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -32,16 +34,21 @@ class JoinRequest(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     LOAD_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    TLS_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     """host:port on which the gateway reaches the worker. First message only."""
     draining: _builtins.bool
     """No new work, please: what runs will finish."""
+    tls: _builtins.bool
+    """Whether the worker's own server wants TLS. First message only."""
     @_builtins.property
     def info(self) -> _control_pb2.GetServerInfoResponse:
         """First message only."""
 
     @_builtins.property
-    def models(self) -> _containers.RepeatedCompositeFieldContainer[_control_pb2.ModelInfo]: ...
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[_control_pb2.ModelInfo]:
+        """All of them where one has changed; empty: as they were."""
+
     @_builtins.property
     def load(self) -> _control_pb2.GetLoadResponse: ...
     def __init__(
@@ -52,10 +59,11 @@ class JoinRequest(_message.Message):
         models: _abc.Iterable[_control_pb2.ModelInfo] | None = ...,
         load: _control_pb2.GetLoadResponse | None = ...,
         draining: _builtins.bool | None = ...,
+        tls: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_draining", b"_draining", "_info", b"_info", "_load", b"_load", "address", b"address", "draining", b"draining", "info", b"info", "load", b"load"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_draining", b"_draining", "_info", b"_info", "_load", b"_load", "_tls", b"_tls", "address", b"address", "draining", b"draining", "info", b"info", "load", b"load", "tls", b"tls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_draining", b"_draining", "_info", b"_info", "_load", b"_load", "address", b"address", "draining", b"draining", "info", b"info", "load", b"load", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_address", b"_address", "_draining", b"_draining", "_info", b"_info", "_load", b"_load", "_tls", b"_tls", "address", b"address", "draining", b"draining", "info", b"info", "load", b"load", "models", b"models", "tls", b"tls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__address: _TypeAlias = _typing.Literal["address"]  # noqa: Y015
     _WhichOneofArgType__address: _TypeAlias = _typing.Literal["_address", b"_address"]  # noqa: Y015
@@ -65,6 +73,8 @@ class JoinRequest(_message.Message):
     _WhichOneofArgType__info: _TypeAlias = _typing.Literal["_info", b"_info"]  # noqa: Y015
     _WhichOneofReturnType__load: _TypeAlias = _typing.Literal["load"]  # noqa: Y015
     _WhichOneofArgType__load: _TypeAlias = _typing.Literal["_load", b"_load"]  # noqa: Y015
+    _WhichOneofReturnType__tls: _TypeAlias = _typing.Literal["tls"]  # noqa: Y015
+    _WhichOneofArgType__tls: _TypeAlias = _typing.Literal["_tls", b"_tls"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__address) -> _WhichOneofReturnType__address | None: ...
     @_typing.overload
@@ -73,6 +83,8 @@ class JoinRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__info) -> _WhichOneofReturnType__info | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__load) -> _WhichOneofReturnType__load | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tls) -> _WhichOneofReturnType__tls | None: ...
 
 Global___JoinRequest: _TypeAlias = JoinRequest  # noqa: Y015
 
@@ -82,21 +94,35 @@ class JoinResponse(_message.Message):
 
     GATEWAY_ID_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     gateway_id: _builtins.str
     """Unique for each start of a gateway."""
+    problem: _builtins.str
+    """Why the gateway sends the worker no requests, for instance that it cannot reach the address.
+    Empty: it does, or has not tried yet.
+    """
     @_builtins.property
     def heartbeat_interval(self) -> _duration_pb2.Duration:
         """How often the gateway wants to hear from the worker."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the worker's operator should know, though requests come: for instance that others serve
+        other weights by the same name.
+        """
 
     def __init__(
         self,
         *,
         gateway_id: _builtins.str = ...,
         heartbeat_interval: _duration_pb2.Duration | None = ...,
+        problem: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id", "heartbeat_interval", b"heartbeat_interval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id", "heartbeat_interval", b"heartbeat_interval", "problem", b"problem", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,7 +194,9 @@ class MemberChange(_message.Message):
     MEMBER_FIELD_NUMBER: _builtins.int
     kind: Global___MemberChange.Kind.ValueType
     @_builtins.property
-    def member(self) -> Global___Member: ...
+    def member(self) -> Global___Member:
+        """As it is now; as it was last, where it has left."""
+
     def __init__(
         self,
         *,
@@ -194,8 +222,11 @@ class Member(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     LOAD_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
     address: _builtins.str
     draining: _builtins.bool
+    problem: _builtins.str
+    """Why the gateway sends it no requests; empty: it does, or has not tried yet."""
     @_builtins.property
     def info(self) -> _control_pb2.GetServerInfoResponse: ...
     @_builtins.property
@@ -210,10 +241,11 @@ class Member(_message.Message):
         models: _abc.Iterable[_control_pb2.ModelInfo] | None = ...,
         load: _control_pb2.GetLoadResponse | None = ...,
         draining: _builtins.bool = ...,
+        problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["info", b"info", "load", b"load"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "draining", b"draining", "info", b"info", "load", b"load", "models", b"models"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "draining", b"draining", "info", b"info", "load", b"load", "models", b"models", "problem", b"problem"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

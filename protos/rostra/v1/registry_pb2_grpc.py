@@ -27,7 +27,11 @@ if _version_not_supported:
 
 class RegistryStub:
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     def __init__(self, channel):
@@ -50,21 +54,31 @@ class RegistryStub:
 
 class RegistryServicer:
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     def Join(self, request_iterator, context):
         """A worker announces itself and stays. The stream is the heartbeat: the worker sends a message at
         least once an interval, and is out when the stream ends or three intervals pass in silence.
-        The token is in the metadata as `authorization: Bearer ...`; without a valid one the stream
-        ends UNAUTHENTICATED.
+        The gateway answers the first message when it has taken the worker in. Refusals:
+        PERMISSION_DENIED: the token is not for this address or these models. INVALID_ARGUMENT: the
+        first message lacks something. FAILED_PRECONDITION: the contract revision is none that the
+        gateway speaks, or one side wants TLS and the other has none. ALREADY_EXISTS: another worker
+        has the address or the instance id. RESOURCE_EXHAUSTED: there are as many as the gateway takes.
+        A stream ends ABORTED when the same worker has joined by another, and DEADLINE_EXCEEDED after
+        three intervals of silence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """All members, and then every change.
+        """All workers that have joined here, and then every change. Changes that pile up because the
+        reader is slow come merged: what was joined and left meanwhile is not told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +107,11 @@ def add_RegistryServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Registry:
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     @staticmethod

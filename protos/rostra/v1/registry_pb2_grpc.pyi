@@ -28,7 +28,11 @@ GRPC_VERSION: str
 
 class RegistryStub:
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     @_typing.overload
@@ -38,31 +42,53 @@ class RegistryStub:
     Join: _grpc.StreamStreamMultiCallable[_registry_pb2.JoinRequest, _registry_pb2.JoinResponse]
     """A worker announces itself and stays. The stream is the heartbeat: the worker sends a message at
     least once an interval, and is out when the stream ends or three intervals pass in silence.
-    The token is in the metadata as `authorization: Bearer ...`; without a valid one the stream
-    ends UNAUTHENTICATED.
+    The gateway answers the first message when it has taken the worker in. Refusals:
+    PERMISSION_DENIED: the token is not for this address or these models. INVALID_ARGUMENT: the
+    first message lacks something. FAILED_PRECONDITION: the contract revision is none that the
+    gateway speaks, or one side wants TLS and the other has none. ALREADY_EXISTS: another worker
+    has the address or the instance id. RESOURCE_EXHAUSTED: there are as many as the gateway takes.
+    A stream ends ABORTED when the same worker has joined by another, and DEADLINE_EXCEEDED after
+    three intervals of silence.
     """
     Watch: _grpc.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.WatchResponse]
-    """All members, and then every change."""
+    """All workers that have joined here, and then every change. Changes that pile up because the
+    reader is slow come merged: what was joined and left meanwhile is not told.
+    """
 
 @_typing.type_check_only
 class RegistryAsyncStub(RegistryStub):
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Join: _aio.StreamStreamMultiCallable[_registry_pb2.JoinRequest, _registry_pb2.JoinResponse]  # type: ignore[assignment]
     """A worker announces itself and stays. The stream is the heartbeat: the worker sends a message at
     least once an interval, and is out when the stream ends or three intervals pass in silence.
-    The token is in the metadata as `authorization: Bearer ...`; without a valid one the stream
-    ends UNAUTHENTICATED.
+    The gateway answers the first message when it has taken the worker in. Refusals:
+    PERMISSION_DENIED: the token is not for this address or these models. INVALID_ARGUMENT: the
+    first message lacks something. FAILED_PRECONDITION: the contract revision is none that the
+    gateway speaks, or one side wants TLS and the other has none. ALREADY_EXISTS: another worker
+    has the address or the instance id. RESOURCE_EXHAUSTED: there are as many as the gateway takes.
+    A stream ends ABORTED when the same worker has joined by another, and DEADLINE_EXCEEDED after
+    three intervals of silence.
     """
     Watch: _aio.UnaryStreamMultiCallable[_registry_pb2.WatchRequest, _registry_pb2.WatchResponse]  # type: ignore[assignment]
-    """All members, and then every change."""
+    """All workers that have joined here, and then every change. Changes that pile up because the
+    reader is slow come merged: what was joined and left meanwhile is not told.
+    """
 
 class RegistryServicer(metaclass=_abc_1.ABCMeta):
     """Served by a gateway. State is soft: a worker that is gone is forgotten, a gateway that restarted
-    is whole again when its workers have joined once more.
+    is whole again when its workers have joined once more. Times are measured by whoever waits: no
+    two clocks need to agree.
+
+    The token is in the metadata as `authorization: Bearer ...`; without a valid one a call ends
+    UNAUTHENTICATED, also later, when the token has expired or was taken back.
     """
 
     @_abc_1.abstractmethod
@@ -73,8 +99,13 @@ class RegistryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.JoinResponse], _abc.AsyncIterator[_registry_pb2.JoinResponse]]:
         """A worker announces itself and stays. The stream is the heartbeat: the worker sends a message at
         least once an interval, and is out when the stream ends or three intervals pass in silence.
-        The token is in the metadata as `authorization: Bearer ...`; without a valid one the stream
-        ends UNAUTHENTICATED.
+        The gateway answers the first message when it has taken the worker in. Refusals:
+        PERMISSION_DENIED: the token is not for this address or these models. INVALID_ARGUMENT: the
+        first message lacks something. FAILED_PRECONDITION: the contract revision is none that the
+        gateway speaks, or one side wants TLS and the other has none. ALREADY_EXISTS: another worker
+        has the address or the instance id. RESOURCE_EXHAUSTED: there are as many as the gateway takes.
+        A stream ends ABORTED when the same worker has joined by another, and DEADLINE_EXCEEDED after
+        three intervals of silence.
         """
 
     @_abc_1.abstractmethod
@@ -83,6 +114,8 @@ class RegistryServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.WatchResponse], _abc.AsyncIterator[_registry_pb2.WatchResponse]]:
-        """All members, and then every change."""
+        """All workers that have joined here, and then every change. Changes that pile up because the
+        reader is slow come merged: what was joined and left meanwhile is not told.
+        """
 
 def add_RegistryServicer_to_server(servicer: RegistryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from rostra.gateway.settings import WorkerAddress
+from rostra.gateway.membership.settings import WorkerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +23,10 @@ class FileMembership:
     that is gone or has a line that is no address changes nothing, and is logged once.
     """
 
-    def __init__(self, path: Path, interval: float, beside: Iterable[str] = ()) -> None:
-        """`interval`: seconds between two looks. `beside`: addresses that are always there."""
+    def __init__(self, path: Path, interval: float) -> None:
+        """`interval`: seconds between two looks."""
         self._path = path
         self._interval = interval
-        self._beside = frozenset(beside)
         self._problem = ""
 
     async def addresses(self) -> AsyncIterator[frozenset[str]]:
@@ -38,7 +37,7 @@ class FileMembership:
                 found = frozenset()
             if found is not None and found != last:
                 last = found
-                yield found | self._beside
+                yield found
             await asyncio.sleep(self._interval)
 
     def _read(self) -> frozenset[str] | None:
