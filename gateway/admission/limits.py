@@ -126,7 +126,7 @@ class KeyLimits:
             bucket.use(more_tokens)
 
     def openai_headers(self) -> dict[str, str]:
-        headers = {}
+        headers: dict[str, str] = {}
         for kind, bucket in self.buckets.items():
             headers |= {
                 f"x-ratelimit-limit-{kind}": str(bucket.limit),
@@ -137,7 +137,7 @@ class KeyLimits:
 
     def anthropic_headers(self, today: datetime | None = None) -> dict[str, str]:
         """`today`: the moment, for tests."""
-        headers = {}
+        headers: dict[str, str] = {}
         for kind, bucket in self.buckets.items():
             full = (today or datetime.now(UTC)) + timedelta(seconds=math.ceil(bucket.full_in))
             headers |= {
