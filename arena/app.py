@@ -6,6 +6,7 @@ import asyncio
 import errno
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 import panel as pn
@@ -18,6 +19,7 @@ from rostra.arena.campaigns.door import Door
 from rostra.arena.errors import ArenaError
 from rostra.arena.gateway_client import GatewayClient
 from rostra.arena.gateway_tls import gateway_tls
+from rostra.arena.metrics import metrics_listener
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.compression import CompressedFiles
@@ -66,8 +68,10 @@ async def serve(
         settings.gateway_url, settings.api_key, settings.answer_timeout, tls
     ) as client:
         arena = await asyncio.to_thread(Arena.open, settings, client)
+        watched = ExitStack()
         try:
             server = _listen(arena)
+            watched.enter_context(metrics_listener(arena))
             server.start()
             working = [
                 asyncio.create_task(arena.refresher.run()),
@@ -91,6 +95,7 @@ async def serve(
             await asyncio.wait(working)
             await arena.live.close()
         finally:
+            watched.close()
             await arena.moderation.close()
             await asyncio.to_thread(arena.figures.close)
             for signum in (signal.SIGTERM, signal.SIGINT):

@@ -58,6 +58,8 @@ class ArenaSettings(BaseModel):
     """SQLAlchemy URL of the vote store."""
     ratings_dir: Path
     """Where `rostra rate` writes."""
+    metrics: str | None = Field(default=None, pattern=r"^(\[[^\]]+\]|[^:\s]+):\d{1,5}$")
+    """host:port at which Prometheus reads /metrics; `None`: nowhere."""
     contestants: Annotated[
         tuple[Contestant, ...], Field(min_length=2), AfterValidator(_unique_names)
     ]

@@ -24,6 +24,7 @@ from rostra.gateway.keys import (
     REGISTRY,
     RESPONSES,
     SETTINGS,
+    TRACING,
 )
 from rostra.gateway.membership import Membership
 from rostra.gateway.membership.build import membership_of
@@ -34,9 +35,14 @@ from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.router import Router
 from rostra.gateway.routing.cache_follower import CacheFollower
 from rostra.gateway.settings import GatewaySettings
+from rostra.gateway.tracing import Tracing
 
 
-def create_app(settings: GatewaySettings, membership: Membership | None = None) -> web.Application:
+def create_app(
+    settings: GatewaySettings,
+    membership: Membership | None = None,
+    tracing: Tracing | None = None,
+) -> web.Application:
     """The gateway as an aiohttp application; its workers are `settings.workers` and those that join
     unless another source of members is given.
 
@@ -65,6 +71,9 @@ def create_app(settings: GatewaySettings, membership: Membership | None = None) 
     app[FLEET] = fleet
     app[REGISTRY] = registry
     app[METRICS] = Metrics(fleet)
+    if tracing is not None:
+        app[TRACING] = tracing
+        app[METRICS].watch_tracing(tracing)
     app[DISPATCHER] = Dispatcher(
         Router(fleet, settings.worker_wait, settings.routing, settings.models),
         app[METRICS],

@@ -27,6 +27,7 @@ from rostra.gateway.link import Link
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.rpc_types import RequestT, ResponseT, Rpc
 from rostra.gateway.token_clock import TokenClock
+from rostra.gateway.tracing import dispatch_span
 from rostra.v1 import chat_pb2, control_pb2, inference_pb2
 
 if TYPE_CHECKING:
@@ -203,10 +204,12 @@ class Call(Generic[RequestT, ResponseT]):
         """Dispatches the request, and returns with what comes first. Raises ApiError and
         AioRpcError."""
         dispatcher, request = self._dispatcher, self._request
-        link, request.model = await dispatcher.router.acquire(
-            self._route, avoid, self._exchange.remaining(), self._refusal
-        )
+        with dispatcher.metrics.waiting() as waited:
+            link, request.model = await dispatcher.router.acquire(
+                self._route, avoid, self._exchange.remaining(), self._refusal
+            )
         self._answered_by(link)
+        waited.of(self.model.name)
         budget = dispatcher.budgets.of(self.model.name)
         if attempt == 1:
             budget.deposit()
@@ -217,12 +220,14 @@ class Call(Generic[RequestT, ResponseT]):
             assert isinstance(request, chat_pb2.ChatRequest | inference_pb2.GenerateRequest)
             self._progress.prepare(request, link)
         delay = dispatcher.failover.hedge_after
-        first = self._begin(link, request, clock)
+        first = self._begin(link, request, attempt, clock)
         if delay is None or link.external or self._can_go_on or isinstance(request, _UNHEDGED):
             started = await first
         else:
             self._hedged = False
-            started = await first_to_start(first, delay, lambda: self._second(link, budget))
+            started = await first_to_start(
+                first, delay, lambda: self._second(link, attempt, budget)
+            )
             if self._hedged:
                 self._answered_by(started.sent.link)
                 winner = "first" if self.link is link else "second"
@@ -235,7 +240,9 @@ class Call(Generic[RequestT, ResponseT]):
         self.link, self.model = link, link.models[self._request.model]
         self._exchange.model = self.model.name
 
-    def _second(self, first: Link, budget: RetryBudget) -> Coroutine[Any, Any, Started] | None:
+    def _second(
+        self, first: Link, attempt: int, budget: RetryBudget
+    ) -> Coroutine[Any, Any, Started] | None:
         """The request, made to another worker; None where there is none, or no budget."""
         found = self._dispatcher.router.choose(self._route, {first.address}, self._refusal)
         if found is None or found[0] is first or found[0].external:
@@ -249,9 +256,11 @@ class Call(Generic[RequestT, ResponseT]):
         self._hedged = True
         if self._progress is not None:
             self._progress.prepare(request, link)
-        return self._begin(link, request, None)
+        return self._begin(link, request, attempt, None)
 
-    async def _begin(self, link: Link, request: RequestT, clock: TokenClock | None) -> Started:
+    async def _begin(
+        self, link: Link, request: RequestT, attempt: int, clock: TokenClock | None
+    ) -> Started:
         if self._dispatcher.ending:
             raise shutting_down()
         self._dispatcher.router.dispatched(link, self._route, request.model, request)
@@ -259,11 +268,13 @@ class Call(Generic[RequestT, ResponseT]):
         exchange.workers.append(link.address)
         if clock is None:
             clock = TokenClock(self._dispatcher.metrics, exchange)
-        metadata = exchange.metadata() if seat is None else (*exchange.metadata(), seat.metadata)
-        rpc = self._method(link.inference_for(whole=self._hold))(
-            request, timeout=exchange.remaining(), metadata=metadata
-        )
         with ExitStack() as stack:
+            metadata = stack.enter_context(dispatch_span(exchange, link, request, attempt))
+            if seat is not None:
+                metadata = (*metadata, seat.metadata)
+            rpc = self._method(link.inference_for(whole=self._hold))(
+                request, timeout=exchange.remaining(), metadata=metadata
+            )
             sent = stack.enter_context(self._dispatcher.running(rpc, link, clock, seat))
             burst: list[ResponseT] = []
             while more := await self._take(sent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from http import HTTPStatus
 
@@ -58,6 +59,13 @@ class Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
+    accepted = 0
+    """Connections since the start."""
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self.accepted += 1
+        super().connection_made(handler, transport)
+
     def __call__(self) -> web.RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
 
@@ -66,6 +74,16 @@ class Runner(web.AppRunner):
     """An application's, with these connections."""
 
     __slots__ = ()
+
+    @property
+    def open(self) -> int:
+        """Connections that are open."""
+        return 0 if self.server is None else len(self.server.connections)
+
+    @property
+    def accepted(self) -> int:
+        """Connections since the start."""
+        return self.server.accepted if isinstance(self.server, _Server) else 0
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

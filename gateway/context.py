@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rostra.gateway.admission.admission import Ticket
     from rostra.gateway.admission.limits import KeyLimits
 from rostra.gateway.routing.caller import NOBODY, Caller
+
+if TYPE_CHECKING:
+    from rostra.gateway.tracing import RequestSpan
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # W3C Trace Context, section 3.2: version, trace id, parent id, flags.
@@ -56,6 +60,10 @@ class Exchange:
     status: int | None = None
     """Set when the outcome is not the status on the wire: an answer that broke off half-way."""
     error: str | None = None
+    first_token: float | None = None
+    """When it came, as `started`."""
+    span: RequestSpan | None = None
+    """Where requests are traced; `trace` is its then."""
 
     @classmethod
     def of(cls, headers: Mapping[str, str], timeout: float | None) -> Exchange:
@@ -80,9 +88,15 @@ class Exchange:
             bad_timeout=bad_timeout,
         )
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """For the gRPC calls made on behalf of this request."""
-        return (("x-request-id", self.request_id), *self.trace.items())
+    @property
+    def trace_id(self) -> str | None:
+        traceparent = self.trace.get("traceparent")
+        return None if traceparent is None else traceparent.split("-")[1]
+
+    def metadata(self, trace: Mapping[str, str] | None = None) -> tuple[tuple[str, str], ...]:
+        """For the gRPC calls made on behalf of this request; `trace` is by default its own."""
+        trace = self.trace if trace is None else trace
+        return (("x-request-id", self.request_id), *trace.items())
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -94,3 +108,18 @@ class Exchange:
     def remaining(self) -> float | None:
         """Seconds to the deadline, not below 0; None without one."""
         return None if self.timeout is None else max(0.0, self.timeout - self.elapsed())
+
+
+CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+"""Of the task that runs."""
+
+
+def log_fields() -> dict[str, str]:
+    """What a line in the log says of the request that it belongs to."""
+    exchange = CURRENT.get()
+    if exchange is None:
+        return {}
+    fields = {"request_id": exchange.request_id}
+    if exchange.trace_id is not None:
+        fields["trace_id"] = exchange.trace_id
+    return fields

@@ -13,6 +13,7 @@ from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
 from rostra.gateway.response_store import ResponseStore
 from rostra.gateway.settings import GatewaySettings
+from rostra.gateway.tracing import Tracing
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 ADMISSION = web.AppKey("admission", Admission)
@@ -22,4 +23,6 @@ DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 DOCUMENT = web.AppKey("document", PublishedDocument)
 METRICS = web.AppKey("metrics", Metrics)
 RESPONSES = web.AppKey("responses", ResponseStore)
+TRACING = web.AppKey("tracing", Tracing)
+"""Not there where nothing is traced."""
 EXCHANGE = web.RequestKey("exchange", Exchange)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rostra.gateway.failover.metrics import FailoverMetrics
 from rostra.gateway.fleet import Fleet
+from rostra.gateway.fleet_metrics import FleetCollector
 from rostra.gateway.token_histogram import TokenHistogram
+from rostra.gateway.tracing import Tracing
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_BETWEEN_TOKENS = (0.001, 0.0025, *_SECONDS[:10])
+_REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class Connections(Protocol):
+    """Of clients."""
+
+    @property
+    def open(self) -> int: ...
+
+    @property
+    def accepted(self) -> int:
+        """Since the start."""
+        ...
 
 
 class Metrics:
@@ -23,17 +51,37 @@ class Metrics:
 
     def __init__(self, fleet: Fleet) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_FleetCollector(fleet))
+        self._registry.register(FleetCollector(fleet))
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
         self.requests = Counter(
             "rostra_gateway_requests",
             "Requests that ended. 499: the client went away.",
             ("route", "model", "status"),
             registry=self._registry,
         )
+        self.errors = Counter(
+            "rostra_gateway_errors",
+            "Requests that failed, by the code in the error that the client was told.",
+            ("route", "reason"),
+            registry=self._registry,
+        )
         self.in_flight = Gauge(
             "rostra_gateway_requests_in_flight",
             "Requests that are running.",
             ("route",),
+            registry=self._registry,
+        )
+        self._waiting = Gauge(
+            "rostra_gateway_requests_waiting",
+            "Requests that wait for a member of the mesh to take them.",
+            registry=self._registry,
+        )
+        self._queue_time = Histogram(
+            "rostra_gateway_request_queue_time_seconds",
+            "From when a request may be dispatched until a member takes it.",
+            ("model",),
+            buckets=_SECONDS,
             registry=self._registry,
         )
         self.duration = Histogram(
@@ -54,7 +102,7 @@ class Metrics:
             "rostra_gateway_inter_token_latency_seconds",
             "Between a worker's messages of one output that carry tokens.",
             "model",
-            _SECONDS,
+            _BETWEEN_TOKENS,
         )
         self._registry.register(self.inter_token_latency)
         self.prompt_tokens = Counter(
@@ -74,6 +122,16 @@ class Metrics:
     def show_waiting(self, waiting: Callable[[], Mapping[str, int]]) -> None:
         """`waiting` tells how many requests of each model wait for their turn."""
         self._registry.register(_QueueCollector(waiting))
+
+    def waiting(self) -> Wait:
+        """To be held while a request waits for a member."""
+        return Wait(self._waiting, self._queue_time)
+
+    def watch_connections(self, connections: Connections) -> None:
+        self._registry.register(_ConnectionCollector(connections))
+
+    def watch_tracing(self, tracing: Tracing) -> None:
+        self._registry.register(_TracingCollector(tracing))
 
     def render(self) -> bytes:
         """The text format of Prometheus."""
@@ -95,59 +153,58 @@ class _QueueCollector(Collector):
         yield gauge
 
 
-class _FleetCollector(Collector):
-    """Reads the fleet when it is asked, so that a worker that has left leaves no stale series."""
+class Wait:
+    """Of one request."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, waiting: Gauge, seconds: Histogram) -> None:
+        self._waiting = waiting
+        self._seconds = seconds
+        self._began = self._ended = 0.0
+
+    def __enter__(self) -> Wait:
+        self._began = time.monotonic()
+        self._waiting.inc()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = time.monotonic()
+        self._waiting.dec()
+
+    def of(self, model: str) -> None:
+        """To be called when it has ended well, with the name of the model that was asked for."""
+        self._seconds.labels(model).observe(self._ended - self._began)
+
+
+def bounded_reason(code: str | None, status: int) -> str:
+    """An error's code as a label. Codes of rostra are identifiers; what a foreign server makes up
+    is not passed on."""
+    return code if code is not None and _REASON.fullmatch(code) else f"http_{status}"
+
+
+class _ConnectionCollector(Collector):
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
-        up = self._gauge("up", "1 if the worker is serving, else 0.")
-        running = self._gauge("running_requests", "Requests running at the worker.")
-        waiting = self._gauge("waiting_requests", "Requests queued at the worker.")
-        queued = self._gauge("queued_tokens", "Tokens the worker has not computed yet.")
-        used = self._gauge("kv_blocks_used", "Blocks of the KV cache held by requests.")
-        total = self._gauge("kv_blocks", "Blocks of the KV cache.")
-        breaker = self._gauge("breaker_open", "1 if it is left alone because its calls failed.")
-        for link in self._fleet:
-            if link.breaker is not None:
-                breaker.add_metric((link.address,), float(bool(link.breaker.fault)))
-            labels = (link.address,)
-            up.add_metric(labels, float(link.serving))
-            if link.serving:
-                running.add_metric(labels, link.load.running_requests)
-            if link.serving and not link.external:
-                waiting.add_metric(labels, link.load.waiting_requests)
-                queued.add_metric(labels, link.load.queued_tokens)
-                used.add_metric(labels, link.load.kv_blocks_used)
-                total.add_metric(labels, link.load.kv_blocks_total)
-        return iter((up, running, waiting, queued, used, total, breaker, *self._spending()))
-
-    def _spending(self) -> Iterator[Metric]:
-        """Of members that are other servers, as far as they tell."""
-        tokens = self._counter(
-            "tokens", "Tokens of answers, by kind; cached_prompt is a part of prompt.", "kind"
+        yield GaugeMetricFamily(
+            "rostra_gateway_connections",
+            "Connections of clients that are open.",
+            self._connections.open,
         )
-        cost = self._counter("cost", "What answers cost, by the prices that are configured.")
-        uncounted = self._counter(
-            "uncounted_answers", "Answers that did not say how many tokens they used."
-        )
-        for member in self._fleet.members:
-            spending, name = member.spending, member.address
-            for (model, kind), count in spending.tokens.items():
-                tokens.add_metric((name, model, kind), count)
-            for model, amount in spending.cost.items():
-                cost.add_metric((name, model), amount)
-            for model, count in spending.uncounted.items():
-                uncounted.add_metric((name, model), count)
-        return iter((tokens, cost, uncounted))
-
-    @staticmethod
-    def _counter(name: str, documentation: str, *labels: str) -> CounterMetricFamily:
-        return CounterMetricFamily(
-            f"rostra_gateway_member_{name}", documentation, labels=("member", "model", *labels)
+        yield CounterMetricFamily(
+            "rostra_gateway_connections_accepted",
+            "Connections of clients since the start.",
+            self._connections.accepted,
         )
 
-    @staticmethod
-    def _gauge(name: str, documentation: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"rostra_gateway_worker_{name}", documentation, labels=("worker",))
+
+class _TracingCollector(Collector):
+    def __init__(self, tracing: Tracing) -> None:
+        self._tracing = tracing
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "rostra_gateway_trace_spans_dropped",
+            "Spans that never reached their collector.",
+            self._tracing.dropped,
+        )

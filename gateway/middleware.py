@@ -6,7 +6,6 @@ import asyncio
 import logging
 import string
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +14,12 @@ from aiohttp import hdrs, web
 
 from rostra.gateway.admission.limits import LIMIT_HEADERS
 from rostra.gateway.answers.anthropic_errors import error_event, speaks_messages
-from rostra.gateway.context import Exchange
+from rostra.gateway.context import CURRENT, Exchange
 from rostra.gateway.errors import ApiError, internal_error
-from rostra.gateway.keys import ADMISSION, DISPATCHER, EXCHANGE, METRICS, SETTINGS
+from rostra.gateway.keys import ADMISSION, DISPATCHER, EXCHANGE, METRICS, SETTINGS, TRACING
+from rostra.gateway.metrics import bounded_reason
+from rostra.gateway.request_line import RequestLine
+from rostra.gateway.tracing import RequestSpan
 
 access_logger = logging.getLogger("rostra.gateway.access")
 logger = logging.getLogger(__name__)
@@ -38,6 +40,9 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[EXCHANGE] = exchange
     metrics, route = app[METRICS], _route(request)
     status = _CLIENT_GONE
+    current = CURRENT.set(exchange)
+    if TRACING in app and route not in _PROBES:
+        exchange.span = RequestSpan(app[TRACING], exchange, request.method, route)
     metrics.in_flight.labels(route).inc()
     try:
         # Sent here already, since aiohttp would wait for a client that does not read for ever.
@@ -60,11 +65,18 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         app[ADMISSION].settle(exchange, status)
         metrics.in_flight.labels(route).dec()
         metrics.requests.labels(route, exchange.model, str(status)).inc()
+        if status >= 400:
+            metrics.errors.labels(route, bounded_reason(exchange.error, status)).inc()
         metrics.duration.labels(route).observe(exchange.elapsed())
         if exchange.model:
             metrics.prompt_tokens.labels(exchange.model).inc(exchange.prompt_tokens)
             metrics.completion_tokens.labels(exchange.model).inc(exchange.completion_tokens)
-        _log(request, exchange, status)
+        if exchange.span is not None:
+            exchange.span.end(status)
+        level = logging.DEBUG if request.path in _PROBES else logging.INFO
+        if access_logger.isEnabledFor(level):
+            access_logger.log(level, RequestLine.of(request, exchange, route, status))
+        CURRENT.reset(current)
 
 
 @web.middleware
@@ -180,25 +192,3 @@ def _response(request: web.Request, error: ApiError, headers: dict[str, str]) ->
 def _route(request: web.Request) -> str:
     resource = request.match_info.route.resource
     return resource.canonical if resource is not None else _UNROUTED
-
-
-def _log(request: web.Request, exchange: Exchange, status: int) -> None:
-    record = {
-        "time": datetime.now(UTC),
-        "request_id": exchange.request_id,
-        "remote": request.remote,
-        "key": exchange.key.name if exchange.key else None,
-        "method": request.method,
-        "path": request.path,
-        "status": status,
-        "error": exchange.error,
-        "seconds": round(exchange.elapsed(), 4),
-        "model": exchange.model or None,
-        "stream": exchange.stream,
-        "workers": exchange.workers,
-        "prompt_tokens": exchange.prompt_tokens,
-        "completion_tokens": exchange.completion_tokens,
-        "traceparent": exchange.trace.get("traceparent"),
-    }
-    level = logging.DEBUG if request.path in _PROBES else logging.INFO
-    access_logger.log(level, "%s", orjson.dumps(record).decode())

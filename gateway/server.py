@@ -18,8 +18,9 @@ from rostra.gateway.connections import Runner
 from rostra.gateway.errors import GatewayError
 from rostra.gateway.exposure import check_exposure
 from rostra.gateway.https import ServerTls
-from rostra.gateway.keys import DISPATCHER
+from rostra.gateway.keys import DISPATCHER, METRICS
 from rostra.gateway.settings import GatewaySettings
+from rostra.gateway.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,11 @@ _LAST_WORDS = 5.0
 """Seconds for answers that were ended to reach their clients."""
 
 
-def run(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None) -> None:
+def run(
+    settings: GatewaySettings,
+    on_ready: Callable[[str], None] | None = None,
+    tracing: Tracing | None = None,
+) -> None:
     """`serve`, on uvloop: with asyncio's own loop a token costs the gateway half as much again.
     There is none for Windows."""
     loop_factory = None
@@ -37,20 +42,26 @@ def run(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None
 
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve(settings, on_ready))
+        runner.run(serve(settings, on_ready, tracing))
 
 
 def make_runner(app: web.Application, settings: GatewaySettings) -> web.AppRunner:
-    return Runner(
+    runner = Runner(
         app,
         handler_cancellation=True,
         access_log=None,
         keepalive_timeout=settings.idle_timeout,
         shutdown_timeout=settings.drain_grace + _LAST_WORDS,
     )
+    app[METRICS].watch_connections(runner)
+    return runner
 
 
-async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | None = None) -> None:
+async def serve(
+    settings: GatewaySettings,
+    on_ready: Callable[[str], None] | None = None,
+    tracing: Tracing | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then drains: is not ready for `drain_delay` seconds and
     serves on, then accepts nothing new, lets what runs finish for `drain_grace` seconds, ends the
     rest with an error each, and returns. A second signal ends the rest at once.
@@ -60,7 +71,7 @@ async def serve(settings: GatewaySettings, on_ready: Callable[[str], None] | Non
     """
     check_exposure(settings)
     tls = ServerTls.of(settings)
-    app = create_app(settings)
+    app = create_app(settings, tracing=tracing)
     runner = make_runner(app, settings)
     stop, at_once = _on_signals(app)
     following: asyncio.Task[None] | None = None

@@ -43,6 +43,8 @@ class TokenClock:
             self._inter_token_latency.observe(now - last)
         elif not self.started:
             self.started = True
+            if self._exchange.first_token is None:
+                self._exchange.first_token = now
             self._time_to_first_token.observe(now - self._exchange.started)
 
     def count(self, message: Response) -> None:

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -41,6 +43,15 @@ def job(
     )
 
 
+class Look(NamedTuple):
+    """When the votes of a campaign were last looked at and rated, in seconds since 1970."""
+
+    at: float
+    rated_at: float | None = None
+    rated: int = 0
+    """Votes in the last ratings."""
+
+
 class Refresher:
     """Keeps one rating process alive for all campaigns, and none where there is no job.
 
@@ -63,6 +74,8 @@ class Refresher:
         self._process: Process | None = None
         self._backoff = FIRST_BACKOFF
         self._told: dict[str, Told] = {}
+        self.looks: dict[str, Look] = {}
+        """By campaign, since the start."""
         self._asked: set[str] = set()
         self._wanted = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -142,6 +155,10 @@ class Refresher:
         self._backoff = FIRST_BACKOFF
         before = self._told.get(told.campaign)
         self._told[told.campaign] = told
+        now, look = time.time(), self.looks.get(told.campaign, Look(0.0))
+        if told.rated is not None:
+            look = Look(now, now, told.rated)
+        self.looks[told.campaign] = look._replace(at=now)
         if told.rated is not None:
             logger.info(
                 "%s: rated %d votes in %.1f s: %s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -75,6 +76,9 @@ class VoteStore:
         self._reading = sessionmaker(self._engine)
         self._writing = sessionmaker(self._engine.execution_options(**{WRITES: True}))
         self._turn = write_turn(self._engine)
+        self._counting = threading.Lock()
+        self.num_stored = 0
+        """Votes that came by this object."""
 
     def close(self) -> None:
         self._engine.dispose()
@@ -198,7 +202,10 @@ class VoteStore:
             content = vote_body(battle, turns, answers, battle.vote, images=battle.images)
             chain.append("vote", battle.id, battle.vote.at, content)
             session.flush()
-            return stored_vote(battle.vote)
+            stored = stored_vote(battle.vote)
+        with self._counting:
+            self.num_stored += 1
+        return stored
 
     def give_reasons(
         self, ticket: Ticket, tags: Iterable[str] = (), comment: str | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.cli.options import Config, HomeFolder, LogFormat
 from rostra.mesh.errors import RostraError
 
 KEY_VARIABLE = "ROSTRA_ARENA_API_KEY"
@@ -34,6 +34,7 @@ def arena(
         Path | None,
         typer.Option(help="Where `rostra rate` writes. Default: in the home folder."),
     ] = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Run the arena: blind battles, votes, and the leaderboard.
 
@@ -45,11 +46,11 @@ def arena(
     from rostra.arena.app import serve
     from rostra.arena.errors import ArenaError
     from rostra.mesh.cli.config import RostraConfig
-    from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.cli.notify import tell_ready
     from rostra.mesh.home import Home
+    from rostra.mesh.logs import log_to_stderr
 
-    log_to_stderr()
+    log_to_stderr("arena", log_format)
     place = Home.locate(home)
     # Secrets come by the environment where files are for everybody to read.
     api_key = os.environ.get(KEY_VARIABLE) or None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from rostra.mesh.cli.tracing import TracingSettings
 from rostra.mesh.engine.config import (
     DType,
     EngineConfig,
@@ -62,6 +63,7 @@ class WorkerEntry(BaseModel):
     stall_timeout: float = Field(default=60.0, gt=0)
     tool_parser: ToolParserChoice = "auto"
     reasoning_parser: ReasoningParserChoice = "auto"
+    metrics: str | None = None
 
     task: Task | None = None
     pooling: PoolingChoice | None = None
@@ -103,7 +105,7 @@ class WorkerEntry(BaseModel):
     def engine_config(self, model_path: Path) -> EngineConfig:
         own = {
             *("model", "name", "aliases", "adapters", "listen", "drain_grace", "stall_timeout"),
-            *("tool_parser", "reasoning_parser", "insecure_public", "replicas"),
+            *("tool_parser", "reasoning_parser", "insecure_public", "replicas", "metrics"),
             *("join", "advertise", "join_token_file", "join_ca", "join_cert", "join_key"),
             *("tls_cert", "tls_key", "tls_client_ca"),
         }
@@ -123,6 +125,7 @@ class RostraConfig(BaseModel):
     gateway: dict[str, Any] = {}
     arena: dict[str, Any] = {}
     contestant: tuple[dict[str, Any], ...] = ()
+    tracing: TracingSettings = TracingSettings()
 
     @classmethod
     def read(cls, path: Path | None) -> RostraConfig:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rostra.mesh.cli.options import Config
+from rostra.mesh.cli.options import Config, LogFormat
 from rostra.mesh.errors import RostraError
 
 
@@ -64,15 +64,18 @@ def gateway(
             "0: none."
         ),
     ] = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Run the OpenAI-compatible REST gateway in front of gRPC workers."""
+    from rostra.gateway.context import log_fields
     from rostra.gateway.errors import GatewayError
     from rostra.gateway.server import run
     from rostra.mesh.cli.config import RostraConfig
-    from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.cli.notify import tell_ready
+    from rostra.mesh.cli.tracing import traced
+    from rostra.mesh.logs import log_to_stderr
 
-    log_to_stderr()
+    log_to_stderr("gateway", log_format, log_fields)
     file = RostraConfig.read(config)
     joining = {"listen": registry, "tokens": join_tokens}
     joining = {name: value for name, value in joining.items() if value is not None}
@@ -95,6 +98,7 @@ def gateway(
         tell_ready()
 
     try:
-        run(settings, on_ready=on_ready)
+        with traced("rostra-gateway", file.tracing) as tracing:
+            run(settings, on_ready=on_ready, tracing=tracing)
     except GatewayError as error:
         raise RostraError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -23,6 +24,7 @@ from rostra.mesh.cli.up import up
 from rostra.mesh.cli.votes import app as votes
 from rostra.mesh.cli.worker import worker
 from rostra.mesh.errors import RostraError
+from rostra.mesh.logs import logs_json
 
 app = typer.Typer(
     name="rostra",
@@ -69,6 +71,9 @@ def main() -> None:
     try:
         app(prog_name="rostra")
     except RostraError as error:
+        if logs_json():
+            logging.getLogger("rostra").critical("%s", error)
+            sys.exit(2)
         Console(stderr=True, soft_wrap=True).print(
             f"[bold red]error:[/] {_escape(str(error))}", highlight=False
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,6 +19,14 @@ VotesFormat = Annotated[
         "--format",
         help="Of the file: csv, tsv, jsonl, parquet, pairs, lmsys-log, lmsys-battles, llmfao, "
         "mt-bench. Default: auto, by its name and content.",
+    ),
+]
+LogFormat = Annotated[
+    Literal["text", "json"] | None,
+    typer.Option(
+        "--log-format",
+        envvar="ROSTRA_LOG_FORMAT",
+        help="Of what is logged: text, or an object in JSON a line. Default: text.",
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a file with a malformed row.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from rostra.mesh.logs import logs_json
 from rostra.mesh.store.progress import ProgressTask
+
+log = logging.getLogger(__name__)
 
 
 class RichProgress:
@@ -32,7 +36,9 @@ class RichProgress:
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[ProgressTask]:
-        if not self._console.is_terminal:
+        if logs_json():
+            log.info("%s", description)
+        elif not self._console.is_terminal:
             self._console.print(description, markup=False, highlight=False, soft_wrap=True)
         with self._bars(total) as bars:
             yield _Bar(bars, bars.add_task(description, total=total))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.cli.options import Config, HomeFolder, LogFormat
 from rostra.mesh.errors import RostraError
+from rostra.mesh.logs import FORMAT_VARIABLE
 
 if TYPE_CHECKING:
     from rostra.gateway.settings import GatewaySettings
@@ -49,6 +51,7 @@ def up(
     ready_timeout: Annotated[
         float, typer.Option(help="Seconds until everything must be ready.")
     ] = 600.0,
+    log_format: LogFormat = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the documented default file and exit.")
     ] = False,
@@ -62,6 +65,8 @@ def up(
     from rostra.mesh.home import Home
 
     console = Console()
+    if log_format is not None:
+        os.environ[FORMAT_VARIABLE] = log_format
     file = RostraConfig.read(config)
     place = Home.locate(home)
     plan = Plan.of(file, config, place, launcher, port, arena_port, with_arena)

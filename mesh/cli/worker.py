@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rostra.mesh.cli.options import Config, HomeFolder
+from rostra.mesh.cli.options import Config, HomeFolder, LogFormat
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
     from rostra.mesh.cli.config import WorkerEntry
+    from rostra.mesh.cli.tracing import TracingSettings
 
 MESH = "Mesh"
 ENGINE = "Engine"
@@ -226,6 +227,14 @@ def worker(
             rich_help_panel=ENGINE,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where Prometheus reads /metrics; port 0 takes a free one. Default: nowhere.",
+        ),
+    ] = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Run one gRPC worker: a model, its engine, and the Inference and Control services."""
     from rostra.mesh.cli.config import RostraConfig, WorkerEntry, checked
@@ -267,9 +276,11 @@ def worker(
         "stall_timeout": stall_timeout,
         "tool_parser": tool_parser,
         "reasoning_parser": reasoning_parser,
+        "metrics": metrics,
     }
     given: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     base: dict[str, Any] = {}
+    tracing: TracingSettings | None = None
     if config is not None or entry_name is not None:
         file = RostraConfig.read(config)
         if entry_name is None and len(file.worker) != 1:
@@ -278,9 +289,10 @@ def worker(
             )
         entry = file.find_worker(entry_name) if entry_name else file.worker[0]
         base = entry.model_dump(exclude_unset=True)
+        tracing = file.tracing
     elif model is None:
         raise RostraError("say what to serve: --model NAME, or --config FILE")
-    run(checked(WorkerEntry, base | given, "worker"), home)
+    run(checked(WorkerEntry, base | given, "worker"), home, log_format, tracing)
 
 
 def parse_adapters(given: list[str]) -> dict[str, str]:
@@ -296,23 +308,30 @@ def parse_adapters(given: list[str]) -> dict[str, str]:
     return adapters
 
 
-def run(entry: WorkerEntry, home: Path | None) -> None:
+def run(
+    entry: WorkerEntry,
+    home: Path | None,
+    log_format: str | None = None,
+    tracing: TracingSettings | None = None,
+) -> None:
     """Finds the model, then serves it until SIGTERM or SIGINT."""
     import asyncio
     from contextlib import ExitStack
 
     from rostra.mesh.cli.joining import join_config, server_credentials
-    from rostra.mesh.cli.logs import log_to_stderr
     from rostra.mesh.cli.notify import tell_ready
     from rostra.mesh.cli.progress import RichProgress
+    from rostra.mesh.cli.tracing import traced
     from rostra.mesh.distributed.place import place_from_torchrun
     from rostra.mesh.home import Home
+    from rostra.mesh.logs import log_to_stderr
     from rostra.mesh.store import ProgressTask, resolve
     from rostra.mesh.worker.exposure import check_exposure
+    from rostra.mesh.worker.request_log import log_fields
     from rostra.mesh.worker.server import WorkerConfig, serve
     from rostra.mesh.worker.torchrun import follow_worker
 
-    log_to_stderr()
+    log_to_stderr("worker", log_format, log_fields)
     # Before a model is fetched and loaded for nothing.
     guarded = entry.tls_client_ca is not None
     check_exposure(entry.listen, guarded=guarded, insecure_public=entry.insecure_public)
@@ -335,6 +354,7 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         stall_timeout=entry.stall_timeout,
         tool_parser=entry.tool_parser,
         reasoning_parser=entry.reasoning_parser,
+        metrics=entry.metrics,
     )
     loading = ExitStack()
     bar: ProgressTask | None = None
@@ -352,5 +372,8 @@ def run(entry: WorkerEntry, home: Path | None) -> None:
         print(f"worker ready on {address}", flush=True)
         tell_ready()
 
-    with loading:
-        asyncio.run(serve(config, on_ready=on_ready, on_progress=on_progress, tls=tls, join=join))
+    with loading, traced("rostra-worker", tracing) as spans:
+        work = serve(
+            config, on_ready=on_ready, on_progress=on_progress, tls=tls, join=join, tracing=spans
+        )
+        asyncio.run(work)

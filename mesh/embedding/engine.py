@@ -22,6 +22,7 @@ from rostra.mesh.engine.messages import (
     EmbeddingRequest,
     EngineLoad,
     FinishReason,
+    Phases,
     RequestOutput,
 )
 from rostra.mesh.errors import RostraError
@@ -56,6 +57,8 @@ class _Job:
     vectors: list[bytes] = field(default_factory=list)
     num_taken: int = 0
     """Inputs that were given to the runner."""
+    arrived: float = 0.0
+    started: float | None = None
 
     @property
     def running(self) -> bool:
@@ -96,6 +99,8 @@ class EmbeddingEngine:
         self._num_queued_tokens = 0
         self._num_prompt_tokens = 0
         self._num_finished = 0
+        self._num_steps = 0
+        self._num_step_inputs = 0
 
     def follow_cache(self, *, keys: bool, blocks: bool) -> None:
         """There is no cache to follow."""
@@ -124,7 +129,7 @@ class EmbeddingEngine:
             raise QueueFullError(
                 f"{waiting} requests are waiting, which is the limit; try again later"
             )
-        job = self._jobs[request.request_id] = _Job(request)
+        job = self._jobs[request.request_id] = _Job(request, arrived=self._clock())
         self._queue.append(job)
         self._num_queued_tokens += job.num_missing_tokens
 
@@ -146,6 +151,8 @@ class EmbeddingEngine:
         self._expire()
         batch = self._next_batch()
         if batch:
+            self._num_steps += 1
+            self._num_step_inputs += len(batch)
             vectors = self._runner.embed([inputs for _, inputs in batch])
             for (job, inputs), vector in zip(batch, vectors, strict=True):
                 self._num_prompt_tokens += len(inputs)
@@ -161,6 +168,9 @@ class EmbeddingEngine:
             queued_tokens=self._num_queued_tokens,
             prompt_tokens=self._num_prompt_tokens,
             finished_requests=self._num_finished,
+            steps=self._num_steps,
+            step_requests=self._num_step_inputs,
+            step_tokens=self._num_prompt_tokens,
         )
 
     def _num_running(self) -> int:
@@ -206,6 +216,8 @@ class EmbeddingEngine:
             room -= len(inputs)
             self._num_queued_tokens -= len(inputs)
             batch.append((job, inputs))
+            if job.started is None:
+                job.started = self._clock()
             job.num_taken += 1
             self._queue.popleft()
             if job.num_taken < len(job.request.inputs):
@@ -248,5 +260,6 @@ class EmbeddingEngine:
                 finish=reason,
                 error=error,
                 embeddings=embeddings,
+                phases=Phases(arrived=job.arrived, started=job.started, finished=self._clock()),
             )
         )

@@ -122,6 +122,7 @@ class Engine:
             max_num_seqs=config.max_num_seqs,
             max_num_batched_tokens=config.max_num_batched_tokens,
             speculator=speculator or build_speculator(config, runner.vocab_size),
+            clock=clock,
         )
         # The most tokens of a request: what the model takes, or what a smaller cache holds.
         self._max_model_len = min(runner.max_model_len, runner.num_blocks * runner.block_size)
@@ -169,15 +170,15 @@ class Engine:
         if request.adapter:
             adapter = self.adapters.begin(request.adapter, request.request_id)
             slot, revision = adapter.slot, adapter.revision
-        queues.add(
-            Request.of(
-                request,
-                self._num_arrived,
-                self._max_model_len,
-                adapter_slot=slot,
-                adapter_revision=revision,
-            )
+        arrived = Request.of(
+            request,
+            self._num_arrived,
+            self._max_model_len,
+            adapter_slot=slot,
+            adapter_revision=revision,
         )
+        arrived.arrived = self._clock()
+        queues.add(arrived)
         self._num_arrived += 1
         if self.grammars is not None and request.grammar:
             self.grammars.begin(request.grammar, request.request_id)

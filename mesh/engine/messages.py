@@ -92,6 +92,18 @@ class OutputToken(msgspec.Struct, frozen=True):
     logprobs: TokenLogprobs | None = None
 
 
+class Phases(msgspec.Struct, frozen=True, kw_only=True):
+    """When a request went from one phase to the next, in seconds of `time.monotonic()`."""
+
+    arrived: float
+    started: float | None = None
+    """When it left the queue for the first time."""
+    first_token: float | None = None
+    preempted: list[float] = []
+    """When it gave its blocks back and went to the queue again."""
+    finished: float | None = None
+
+
 class RequestOutput(msgspec.Struct, frozen=True, kw_only=True):
     """What one step made for one request.
 
@@ -110,6 +122,8 @@ class RequestOutput(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt tokens found in the prefix cache. On the first output of a request."""
     prompt_logprobs: list[TokenLogprobs | None] | None = None
     """One for each prompt token, the first None. On the first output, when asked for."""
+    phases: Phases | None = None
+    """On the first output of a request, and on its last."""
     embeddings: list[bytes] | None = None
     """What a finished `EmbeddingRequest` asked for, in order: float32 in the host's byte order."""
 
@@ -132,3 +146,8 @@ class EngineLoad(msgspec.Struct, frozen=True, kw_only=True):
     """Guessed and verified."""
     accepted_draft_tokens: int = 0
     """Those of `draft_tokens` that were right: tokens that cost no step of their own."""
+    steps: int = 0
+    step_tokens: int = 0
+    """Computed in all steps, drafts included."""
+    step_requests: int = 0
+    """The requests of each step, over all steps."""

@@ -10,6 +10,7 @@ from rostra.mesh.engine.messages import (
     EngineRequest,
     FinishReason,
     OutputToken,
+    Phases,
     RequestOutput,
     SamplingParams,
     TokenLogprobs,
@@ -64,6 +65,12 @@ class Request:
     """For the prompt tokens predicted so far; kept through a preemption."""
     answered: bool = False
     """Whether an output has left the engine."""
+    arrived: float = 0.0
+    """This, and the times below, in seconds of the engine's clock."""
+    started: float | None = None
+    """When it first left the queue."""
+    first_token: float | None = None
+    preempted: list[float] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -141,11 +148,15 @@ class Request:
         tokens: list[OutputToken],
         finish: FinishReason | None = None,
         error: str | None = None,
+        now: float = 0.0,
     ) -> RequestOutput:
-        """What to tell of the newest tokens; the first one tells of the prompt too."""
+        """What to tell of the newest tokens; the first one tells of the prompt too. `now` is read
+        where it is the first or the last."""
         if self.answered and finish is None:
             return RequestOutput(request_id=self.id, tokens=tokens)
         first, self.answered = not self.answered, True
+        if tokens and self.first_token is None:
+            self.first_token = now
         asked = self.sampling.prompt_logprobs is not None
         complete = asked and not self.lacks_prompt_logprobs
         return RequestOutput(
@@ -156,4 +167,11 @@ class Request:
             error=error,
             num_cached_tokens=(self.num_cached_tokens or 0) if first else None,
             prompt_logprobs=self.prompt_logprobs if first and complete else None,
+            phases=Phases(
+                arrived=self.arrived,
+                started=self.started,
+                first_token=self.first_token,
+                preempted=self.preempted,
+                finished=None if finish is None else now,
+            ),
         )

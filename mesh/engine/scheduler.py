@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import msgspec
 
 from rostra.mesh.engine.blocks import BlockManager
@@ -46,6 +49,7 @@ class Scheduler:
         max_num_seqs: int,
         max_num_batched_tokens: int,
         speculator: Speculator | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.queues = RequestQueues()
         self.counters = Counters()
@@ -53,6 +57,7 @@ class Scheduler:
         self._max_num_seqs = max_num_seqs
         self._max_num_batched_tokens = max_num_batched_tokens
         self._speculator = speculator
+        self._clock = clock
         self._to_forget: list[str] = []
         self._outputs: list[RequestOutput] = []
 
@@ -103,11 +108,15 @@ class Scheduler:
         step = Step()
         budget = self._continue_running(step, self._max_num_batched_tokens)
         budget = self._admit_waiting(step, budget)
+        num_tokens = self._max_num_batched_tokens - budget
         if self._speculator is not None:
             self._add_drafts(step, self._speculator, budget)
         if step.parts:
             step.plan.finished.extend(self._to_forget)
             self._to_forget.clear()
+            self.counters.steps += 1
+            self.counters.step_requests += len(step.parts)
+            self.counters.step_tokens += num_tokens + step.num_drafts
         return step
 
     def apply(self, step: Step, result: StepResult) -> None:
@@ -153,6 +162,7 @@ class Scheduler:
             self._to_forget.append(victim.id)
             self.queues.put_back(victim)
             self.counters.preemptions += 1
+            victim.preempted.append(self._clock())
             if victim is request:
                 return None
         return added
@@ -256,6 +266,7 @@ class Scheduler:
         # Later starts, after a preemption, find the request's own tokens: no news of the cache.
         if request.num_cached_tokens is None:
             request.num_cached_tokens = min(request.num_computed_tokens, request.num_prompt_tokens)
+            request.started = self._clock()
             self.counters.prompt_tokens += request.num_prompt_tokens
             if not request.lacks_prompt_logprobs:
                 self.counters.prefix_cache_queried_tokens += request.num_prompt_tokens
@@ -282,7 +293,8 @@ class Scheduler:
             request.num_computed_tokens += num_accepted
             self._count_drafts(request, num_drafts, num_accepted)
         if reason is None:
-            self._outputs.append(request.output(tokens))
+            now = 0.0 if request.answered else self._clock()
+            self._outputs.append(request.output(tokens, now=now))
         else:
             self._finish(request, reason, tokens, error)
 
@@ -310,4 +322,4 @@ class Scheduler:
         if self._speculator is not None:
             self._speculator.forget(request)
         self.counters.finished_requests += 1
-        self._outputs.append(request.output(tokens or [], reason, error))
+        self._outputs.append(request.output(tokens or [], reason, error, self._clock()))

@@ -21,6 +21,9 @@ class Counters(msgspec.Struct):
     finished_requests: int = 0
     draft_tokens: int = 0
     accepted_draft_tokens: int = 0
+    steps: int = 0
+    step_tokens: int = 0
+    step_requests: int = 0
 
 
 @dataclass(slots=True)

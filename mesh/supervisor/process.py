@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import json
 import logging
 import os
 import signal
@@ -128,8 +129,15 @@ class ManagedProcess:
 
     def complaint(self) -> str:
         """Why it does not start, for whoever waits for it."""
-        why = self.log_tail(1).removeprefix("error: ") or f"it ended with {self.last_exit}"
+        why = last_words(self.log_tail(1)) or f"it ended with {self.last_exit}"
         return f"{self.name} does not start: {why} (log: {self.log_path})"
+
+
+def last_words(line: str) -> str:
+    """Why a process ended, by the last line of its log in either format."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["message"])
+    return line.removeprefix("error: ")
 
 
 def end_group(group: int, sig: signal.Signals) -> None:

@@ -32,6 +32,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""
+    metrics: str | None = None
+    """host:port at which Prometheus reads /metrics. Port 0: any free one. None: nowhere."""
     drain_grace: float = 30.0
     """Seconds that running work may go on after the first signal."""
     stall_timeout: float = 60.0

@@ -50,12 +50,13 @@ async def embed(
     """Raises RpcError, or what the engine raises."""
     record.prompt_tokens = sum(map(len, request.inputs))
     try:
-        stream = await engine.submit(request)
+        stream = await engine.submit(request, on_step=record.on_step)
     except EngineTooLongError as error:
         raise invalid_argument([Violation("inputs", str(error))]) from error
     try:
         running.attach(stream)
         async for output in stream:
+            record.note_output(0, output)
             # The vectors may have come together with the admission, after the abort was confirmed.
             if running.aborted or output.finish is FinishReason.ABORT:
                 raise RpcError(grpc.StatusCode.ABORTED, "request_aborted", "the request was ended")

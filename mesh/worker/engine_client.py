@@ -25,6 +25,8 @@ from rostra.mesh.worker.engine_stream import (
     EngineStream,
     EngineTooLongError,
     EngineUnavailableError,
+    OnStep,
+    StepFigures,
     shutting_down,
 )
 
@@ -48,6 +50,9 @@ COUNTERS = (
     "finished_requests",
     "draft_tokens",
     "accepted_draft_tokens",
+    "steps",
+    "step_tokens",
+    "step_requests",
 )
 
 REFUSALS: dict[wire.Refusal, type[Exception]] = {
@@ -70,6 +75,7 @@ class EngineClient:
         on_health: Callable[[bool], None] = lambda able: None,
         command: Sequence[str] = ENGINE_COMMAND,
         place: Place | None = None,
+        on_step: Callable[[StepFigures], None] = lambda step: None,
         adapters: Mapping[str, str] | None = None,
     ) -> None:
         """`stall_timeout`: seconds without a sign of life, or with one step, after which the
@@ -78,15 +84,17 @@ class EngineClient:
         ends. None: this client does, for all of them.
         `adapters`: folders by name, of those that are loaded before the engine is ready.
         `on_progress(done, total)` is called while weights load, in bytes; `on_health` whenever the
-        engine became able or unable."""
+        engine became able or unable; `on_step` after each step."""
         self.info: wire.EngineInfo | None = None
         """Of the engine that runs or ran last; None until the first was ready."""
+        self.num_restarts = 0
         self.adapters = EngineAdapters(self._send, self._require_able, adapters or {})
         self.cache = CacheFeed(self._send)
         self._config = config
         self._stall_timeout = stall_timeout
         self._on_progress = on_progress
         self._on_health = on_health
+        self._on_step = on_step
         self._command = command
         self._place = place
         self._group: EngineGroup | None = None
@@ -159,14 +167,17 @@ class EngineClient:
             raise EngineUnavailableError("starting", "the engine is starting")
         return self.info
 
-    async def submit(self, *requests: EngineRequest | EmbeddingRequest) -> EngineStream:
-        """Returns once the engine has taken all of these requests in.
+    async def submit(
+        self, *requests: EngineRequest | EmbeddingRequest, on_step: OnStep | None = None
+    ) -> EngineStream:
+        """Returns once the engine has taken all of these requests in. `on_step` is told of each
+        step that made something for them.
 
         Raises EngineUnavailableError, EngineFullError, EngineTooLongError or EngineRefusedError;
         then none of them runs. The caller must read the stream to its end or `abort` it.
         """
         self._require_able()
-        stream = EngineStream(requests, self._forget)
+        stream = EngineStream(requests, self._forget, on_step)
         self._streams.update((request.request_id, stream) for request in requests)
         self._send(wire.Add(list(requests)))
         try:
@@ -230,6 +241,7 @@ class EngineClient:
                 backoff = FIRST_BACKOFF
             log.error("the engine ended (%s); starting it again in %.1f s", ending.message, backoff)
             await asyncio.sleep(backoff)
+            self.num_restarts += 1
             backoff = min(2 * backoff, MAX_BACKOFF)
 
     async def _run_once(self, started: asyncio.Future[wire.EngineInfo]) -> Ending:
@@ -286,6 +298,7 @@ class EngineClient:
 
     def _take_turn(self, turn: wire.Turn) -> None:
         self._busy_since = None
+        step = self._step_of(turn)
         self._load = turn.load
         self.adapters.take(turn.adapters)
         if turn.cache is not None:
@@ -301,9 +314,25 @@ class EngineClient:
         for output in turn.outputs:
             stream = self._streams.get(output.request_id)
             if stream is not None:
+                if stream.on_step is not None and step is not None:
+                    stream.on_step(output, step)
                 stream.put(output)
                 if output.finish is not None:
                     del self._streams[output.request_id]
+
+    def _step_of(self, turn: wire.Turn) -> StepFigures | None:
+        """The step that a turn made, if it made one."""
+        before, after = self._load, turn.load
+        if after.steps == before.steps:
+            return None
+        step = StepFigures(
+            ended=self._last_heard,
+            seconds=turn.seconds,
+            requests=after.step_requests - before.step_requests,
+            tokens=after.step_tokens - before.step_tokens,
+        )
+        self._on_step(step)
+        return step
 
     def _fail_streams(self, error: EngineUnavailableError) -> None:
         for stream in list(self._streams.values()):

@@ -35,6 +35,7 @@ from rostra.mesh.engine.messages import (
     RequestOutput,
 )
 from rostra.mesh.errors import RostraError
+from rostra.mesh.logs import log_to_stderr
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.adapter_desk import AdapterDesk, Prepared
 from rostra.mesh.worker.grammar_desk import Compiled, GrammarDesk
@@ -198,11 +199,20 @@ class EngineLoop:
                 self.adapters.finish(command)
             elif isinstance(command, wire.FollowCache):
                 self.engine.follow_cache(keys=command.keys, blocks=command.blocks)
+        began = time.monotonic()
         outputs = self.engine.step() if self.engine.has_work else []
+        seconds = time.monotonic() - began
         self.outbox.busy_since = None
         answers = self.adapters.take_answers()
         self.outbox.put(
-            wire.Turn(admissions, outputs, self.engine.load(), answers, self.engine.cache_changes())
+            wire.Turn(
+                admissions,
+                outputs,
+                self.engine.load(),
+                answers,
+                self.engine.cache_changes(),
+                seconds,
+            )
         )
 
     def _add_held(self, compiled: Compiled) -> list[wire.Admission]:
@@ -314,7 +324,7 @@ def main(build: EngineBuilder = build) -> None:
     argument."""
     end_with_parent()
     ignore_signals()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr("engine")
     connection = socket.socket(fileno=int(sys.argv[-1]))
     inbox = Inbox(connection)
     outbox = Outbox(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -47,6 +47,19 @@ class EngineRefusedError(Exception):
     """The engine cannot run such a request. One line for the caller."""
 
 
+class StepFigures(NamedTuple):
+    """One step of the engine."""
+
+    ended: float
+    """In seconds of `time.monotonic()`."""
+    seconds: float
+    requests: int
+    tokens: int
+
+
+OnStep = Callable[[RequestOutput, StepFigures], None]
+
+
 class EngineStream:
     """The outputs of some requests that belong together; an async iterator.
 
@@ -60,10 +73,13 @@ class EngineStream:
         self,
         requests: Sequence[EngineRequest | EmbeddingRequest],
         forget: Callable[[Sequence[str]], None],
+        on_step: OnStep | None = None,
     ) -> None:
-        """`forget` takes the ids of requests that the engine need not go on with."""
+        """`forget` takes the ids of requests that the engine need not go on with; `on_step` is
+        told of each step that made something for them."""
         self.open = {request.request_id for request in requests}
         """Ids of the requests that have not ended."""
+        self.on_step = on_step
         self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._forget = forget
         self._pending: dict[str, RequestOutput] = {}
@@ -122,6 +138,7 @@ def merge(earlier: RequestOutput, later: RequestOutput) -> RequestOutput:
         tokens=earlier.tokens + later.tokens,
         num_cached_tokens=_first(earlier.num_cached_tokens, later.num_cached_tokens),
         prompt_logprobs=_first(earlier.prompt_logprobs, later.prompt_logprobs),
+        phases=_first(later.phases, earlier.phases),
     )
 
 

@@ -91,7 +91,7 @@ class Generation:
             self._responder.part(index, standing.released, None, None)
         self._record.prompt_tokens = len(self._job.prompt)
         try:
-            stream = await engine.submit(*requests.values())
+            stream = await engine.submit(*requests.values(), on_step=self._record.on_step)
         except EngineTooLongError as error:
             raise context_length_exceeded(
                 self._job.prompt_field,
@@ -120,6 +120,7 @@ class Generation:
     async def _take(self, index: int, output: RequestOutput, stream: EngineStream) -> None:
         if index not in self._unfinished:
             return
+        self._record.note_output(index, output)
         if output.finish is FinishReason.DEADLINE:
             raise deadline_exceeded()
         if output.finish is FinishReason.ERROR:
@@ -142,8 +143,6 @@ class Generation:
                 stream.abort(output.request_id)
             if not self._unfinished:
                 usage = self._usage()
-        if output.tokens:
-            self._record.note_tokens()
         message = self._responder.part(index, released, finish, usage)
         if message is not None:
             message.token_ids.extend(self._untold.pop(index, ()))

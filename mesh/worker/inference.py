@@ -25,7 +25,7 @@ from rostra.mesh.worker.jobs import (
     read_generate,
 )
 from rostra.mesh.worker.model import ServedModel, beside_the_loop
-from rostra.mesh.worker.request_log import RequestRecord, read_traceparent
+from rostra.mesh.worker.request_log import Caller, Observers, RequestRecord
 from rostra.mesh.worker.responses import (
     ChatResponder,
     GenerateResponder,
@@ -49,12 +49,14 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         running: RunningRequests,
         checker: GrammarChecker,
         bundles: Bundles,
+        observers: Observers | None = None,
     ) -> None:
         self._model = model
         self._engine = engine
         self._running = running
         self._checker = checker
         self._bundles = bundles
+        self._observers = observers
 
     # The streaming handlers write to the context and do not yield: a generator that waits at its
     # `yield` when the caller goes away is not told of it, and the engine must be.
@@ -85,11 +87,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         deadline = read_deadline(context)
         request_id = request.request_id if request.HasField("request_id") else None
         with (
-            RequestRecord(method, read_traceparent(context)) as record,
+            RequestRecord(method, Caller.of(context), self._observers) as record,
             self._running.enter(request_id) as running,
         ):
             record.request_id = running.request_id
             adapter = self._adapter_of(request.model)
+            record.answered_by(adapter or self._model.name)
             info = self._engine.require_info()
             self._model.check_task(info, embeds=False)
             job = replace(await read(request, self._model, info), adapter=adapter)
@@ -117,11 +120,11 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         deadline = read_deadline(context)
         request_id = request.request_id if request.HasField("request_id") else None
         with (
-            RequestRecord("Embed", read_traceparent(context)) as record,
+            RequestRecord("Embed", Caller.of(context), self._observers) as record,
             self._running.enter(request_id) as running,
         ):
             record.request_id = running.request_id
-            self._adapter_of(request.model)
+            record.answered_by(self._adapter_of(request.model) or self._model.name)
             info = self._engine.require_info()
             self._model.check_task(info, embeds=True)
             inputs = await read_inputs(request, self._model, info)

@@ -20,14 +20,19 @@ from rostra.mesh.worker.bundles import Bundles
 from rostra.mesh.worker.config import WorkerConfig
 from rostra.mesh.worker.control import ControlServicer
 from rostra.mesh.worker.engine_client import EngineClient
+from rostra.mesh.worker.engine_metrics import EngineCollector, Served, TracingCollector
 from rostra.mesh.worker.exposure import check_exposure
 from rostra.mesh.worker.grammar_checker import GrammarChecker
 from rostra.mesh.worker.health import CONTROL, INFERENCE, WorkerHealth
 from rostra.mesh.worker.inference import InferenceServicer
 from rostra.mesh.worker.join_target import JoinConfig
 from rostra.mesh.worker.joining import Joining
+from rostra.mesh.worker.metrics import WorkerMetrics
+from rostra.mesh.worker.metrics_listener import Listener
 from rostra.mesh.worker.model import ServedModel
+from rostra.mesh.worker.request_log import Observers
 from rostra.mesh.worker.running import RunningRequests
+from rostra.mesh.worker.tracing import Tracing
 from rostra.v1 import control_pb2_grpc, inference_pb2_grpc
 
 __all__ = ["Worker", "WorkerConfig", "serve"]
@@ -64,6 +69,7 @@ class Worker:
         *,
         tls: grpc.ServerCredentials | None = None,
         join: JoinConfig | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """`tls`: None listens in plain text. `join`: the gateways to join.
 
@@ -76,11 +82,14 @@ class Worker:
         self.config = config
         self.health = WorkerHealth()
         self.running = RunningRequests()
+        self.metrics = WorkerMetrics(config.model_name)
+        self._observers = Observers(self.metrics, tracing)
         self.engine = EngineClient(
             config.engine,
             stall_timeout=config.stall_timeout,
             on_progress=on_progress,
             on_health=self.health.set_able,
+            on_step=self.metrics.note_step,
             adapters=config.adapters,
             place=config.place,
         )
@@ -88,6 +97,12 @@ class Worker:
         self.bundles = Bundles()
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         self._joining: Joining | None = None
+        adapters = config.engine.max_adapters
+        served = Served(config.model_name, config.revision, adapters)
+        self.metrics.register(EngineCollector(self.engine, self.running, served))
+        if tracing is not None:
+            self.metrics.register(TracingCollector(tracing))
+        self.listener = None if config.metrics is None else Listener(config.metrics, self.metrics)
 
     async def start(self) -> str:
         """Returns the address once the engine is ready; until then calls end UNAVAILABLE.
@@ -115,7 +130,9 @@ class Worker:
         model = await asyncio.to_thread(ServedModel.load, self.config)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._server)
         inference_pb2_grpc.add_InferenceServicer_to_server(
-            InferenceServicer(model, self.engine, self.running, self.checker, self.bundles),
+            InferenceServicer(
+                model, self.engine, self.running, self.checker, self.bundles, self._observers
+            ),
             self._server,
         )
         control = ControlServicer(model, self.engine, self.running, self.drain)
@@ -124,6 +141,8 @@ class Worker:
             (INFERENCE, CONTROL, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         address = self._listen()
+        if self.listener is not None:
+            log.info("metrics on %s", await self.listener.start())
         await self.health.start()
         await self._server.start()
         return address, control
@@ -145,6 +164,8 @@ class Worker:
         await self.health.stop()
         self.bundles.close()
         await self._server.stop(CLOSE_GRACE)
+        if self.listener is not None:
+            await self.listener.stop()
         await self.checker.close()
         await self.engine.close()
 
@@ -175,6 +196,7 @@ async def serve(
     on_progress: Callable[[int, int], None] | None = None,
     tls: grpc.ServerCredentials | None = None,
     join: JoinConfig | None = None,
+    tracing: Tracing | None = None,
 ) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains it; a second signal ends it at once.
 
@@ -187,7 +209,13 @@ async def serve(
     handled = (signal.SIGTERM, signal.SIGINT)
     for number in handled:
         loop.add_signal_handler(number, signals.put_nowait, number)
-    worker = Worker(config, on_progress or (lambda done, total: None), tls=tls, join=join)
+    worker = Worker(
+        config,
+        on_progress or (lambda done, total: None),
+        tls=tls,
+        join=join,
+        tracing=tracing,
+    )
     try:
         address = await _until_signal(worker.start(), signals)
         if address is None:

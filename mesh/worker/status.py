@@ -199,6 +199,17 @@ def status_name(error: BaseException | None) -> str:
     return grpc.StatusCode.OK.name if error is None else grpc.StatusCode.UNKNOWN.name
 
 
+def status_reason(error: BaseException | None) -> str | None:
+    """Why a handler fails that raises `error`: `google.rpc.ErrorInfo.reason`, where it has one."""
+    if isinstance(error, ENGINE_ERRORS):
+        error = from_engine(error)
+    if isinstance(error, RpcError):
+        return error.reason
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return None if error is None else "unknown"
+
+
 async def abort(context: Context, error: RpcError) -> NoReturn:
     """Ends the RPC with the status of `error`."""
     proto = status_pb2.Status(code=error.code.value[0], message=error.message)

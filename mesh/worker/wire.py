@@ -139,6 +139,8 @@ class Turn(msgspec.Struct, frozen=True, tag=True):
     load: EngineLoad
     adapters: list[AdapterAnswer] = []
     cache: CacheChanges | None = None
+    seconds: float = 0.0
+    """That the step took, if one was made."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag=True):

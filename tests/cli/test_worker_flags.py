@@ -25,6 +25,7 @@ FLAGS = {
     "--no-graphs": (None, "graphs", False),
     "--no-overlap": (None, "overlap", False),
     "--stall-timeout": ("7.5", "stall_timeout", 7.5),
+    "--metrics": ("127.0.0.1:0", "metrics", "127.0.0.1:0"),
 }
 
 
@@ -32,7 +33,7 @@ FLAGS = {
 def entries(monkeypatch) -> list[WorkerEntry]:
     """What would have been served."""
     found: list[WorkerEntry] = []
-    monkeypatch.setattr(worker, "run", lambda entry, home: found.append(entry))
+    monkeypatch.setattr(worker, "run", lambda entry, *_: found.append(entry))
     return found
 
 

@@ -173,6 +173,12 @@ class Harness:
         assert load.finished_requests == len(self.requests)
         assert load.accepted_draft_tokens <= load.draft_tokens
         assert load.generated_tokens == sum(len(self.tokens(r)) for r in self.requests)
+        lasts = [outputs[-1].phases for outputs in self.outputs.values()]
+        assert load.preemptions == sum(len(phases.preempted) for phases in lasts)
+        parts = [part for plan in self.runner.plans for part in plan.scheduled]
+        assert (load.steps, load.step_requests) == (len(self.runner.plans), len(parts))
+        computed = sum(part.num_new_tokens + len(part.draft_token_ids) for part in parts)
+        assert load.step_tokens == computed
 
     def _check_outputs(self, request: EngineRequest) -> None:
         first, *later = self.outputs[request.request_id]
@@ -185,6 +191,21 @@ class Harness:
             assert first.prompt_logprobs[0] is None
             assert [entry.logprob for entry in first.prompt_logprobs[1:]] == expected
         last = self.outputs[request.request_id][-1]
+        self._check_phases(self.outputs[request.request_id])
         stopped = last.finish is FinishReason.STOP
         assert last.stop_token_id == (last.tokens[-1].id if stopped else None)
         assert (last.error is not None) == (last.finish is FinishReason.ERROR)
+
+    def _check_phases(self, outputs: list[RequestOutput]) -> None:
+        first, *_, last = (outputs[0], *outputs)
+        assert all((o.phases is None) == (o not in (first, last)) for o in outputs)
+        phases = last.phases
+        times = [phases.arrived, phases.started, phases.first_token, phases.finished]
+        known = [time for time in times if time is not None]
+        assert known == sorted(known)
+        assert phases.finished is not None
+        assert phases.preempted == sorted(phases.preempted)
+        assert not phases.preempted or phases.started <= phases.preempted[0]
+        assert (phases.first_token is None) == (not any(o.tokens for o in outputs))
+        assert first.phases.started == phases.started
+        assert (first.phases.finished is None) == (first is not last)

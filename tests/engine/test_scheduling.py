@@ -124,6 +124,27 @@ def test_a_preempted_request_goes_on_where_it_was() -> None:
     assert len(again.token_ids) > 2
 
 
+def test_it_is_told_when_a_request_went_from_phase_to_phase() -> None:
+    harness = Harness(num_blocks=4, block_size=2, prefix_caching=False, max_num_seqs=2)
+    harness.now = 10.0
+    for request_id in "abc":
+        harness.add(request_id, [1, 1], max_tokens=5)
+    harness.now = 11.0
+    while harness.engine.has_work:
+        harness.step()
+        harness.now += 1.0
+    a, b, c = (harness.outputs[request_id][-1].phases for request_id in "abc")
+    assert [phases.arrived for phases in (a, b, c)] == [10.0] * 3
+    assert (a.started, a.first_token, a.preempted) == (11.0, 11.0, [])
+    assert a.finished == a.first_token + 4
+    # The cache holds one of them to its end.
+    assert b.started == 11.0
+    (moment,) = b.preempted
+    assert b.started < moment < b.finished
+    assert c.started >= a.finished
+    harness.check_answers()
+
+
 def test_a_request_that_fills_the_cache_alone_ends_with_length() -> None:
     harness = Harness(num_blocks=3, block_size=2)
     harness.add("a", [1, 1], max_tokens=1000)

@@ -93,9 +93,10 @@ async def test_the_log_line(
         for record in caplog.records
         if record.name == "rostra.gateway.access"
     ]
-    assert (first["request_id"], first["status"], first["path"]) == ("mine", 200, CHAT)
+    assert (first["request_id"], first["status"], first["route"]) == ("mine", 200, CHAT)
     assert (first["model"], first["workers"]) == ("tiny", [worker.address])
     assert (first["prompt_tokens"], first["completion_tokens"]) == (3, 2)
+    assert 0 < first["first_token_seconds"] <= first["seconds"]
     assert (second["status"], second["error"], second["workers"]) == (400, "invalid_value", [])
 
 

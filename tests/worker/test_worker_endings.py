@@ -112,7 +112,7 @@ async def test_a_deadline_that_the_engine_sees_first_is_told_as_such(service: Se
         written.append(part)
 
     generation = Generation(
-        job, tokenizer, GenerateResponder(tokenizer), write, RequestRecord("Generate", None)
+        job, tokenizer, GenerateResponder(tokenizer), write, RequestRecord("Generate")
     )
     with pytest.raises(RpcError) as caught:
         await generation.run(engine, RunningRequest("late"), time.monotonic() + 0.3)

@@ -167,9 +167,10 @@ async def test_each_request_leaves_one_line_in_the_log(
     lines = [json.loads(record.getMessage()) for record in caplog.records]
     done, wrong, untraced = lines
     assert (done["request_id"], done["method"], done["status"]) == ("logged", "Chat", "OK")
-    assert (done["traceparent"], done["finishes"]) == (trace, ["FINISH_REASON_LENGTH"])
+    assert (done["trace_id"], done["finishes"]) == (trace[3:35], ["FINISH_REASON_LENGTH"])
     assert (done["prompt_tokens"], done["completion_tokens"]) == (got.prompt_tokens, 4)
     assert 0 < done["first_token_seconds"] <= done["seconds"]
     assert (wrong["request_id"], wrong["status"]) == ("wrong\n{", "INVALID_ARGUMENT")
     assert wrong["first_token_seconds"] is None
-    assert untraced["traceparent"] is None
+    assert wrong["error"] == "invalid_value"
+    assert untraced["trace_id"] is None

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rostra/v1/control.proto\x12\trostra.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xf7\x01\n\x15GetServerInfoResponse\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x04 \x01(\t\x12\r\n\x05\x64type\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14tensor_parallel_size\x18\x07 \x01(\r\x12\x36\n\x11\x63ontract_revision\x18\x08 \x01(\x0e\x32\x1b.rostra.v1.ContractRevision\"$\n\x13GetModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"<\n\x14GetModelInfoResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\"\x8c\x03\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x15\n\rmax_model_len\x18\x04 \x01(\r\x12\x12\n\nvocab_size\x18\x05 \x01(\r\x12\x19\n\x11has_chat_template\x18\x06 \x01(\x08\x12\x15\n\reos_token_ids\x18\x07 \x03(\r\x12\x0f\n\x07\x61liases\x18\x08 \x03(\t\x12\x1b\n\x0e\x65mbedding_size\x18\t \x01(\rH\x00\x88\x01\x01\x12\x17\n\nbase_model\x18\n \x01(\tH\x01\x88\x01\x01\x12\x18\n\x0btool_parser\x18\x0b \x01(\tH\x02\x88\x01\x01\x12\x1d\n\x10reasoning_parser\x18\x0c \x01(\tH\x03\x88\x01\x01\x12\x14\n\x0ctakes_images\x18\r \x01(\x08\x12\x0f\n\x07resumes\x18\x14 \x01(\x08\x42\x11\n\x0f_embedding_sizeB\r\n\x0b_base_modelB\x0e\n\x0c_tool_parserB\x13\n\x11_reasoning_parser\"\x10\n\x0eGetLoadRequest\"\x9a\x03\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x18\n\x10waiting_requests\x18\x02 \x01(\r\x12\x15\n\rqueued_tokens\x18\x03 \x01(\x04\x12\x17\n\x0fkv_blocks_total\x18\x04 \x01(\x04\x12\x16\n\x0ekv_blocks_used\x18\x05 \x01(\x04\x12#\n\x1bprefix_cache_queried_tokens\x18\x06 \x01(\x04\x12\x1f\n\x17prefix_cache_hit_tokens\x18\x07 \x01(\x04\x12\x13\n\x0bpreemptions\x18\x08 \x01(\x04\x12\x15\n\rprompt_tokens\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\x12\x19\n\x11\x66inished_requests\x18\x0b \x01(\x04\x12\x10\n\x08\x64raining\x18\x0c \x01(\x08\x12\x16\n\x0emodels_version\x18\r \x01(\x04\x12!\n\x14max_running_requests\x18\x10 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_max_running_requests\"\"\n\x0c\x41\x62ortRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\" \n\rAbortResponse\x12\x0f\n\x07\x61\x62orted\x18\x01 \x01(\x08\"?\n\x0c\x44rainRequest\x12/\n\x0cgrace_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\")\n\rDrainResponse\x12\x18\n\x10\x61\x62orted_requests\x18\x01 \x01(\r\"2\n\x12LoadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\">\n\x13LoadAdapterResponse\x12\'\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x16.rostra.v1.AdapterInfo\"$\n\x14UnloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15UnloadAdapterResponse\"\x15\n\x13ListAdaptersRequest\"@\n\x14ListAdaptersResponse\x12(\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x16.rostra.v1.AdapterInfo\"O\n\x0b\x41\x64\x61pterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0c\n\x04rank\x18\x04 \x01(\r\"1\n\x18SubscribeKvEventsRequest\x12\x15\n\rprefixes_only\x18\x01 \x01(\x08\"Q\n\x19SubscribeKvEventsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.rostra.v1.KvEvent\"\x84\x02\n\x07KvEvent\x12*\n\x06stored\x18\x01 \x01(\x0b\x32\x18.rostra.v1.KvBlockStoredH\x00\x12,\n\x07removed\x18\x02 \x01(\x0b\x32\x19.rostra.v1.KvBlockRemovedH\x00\x12,\n\x07\x63leared\x18\x03 \x01(\x0b\x32\x19.rostra.v1.KvCacheClearedH\x00\x12\x32\n\rprefix_stored\x18\x04 \x01(\x0b\x32\x19.rostra.v1.KvPrefixStoredH\x00\x12\x34\n\x0eprefix_removed\x18\x05 \x01(\x0b\x32\x1a.rostra.v1.KvPrefixRemovedH\x00\x42\x07\n\x05\x65vent\"l\n\rKvBlockStored\x12\x12\n\nblock_hash\x18\x01 \x01(\x0c\x12\x1e\n\x11parent_block_hash\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x03 \x03(\rB\x14\n\x12_parent_block_hash\"$\n\x0eKvBlockRemoved\x12\x12\n\nblock_hash\x18\x01 \x01(\x0c\"\x10\n\x0eKvCacheCleared\"\x1e\n\x0eKvPrefixStored\x12\x0c\n\x04keys\x18\x01 \x03(\x06\"\x1f\n\x0fKvPrefixRemoved\x12\x0c\n\x04keys\x18\x01 \x03(\x06*N\n\x10\x43ontractRevision\x12!\n\x1d\x43ONTRACT_REVISION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONTRACT_REVISION_1\x10\x01\x32\xbd\x05\n\x07\x43ontrol\x12R\n\rGetServerInfo\x12\x1f.rostra.v1.GetServerInfoRequest\x1a .rostra.v1.GetServerInfoResponse\x12O\n\x0cGetModelInfo\x12\x1e.rostra.v1.GetModelInfoRequest\x1a\x1f.rostra.v1.GetModelInfoResponse\x12@\n\x07GetLoad\x12\x19.rostra.v1.GetLoadRequest\x1a\x1a.rostra.v1.GetLoadResponse\x12:\n\x05\x41\x62ort\x12\x17.rostra.v1.AbortRequest\x1a\x18.rostra.v1.AbortResponse\x12:\n\x05\x44rain\x12\x17.rostra.v1.DrainRequest\x1a\x18.rostra.v1.DrainResponse\x12L\n\x0bLoadAdapter\x12\x1d.rostra.v1.LoadAdapterRequest\x1a\x1e.rostra.v1.LoadAdapterResponse\x12R\n\rUnloadAdapter\x12\x1f.rostra.v1.UnloadAdapterRequest\x1a .rostra.v1.UnloadAdapterResponse\x12O\n\x0cListAdapters\x12\x1e.rostra.v1.ListAdaptersRequest\x1a\x1f.rostra.v1.ListAdaptersResponse\x12`\n\x11SubscribeKvEvents\x12#.rostra.v1.SubscribeKvEventsRequest\x1a$.rostra.v1.SubscribeKvEventsResponse0\x01\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17rostra/v1/control.proto\x12\trostra.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xf7\x01\n\x15GetServerInfoResponse\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x04 \x01(\t\x12\r\n\x05\x64type\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14tensor_parallel_size\x18\x07 \x01(\r\x12\x36\n\x11\x63ontract_revision\x18\x08 \x01(\x0e\x32\x1b.rostra.v1.ContractRevision\"$\n\x13GetModelInfoRequest\x12\r\n\x05model\x18\x01 \x01(\t\"<\n\x14GetModelInfoResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.rostra.v1.ModelInfo\"\x8c\x03\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x15\n\rmax_model_len\x18\x04 \x01(\r\x12\x12\n\nvocab_size\x18\x05 \x01(\r\x12\x19\n\x11has_chat_template\x18\x06 \x01(\x08\x12\x15\n\reos_token_ids\x18\x07 \x03(\r\x12\x0f\n\x07\x61liases\x18\x08 \x03(\t\x12\x1b\n\x0e\x65mbedding_size\x18\t \x01(\rH\x00\x88\x01\x01\x12\x17\n\nbase_model\x18\n \x01(\tH\x01\x88\x01\x01\x12\x18\n\x0btool_parser\x18\x0b \x01(\tH\x02\x88\x01\x01\x12\x1d\n\x10reasoning_parser\x18\x0c \x01(\tH\x03\x88\x01\x01\x12\x14\n\x0ctakes_images\x18\r \x01(\x08\x12\x0f\n\x07resumes\x18\x14 \x01(\x08\x42\x11\n\x0f_embedding_sizeB\r\n\x0b_base_modelB\x0e\n\x0c_tool_parserB\x13\n\x11_reasoning_parser\"\x10\n\x0eGetLoadRequest\"\xcf\x03\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x18\n\x10waiting_requests\x18\x02 \x01(\r\x12\x15\n\rqueued_tokens\x18\x03 \x01(\x04\x12\x17\n\x0fkv_blocks_total\x18\x04 \x01(\x04\x12\x16\n\x0ekv_blocks_used\x18\x05 \x01(\x04\x12#\n\x1bprefix_cache_queried_tokens\x18\x06 \x01(\x04\x12\x1f\n\x17prefix_cache_hit_tokens\x18\x07 \x01(\x04\x12\x13\n\x0bpreemptions\x18\x08 \x01(\x04\x12\x15\n\rprompt_tokens\x18\t \x01(\x04\x12\x18\n\x10generated_tokens\x18\n \x01(\x04\x12\x19\n\x11\x66inished_requests\x18\x0b \x01(\x04\x12\x10\n\x08\x64raining\x18\x0c \x01(\x08\x12\x16\n\x0emodels_version\x18\r \x01(\x04\x12\x14\n\x0c\x64raft_tokens\x18\x0e \x01(\x04\x12\x1d\n\x15\x61\x63\x63\x65pted_draft_tokens\x18\x0f \x01(\x04\x12!\n\x14max_running_requests\x18\x10 \x01(\rH\x00\x88\x01\x01\x42\x17\n\x15_max_running_requests\"\"\n\x0c\x41\x62ortRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\" \n\rAbortResponse\x12\x0f\n\x07\x61\x62orted\x18\x01 \x01(\x08\"?\n\x0c\x44rainRequest\x12/\n\x0cgrace_period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\")\n\rDrainResponse\x12\x18\n\x10\x61\x62orted_requests\x18\x01 \x01(\r\"2\n\x12LoadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\">\n\x13LoadAdapterResponse\x12\'\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x16.rostra.v1.AdapterInfo\"$\n\x14UnloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15UnloadAdapterResponse\"\x15\n\x13ListAdaptersRequest\"@\n\x14ListAdaptersResponse\x12(\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x16.rostra.v1.AdapterInfo\"O\n\x0b\x41\x64\x61pterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0c\n\x04rank\x18\x04 \x01(\r\"1\n\x18SubscribeKvEventsRequest\x12\x15\n\rprefixes_only\x18\x01 \x01(\x08\"Q\n\x19SubscribeKvEventsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.rostra.v1.KvEvent\"\x84\x02\n\x07KvEvent\x12*\n\x06stored\x18\x01 \x01(\x0b\x32\x18.rostra.v1.KvBlockStoredH\x00\x12,\n\x07removed\x18\x02 \x01(\x0b\x32\x19.rostra.v1.KvBlockRemovedH\x00\x12,\n\x07\x63leared\x18\x03 \x01(\x0b\x32\x19.rostra.v1.KvCacheClearedH\x00\x12\x32\n\rprefix_stored\x18\x04 \x01(\x0b\x32\x19.rostra.v1.KvPrefixStoredH\x00\x12\x34\n\x0eprefix_removed\x18\x05 \x01(\x0b\x32\x1a.rostra.v1.KvPrefixRemovedH\x00\x42\x07\n\x05\x65vent\"l\n\rKvBlockStored\x12\x12\n\nblock_hash\x18\x01 \x01(\x0c\x12\x1e\n\x11parent_block_hash\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x11\n\ttoken_ids\x18\x03 \x03(\rB\x14\n\x12_parent_block_hash\"$\n\x0eKvBlockRemoved\x12\x12\n\nblock_hash\x18\x01 \x01(\x0c\"\x10\n\x0eKvCacheCleared\"\x1e\n\x0eKvPrefixStored\x12\x0c\n\x04keys\x18\x01 \x03(\x06\"\x1f\n\x0fKvPrefixRemoved\x12\x0c\n\x04keys\x18\x01 \x03(\x06*N\n\x10\x43ontractRevision\x12!\n\x1d\x43ONTRACT_REVISION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONTRACT_REVISION_1\x10\x01\x32\xbd\x05\n\x07\x43ontrol\x12R\n\rGetServerInfo\x12\x1f.rostra.v1.GetServerInfoRequest\x1a .rostra.v1.GetServerInfoResponse\x12O\n\x0cGetModelInfo\x12\x1e.rostra.v1.GetModelInfoRequest\x1a\x1f.rostra.v1.GetModelInfoResponse\x12@\n\x07GetLoad\x12\x19.rostra.v1.GetLoadRequest\x1a\x1a.rostra.v1.GetLoadResponse\x12:\n\x05\x41\x62ort\x12\x17.rostra.v1.AbortRequest\x1a\x18.rostra.v1.AbortResponse\x12:\n\x05\x44rain\x12\x17.rostra.v1.DrainRequest\x1a\x18.rostra.v1.DrainResponse\x12L\n\x0bLoadAdapter\x12\x1d.rostra.v1.LoadAdapterRequest\x1a\x1e.rostra.v1.LoadAdapterResponse\x12R\n\rUnloadAdapter\x12\x1f.rostra.v1.UnloadAdapterRequest\x1a .rostra.v1.UnloadAdapterResponse\x12O\n\x0cListAdapters\x12\x1e.rostra.v1.ListAdaptersRequest\x1a\x1f.rostra.v1.ListAdaptersResponse\x12`\n\x11SubscribeKvEvents\x12#.rostra.v1.SubscribeKvEventsRequest\x1a$.rostra.v1.SubscribeKvEventsResponse0\x01\x42Q\n\rdev.rostra.v1P\x01Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\xaa\x02\tRostra.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rostra.v1.control_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.rostra.v1P\001Z2github.com/rostra/rostra/protos/rostra/v1;rostrav1\252\002\tRostra.V1'
-  _globals['_CONTRACTREVISION']._serialized_start=2462
-  _globals['_CONTRACTREVISION']._serialized_end=2540
+  _globals['_CONTRACTREVISION']._serialized_start=2515
+  _globals['_CONTRACTREVISION']._serialized_end=2593
   _globals['_GETSERVERINFOREQUEST']._serialized_start=103
   _globals['_GETSERVERINFOREQUEST']._serialized_end=125
   _globals['_GETSERVERINFORESPONSE']._serialized_start=128
@@ -49,45 +49,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOADREQUEST']._serialized_start=876
   _globals['_GETLOADREQUEST']._serialized_end=892
   _globals['_GETLOADRESPONSE']._serialized_start=895
-  _globals['_GETLOADRESPONSE']._serialized_end=1305
-  _globals['_ABORTREQUEST']._serialized_start=1307
-  _globals['_ABORTREQUEST']._serialized_end=1341
-  _globals['_ABORTRESPONSE']._serialized_start=1343
-  _globals['_ABORTRESPONSE']._serialized_end=1375
-  _globals['_DRAINREQUEST']._serialized_start=1377
-  _globals['_DRAINREQUEST']._serialized_end=1440
-  _globals['_DRAINRESPONSE']._serialized_start=1442
-  _globals['_DRAINRESPONSE']._serialized_end=1483
-  _globals['_LOADADAPTERREQUEST']._serialized_start=1485
-  _globals['_LOADADAPTERREQUEST']._serialized_end=1535
-  _globals['_LOADADAPTERRESPONSE']._serialized_start=1537
-  _globals['_LOADADAPTERRESPONSE']._serialized_end=1599
-  _globals['_UNLOADADAPTERREQUEST']._serialized_start=1601
-  _globals['_UNLOADADAPTERREQUEST']._serialized_end=1637
-  _globals['_UNLOADADAPTERRESPONSE']._serialized_start=1639
-  _globals['_UNLOADADAPTERRESPONSE']._serialized_end=1662
-  _globals['_LISTADAPTERSREQUEST']._serialized_start=1664
-  _globals['_LISTADAPTERSREQUEST']._serialized_end=1685
-  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1687
-  _globals['_LISTADAPTERSRESPONSE']._serialized_end=1751
-  _globals['_ADAPTERINFO']._serialized_start=1753
-  _globals['_ADAPTERINFO']._serialized_end=1832
-  _globals['_SUBSCRIBEKVEVENTSREQUEST']._serialized_start=1834
-  _globals['_SUBSCRIBEKVEVENTSREQUEST']._serialized_end=1883
-  _globals['_SUBSCRIBEKVEVENTSRESPONSE']._serialized_start=1885
-  _globals['_SUBSCRIBEKVEVENTSRESPONSE']._serialized_end=1966
-  _globals['_KVEVENT']._serialized_start=1969
-  _globals['_KVEVENT']._serialized_end=2229
-  _globals['_KVBLOCKSTORED']._serialized_start=2231
-  _globals['_KVBLOCKSTORED']._serialized_end=2339
-  _globals['_KVBLOCKREMOVED']._serialized_start=2341
-  _globals['_KVBLOCKREMOVED']._serialized_end=2377
-  _globals['_KVCACHECLEARED']._serialized_start=2379
-  _globals['_KVCACHECLEARED']._serialized_end=2395
-  _globals['_KVPREFIXSTORED']._serialized_start=2397
-  _globals['_KVPREFIXSTORED']._serialized_end=2427
-  _globals['_KVPREFIXREMOVED']._serialized_start=2429
-  _globals['_KVPREFIXREMOVED']._serialized_end=2460
-  _globals['_CONTROL']._serialized_start=2543
-  _globals['_CONTROL']._serialized_end=3244
+  _globals['_GETLOADRESPONSE']._serialized_end=1358
+  _globals['_ABORTREQUEST']._serialized_start=1360
+  _globals['_ABORTREQUEST']._serialized_end=1394
+  _globals['_ABORTRESPONSE']._serialized_start=1396
+  _globals['_ABORTRESPONSE']._serialized_end=1428
+  _globals['_DRAINREQUEST']._serialized_start=1430
+  _globals['_DRAINREQUEST']._serialized_end=1493
+  _globals['_DRAINRESPONSE']._serialized_start=1495
+  _globals['_DRAINRESPONSE']._serialized_end=1536
+  _globals['_LOADADAPTERREQUEST']._serialized_start=1538
+  _globals['_LOADADAPTERREQUEST']._serialized_end=1588
+  _globals['_LOADADAPTERRESPONSE']._serialized_start=1590
+  _globals['_LOADADAPTERRESPONSE']._serialized_end=1652
+  _globals['_UNLOADADAPTERREQUEST']._serialized_start=1654
+  _globals['_UNLOADADAPTERREQUEST']._serialized_end=1690
+  _globals['_UNLOADADAPTERRESPONSE']._serialized_start=1692
+  _globals['_UNLOADADAPTERRESPONSE']._serialized_end=1715
+  _globals['_LISTADAPTERSREQUEST']._serialized_start=1717
+  _globals['_LISTADAPTERSREQUEST']._serialized_end=1738
+  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1740
+  _globals['_LISTADAPTERSRESPONSE']._serialized_end=1804
+  _globals['_ADAPTERINFO']._serialized_start=1806
+  _globals['_ADAPTERINFO']._serialized_end=1885
+  _globals['_SUBSCRIBEKVEVENTSREQUEST']._serialized_start=1887
+  _globals['_SUBSCRIBEKVEVENTSREQUEST']._serialized_end=1936
+  _globals['_SUBSCRIBEKVEVENTSRESPONSE']._serialized_start=1938
+  _globals['_SUBSCRIBEKVEVENTSRESPONSE']._serialized_end=2019
+  _globals['_KVEVENT']._serialized_start=2022
+  _globals['_KVEVENT']._serialized_end=2282
+  _globals['_KVBLOCKSTORED']._serialized_start=2284
+  _globals['_KVBLOCKSTORED']._serialized_end=2392
+  _globals['_KVBLOCKREMOVED']._serialized_start=2394
+  _globals['_KVBLOCKREMOVED']._serialized_end=2430
+  _globals['_KVCACHECLEARED']._serialized_start=2432
+  _globals['_KVCACHECLEARED']._serialized_end=2448
+  _globals['_KVPREFIXSTORED']._serialized_start=2450
+  _globals['_KVPREFIXSTORED']._serialized_end=2480
+  _globals['_KVPREFIXREMOVED']._serialized_start=2482
+  _globals['_KVPREFIXREMOVED']._serialized_end=2513
+  _globals['_CONTROL']._serialized_start=2596
+  _globals['_CONTROL']._serialized_end=3297
 # @@protoc_insertion_point(module_scope)

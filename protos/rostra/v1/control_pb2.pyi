@@ -272,6 +272,8 @@ class GetLoadResponse(_message.Message):
     FINISHED_REQUESTS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     MODELS_VERSION_FIELD_NUMBER: _builtins.int
+    DRAFT_TOKENS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_DRAFT_TOKENS_FIELD_NUMBER: _builtins.int
     MAX_RUNNING_REQUESTS_FIELD_NUMBER: _builtins.int
     running_requests: _builtins.int
     waiting_requests: _builtins.int
@@ -290,6 +292,10 @@ class GetLoadResponse(_message.Message):
     draining: _builtins.bool
     models_version: _builtins.int
     """Differs from an earlier reading of the same worker where GetModelInfo has something new."""
+    draft_tokens: _builtins.int
+    """Tokens guessed and verified, since the start of the worker; 0 where it does not speculate."""
+    accepted_draft_tokens: _builtins.int
+    """Those of them that were right."""
     max_running_requests: _builtins.int
     """The most requests that can run at once. Unset where that is not known beforehand."""
     def __init__(
@@ -308,11 +314,13 @@ class GetLoadResponse(_message.Message):
         finished_requests: _builtins.int = ...,
         draining: _builtins.bool = ...,
         models_version: _builtins.int = ...,
+        draft_tokens: _builtins.int = ...,
+        accepted_draft_tokens: _builtins.int = ...,
         max_running_requests: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_running_requests", b"_max_running_requests", "max_running_requests", b"max_running_requests"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_running_requests", b"_max_running_requests", "draining", b"draining", "finished_requests", b"finished_requests", "generated_tokens", b"generated_tokens", "kv_blocks_total", b"kv_blocks_total", "kv_blocks_used", b"kv_blocks_used", "max_running_requests", b"max_running_requests", "models_version", b"models_version", "preemptions", b"preemptions", "prefix_cache_hit_tokens", b"prefix_cache_hit_tokens", "prefix_cache_queried_tokens", b"prefix_cache_queried_tokens", "prompt_tokens", b"prompt_tokens", "queued_tokens", b"queued_tokens", "running_requests", b"running_requests", "waiting_requests", b"waiting_requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_running_requests", b"_max_running_requests", "accepted_draft_tokens", b"accepted_draft_tokens", "draft_tokens", b"draft_tokens", "draining", b"draining", "finished_requests", b"finished_requests", "generated_tokens", b"generated_tokens", "kv_blocks_total", b"kv_blocks_total", "kv_blocks_used", b"kv_blocks_used", "max_running_requests", b"max_running_requests", "models_version", b"models_version", "preemptions", b"preemptions", "prefix_cache_hit_tokens", b"prefix_cache_hit_tokens", "prefix_cache_queried_tokens", b"prefix_cache_queried_tokens", "prompt_tokens", b"prompt_tokens", "queued_tokens", b"queued_tokens", "running_requests", b"running_requests", "waiting_requests", b"waiting_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_running_requests: _TypeAlias = _typing.Literal["max_running_requests"]  # noqa: Y015
     _WhichOneofArgType__max_running_requests: _TypeAlias = _typing.Literal["_max_running_requests", b"_max_running_requests"]  # noqa: Y015
