@@ -59,7 +59,8 @@ class ListenerTls:
 
         return grpc.dynamic_ssl_server_credentials(
             first,
-            fetch,  # type: ignore[arg-type] -- which may return None, gRPC's own text says
+            # gRPC's own text says that it may return None; its stubs do not.
+            fetch,  # type: ignore[arg-type]
             require_client_authentication=self.client_ca is not None,
         )
 

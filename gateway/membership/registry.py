@@ -38,6 +38,8 @@ INTERVALS = 3
 _REPEAT = 600.0
 """Seconds after which the same refusal is logged again."""
 _MAX_REFUSALS = 256
+_FIRST_MESSAGE = 10.0
+"""Seconds for it to come."""
 
 
 class RegistryServicer(registry_pb2_grpc.RegistryServicer):
@@ -136,7 +138,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         if (why := self._token_refusal(secret)) is not None:
             raise why
         try:
-            async with asyncio.timeout(self._state.silence):
+            async with asyncio.timeout(_FIRST_MESSAGE):
                 first = await anext(aiter(requests))
         except (TimeoutError, StopAsyncIteration):
             raise JoinRefusedError(
@@ -225,7 +227,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
 
     async def _abort(self, context: Context, refusal: JoinRefusedError) -> NoReturn:
         status = status_error(refusal.code, str(refusal), reason=refusal.reason)
-        trailing = [(key, value) for key, value in status.trailing_metadata()]
+        trailing: Any = tuple(status.trailing_metadata())
         await context.abort(refusal.code, str(refusal), trailing)
 
 

@@ -23,6 +23,7 @@ DEFAULT_INTERVAL = 1.0
 """Seconds between messages where a gateway has not said."""
 FIRST_BACKOFF = 0.1
 MAX_REFUSED_BACKOFF = 30.0
+MAX_SAID = 64
 STEADY_AFTER = 15.0
 """Seconds after which the end of a stream is not the failure of an attempt. Longer than an attempt
 can take, so that two workers that put each other out do so more and more rarely."""
@@ -91,8 +92,8 @@ class GatewayStream:
         self._interval = DEFAULT_INTERVAL
         self._failures = 0
         """Since it was joined for long enough."""
-        self._said = ""
-        """What was logged last of this gateway, which is not logged again."""
+        self._said: set[str] = set()
+        """What was logged since it was joined last, which is not logged again."""
         self._told: tuple[str, tuple[str, ...]] = ("", ())
         """What the gateway told last: problem and warnings."""
         self._news = asyncio.Event()
@@ -216,7 +217,7 @@ class GatewayStream:
             interval = response.heartbeat_interval.ToTimedelta().total_seconds()
             self._interval = interval or DEFAULT_INTERVAL
             if not self.joined:
-                self._said = ""
+                self._said.clear()
                 log.info("joined the gateway at %s as %s", self.gateway, address)
                 await self._set_joined(True)
                 # The next message is due by the gateway's interval.
@@ -263,6 +264,9 @@ class GatewayStream:
 
     def _say(self, what: str) -> None:
         """Logs it once, however often it is tried again."""
-        if what != self._said and not self._leaving:
+        if what not in self._said and not self._leaving:
             log.warning("%s; trying again at intervals", what)
-        self._said = what
+            # There are few reasons; should there be many, some are told again.
+            if len(self._said) >= MAX_SAID:
+                self._said.clear()
+            self._said.add(what)

@@ -20,7 +20,7 @@ from rostra.mesh.worker.join_target import JoinConfig, JoinTarget
 from rostra.mesh.worker.joining import Joining
 from rostra.v1 import control_pb2
 
-HEARTBEAT = 0.2
+HEARTBEAT = 1.0
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
 

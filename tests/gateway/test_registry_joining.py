@@ -157,7 +157,7 @@ async def test_a_gateway_that_restarts_is_whole_within_a_heartbeat() -> None:
             began = time.monotonic()
             await eventually(lambda: len(fleet_of(client).workers) == 2)
             # The backoff never exceeds a heartbeat; the rest is what a busy machine takes.
-            assert time.monotonic() - began < 0.2 + 5
+            assert time.monotonic() - began < 1 + 5
             await eventually(lambda: serving(client) == {first.address, second.address})
 
 
