@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import ExitStack, aclosing
+from copy import deepcopy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -75,8 +76,9 @@ class Call(Generic[RequestT, ResponseT]):
         self._hold = hold
         self._route = dispatcher.router.route(request.model, request, exchange.caller)
         self._refusals: dict[tuple[str, str], grpc.aio.AioRpcError | None] = {}
-        resumes = dispatcher.failover.resume and isinstance(request, _RESUMABLE)
-        self._progress = Progress(request) if resumes else None
+        self._progress: Progress | None = None
+        if dispatcher.failover.resume and isinstance(request, _RESUMABLE):
+            self._progress = Progress(request)
 
     async def messages(self) -> AsyncGenerator[ResponseT, None]:
         """The worker's messages in order. Raises ApiError."""
@@ -216,8 +218,7 @@ class Call(Generic[RequestT, ResponseT]):
         elif not isinstance(request, _NAMELESS):
             # The worker that lost its first attempt may not have noticed yet.
             request.request_id += f"-{attempt}"
-        if self._progress is not None:
-            assert isinstance(request, chat_pb2.ChatRequest | inference_pb2.GenerateRequest)
+        if self._progress is not None and isinstance(request, _RESUMABLE):
             self._progress.prepare(request, link)
         delay = dispatcher.failover.hedge_after
         first = self._begin(link, request, attempt, clock)
@@ -250,12 +251,12 @@ class Call(Generic[RequestT, ResponseT]):
         link, model = found
         if model != self._request.model or not budget.withdraw():
             return None
-        request = type(self._request)()
-        request.CopyFrom(self._request)
-        request.request_id += "-hedge"
         self._hedged = True
-        if self._progress is not None:
-            self._progress.prepare(request, link)
+        request = deepcopy(self._request)
+        if isinstance(request, _RESUMABLE):
+            request.request_id += "-hedge"
+            if self._progress is not None:
+                self._progress.prepare(request, link)
         return self._begin(link, request, attempt, None)
 
     async def _begin(
@@ -307,8 +308,7 @@ class Call(Generic[RequestT, ResponseT]):
         """The request, of this model."""
         if model == self._request.model:
             return self._request
-        request = type(self._request)()
-        request.CopyFrom(self._request)
+        request = deepcopy(self._request)
         request.model = model
         return request
 

@@ -28,8 +28,10 @@ class Link(Protocol):
     reason: str
     """Why it is not serving; empty when it is."""
 
-    breaker: Breaker | None
-    """None of another server, which is tried by a list of its models, not by requests."""
+    @property
+    def breaker(self) -> Breaker | None:
+        """None of another server, which is tried by a list of its models, not by requests."""
+        ...
 
     @property
     def external(self) -> bool:
