@@ -61,7 +61,7 @@ def test_a_trace_is_the_same_each_time_and_shares_what_it_says(kind: str) -> Non
     arrivals = draw(kind, 20.0, 30.0, 3)
     assert arrivals == draw(kind, 20.0, 30.0, 3)
     assert [one.time for one in arrivals] == sorted(one.time for one in arrivals)
-    assert 200 < len(arrivals) < 1000
+    assert 100 < len(arrivals) < 1000
     seen: set[int] = set()
     repeated = 0
     for one in arrivals:
