@@ -22,7 +22,7 @@ QUICK = {
 
 
 def patiently(start: Callable[[], T]) -> T:
-    """Ray gives a node 30 seconds to start, too few on a busy machine: there are two more tries."""
+    """Ray gives a node 30 seconds to start; a busy machine may need to be asked again."""
     for tries_left in (2, 1, 0):
         before = set(psutil.Process().children(recursive=True))
         try:
