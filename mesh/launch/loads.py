@@ -25,7 +25,7 @@ class LoadReader:
     async def read(self, addresses: Collection[str]) -> dict[str, Reading]:
         """By address, of those that serve and say so."""
         for address in self._channels.keys() - set(addresses):
-            await self._channels.pop(address).close()
+            await self._channels.pop(address).close(None)
         readings = await asyncio.gather(*map(self._ask, addresses))
         return {
             address: reading

@@ -20,7 +20,7 @@ def probe(address: str) -> str:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=TIMEOUT)
         except grpc.RpcError as error:
-            return str(error.code().name)  # type: ignore[attr-defined]
+            return str(error.code().name)
         return health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status)
 
 
