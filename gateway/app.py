@@ -80,7 +80,7 @@ def create_app(
         settings.max_attempts,
         settings.failover,
     )
-    app[ADMISSION] = Admission(settings.admission, fleet)
+    app[ADMISSION] = Admission(settings.admission, fleet, app[DISPATCHER].router.names)
     app[METRICS].show_waiting(app[ADMISSION].waiting)
     app[RESPONSES] = ResponseStore(settings.response_store_bytes, settings.response_store_count)
     app[DOCUMENT] = PublishedDocument(ENDPOINTS, keyed=keys is not None)

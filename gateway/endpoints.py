@@ -287,6 +287,7 @@ ENDPOINTS = (
         summary="List the members of the mesh, with their load and health",
         group="Operations",
         answer=MeshMembers,
+        scope="operate",
     ),
     Endpoint(
         "GET",

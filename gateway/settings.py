@@ -97,10 +97,14 @@ class GatewaySettings(ExposureSettings):
         policies = {self.routing.policy, *(model.policy for model in self.models.values())}
         return self.routing.kv_events and "prefix" in policies
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether there may be any: what they serve is known when they are met."""
+        return bool(self.workers) or self.workers_file is not None or self.registry is not None
+
     @model_validator(mode="after")
     def _has_members(self) -> Self:
-        sources = (self.workers, self.members, self.workers_file, self.registry)
-        if not any(source is not None and source != () for source in sources):
+        if not self.has_workers and not self.members:
             raise ValueError(
                 "name a worker (host:port), a [gateway.registry] for workers to join, or another "
                 "server as a member"
@@ -113,7 +117,7 @@ class GatewaySettings(ExposureSettings):
     @model_validator(mode="after")
     def _names_lead_to_models(self) -> Self:
         mistake = mistake_in(self.models)
-        if mistake is None and not self.workers:
+        if mistake is None and not self.has_workers:
             # Workers tell what they serve when they are met; other servers' models are listed here.
             called = [name for member in self.members for name in member.called]
             mistake = unknown_in(self.models, called)

@@ -16,6 +16,7 @@ from rostra.gateway.context import Exchange
 from rostra.gateway.errors import priority_not_allowed
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.link import Link
+from rostra.gateway.routing.names import Names
 
 _GONE = 499
 _MISTAKES = range(400, 500)
@@ -34,16 +35,22 @@ class Ticket:
 
 
 class Admission:
-    """One queue for each model. Requests to other servers of the mesh pass: these have limits of
-    their own."""
+    """One queue for each model, and for each name that stands for several. Requests to other
+    servers of the mesh pass: these have limits of their own."""
 
     def __init__(
-        self, settings: AdmissionSettings, fleet: Fleet, now: Callable[[], int] | None = None
+        self,
+        settings: AdmissionSettings,
+        fleet: Fleet,
+        names: Names | None = None,
+        now: Callable[[], int] | None = None,
     ) -> None:
-        """`now`: milliseconds of a clock that never goes back, for the limits."""
+        """`names`: what they stand for. `now`: milliseconds of a clock that never goes back, for
+        the limits."""
         self.limits = Limits(now)
         self._settings = settings
         self._fleet = fleet
+        self._names = names or Names({})
         self._rooms: dict[str, WaitingRoom] = {}
 
     async def admit(self, exchange: Exchange, body: BaseModel, model: str, remote: str) -> None:
@@ -101,16 +108,24 @@ class Admission:
 
     def _room(self, model: str) -> WaitingRoom | None:
         """None where nobody serves the model: whoever routes the request has to say what then."""
-        serving = self._fleet.serving(model)
+        serving = self._serving(model)
         if not serving:
             return None
-        name = serving[0].models[model].name
+        named = self._names.find(model)
+        name = serving[0].models[model].name if named is None else named[0]
         if name not in self._rooms:
             self._rooms[name] = WaitingRoom(self._settings, lambda: self._free(name))
         return self._rooms[name]
 
+    def _serving(self, model: str) -> list[Link]:
+        """Those that one of the models behind the name is served by."""
+        found = [
+            link for target in self._names.order(model) for link in self._fleet.serving(target)
+        ]
+        return list(dict.fromkeys(found))
+
     def _free(self, model: str) -> float:
-        serving = self._fleet.serving(model)
+        serving = self._serving(model)
         return sum(map(self._free_at, serving)) if serving else math.inf
 
     def _free_at(self, link: Link) -> float:

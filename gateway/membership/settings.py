@@ -35,6 +35,16 @@ def _worker_address(value: str) -> str:
 WorkerAddress = Annotated[str, AfterValidator(_worker_address)]
 
 
+def _host_port(value: str) -> str:
+    if split_address(value) is None:
+        raise ValueError(f"'{value}' is no worker address; write host:port")
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_host_port)]
+"""Of one worker."""
+
+
 def _listen_address(value: str) -> str:
     if split_address(value, least_port=0) is None:
         raise ValueError(f"'{value}' is no address to listen on; write host:port")

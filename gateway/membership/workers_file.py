@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from rostra.gateway.membership.settings import WorkerAddress
+from rostra.gateway.membership.settings import HostPort
 
 logger = logging.getLogger(__name__)
 
-_ADDRESS: TypeAdapter[str] = TypeAdapter(WorkerAddress)
+_ADDRESS: TypeAdapter[str] = TypeAdapter(HostPort)
 
 
 class FileMembership:

@@ -136,7 +136,8 @@ class Plan:
             check_exposure(settings)
         except GatewayError as error:
             raise RostraError(str(error)) from error
-        if not elsewhere:
+        others_join = settings.registry is not None or "workers_file" in file.gateway
+        if not elsewhere and not others_join:
             require_targets(settings, file)
         gateway_port = claim_port(settings.host, settings.port, "the gateway", "--port")
         gateway_url = f"{settings.scheme}://{join_address(settings.host, gateway_port)}"

@@ -105,6 +105,8 @@ postgresql+psycopg://rostra@{{ include "rostra.name" (dict "root" . "part" "post
 {{- $table := mustMergeOverwrite (mustDeepCopy .Values.gateway.config) (dict "host" "0.0.0.0" "port" 8000 "workers" $workers) -}}
 {{- if .Values.gateway.keysSecret -}}
 {{- $_ := set $table "api_keys" "/etc/rostra-keys/keys.toml" -}}
+{{- else -}}
+{{- $_ := set $table "insecure_public" true -}}
 {{- end -}}
 {{- dict "gateway" $table | toToml -}}
 {{- end -}}

@@ -40,8 +40,11 @@ spec:
         - worker
         - --config=/etc/rostra/rostra.toml
         - --listen=0.0.0.0:50051
+        # The network policy lets in gateways alone.
+        - --insecure-public
       {{- else }}
-      args: [worker, --config=/etc/rostra/rostra.toml, "--listen=0.0.0.0:50051"]
+      # The network policy lets in gateways alone.
+      args: [worker, --config=/etc/rostra/rostra.toml, "--listen=0.0.0.0:50051", --insecure-public]
       {{- end }}
       {{- with $worker.env }}
       env: {{- toYaml . | nindent 8 }}
