@@ -65,7 +65,9 @@ def create_app(
     )
     registry = None if settings.registry is None else Registry(settings.registry)
     fleet = Fleet(
-        membership or membership_of(settings, registry), settings, registry and registry.state
+        membership or membership_of(settings, registry),
+        settings,
+        None if registry is None else registry.state,
     )
     app[SETTINGS] = settings
     app[FLEET] = fleet

@@ -10,9 +10,9 @@ from datetime import datetime
 
 import pytest
 
-from rostra.mesh.cli.up import last_words
 from rostra.mesh.errors import RostraError
 from rostra.mesh.logs import JsonFormatter, check_format
+from rostra.mesh.supervisor.process import last_words
 
 
 def formatted(message: object, *args: object, exc_info: object = None) -> str:

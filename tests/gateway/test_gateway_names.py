@@ -14,7 +14,8 @@ from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse
 from grpc import StatusCode
 from pydantic import ValidationError
 
-from rostra.gateway.api_keys import entry, new_key
+from rostra.gateway.api_keys import new_key
+from rostra.gateway.key_file import entry
 from rostra.gateway.keys import FLEET
 from rostra.gateway.routing.caller import Caller
 from rostra.gateway.routing.names import NamedModel, Names

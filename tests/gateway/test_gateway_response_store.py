@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from openapi_answers import Documented
 from responses_harness import ASK, TIME, ask, refusal, stream
 
-from rostra.gateway.api_keys import entry, new_key
+from rostra.gateway.api_keys import new_key
+from rostra.gateway.key_file import entry
 from rostra.gateway.response_store import ResponseStore, StoredResponse, UnknownResponseError
 from rostra.gateway.schemas.answers.response_items import ResponseInputItems
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import requests
 from mesh_processes import CHAT, Mesh, command
 
-from rostra.gateway.api_keys import entry, new_key
+from rostra.gateway.api_keys import new_key
+from rostra.gateway.key_file import entry
 
 
 def test_every_line_is_an_object_that_says_when_who_and_what(watched: Mesh) -> None:
