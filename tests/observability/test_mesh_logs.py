@@ -58,7 +58,7 @@ def test_what_else_is_logged_during_a_request_has_its_ids(watched: Mesh) -> None
         body = {"model": "tiny", "messages": [{"role": "user", "content": "word " * 5000}]}
         headers = {"x-request-id": "too-long"}
         requests.post(gateway.address + CHAT, json=body, headers=headers, timeout=60)
-        line = gateway.line(request_id="too-long", logger="rostra.gateway.dispatch")
+        line = gateway.line(request_id="too-long", logger="rostra.gateway.call")
     assert "INVALID_ARGUMENT" in line["message"]
     assert line["level"] == "DEBUG"
 
