@@ -61,7 +61,7 @@ async def read_body(request: web.Request, schema: type[SchemaT], timeout: float)
         check_model(request, model)
         await request.app[ADMISSION].admit(exchange, body, model, request.remote or "")
     key = exchange.key
-    exchange.caller = Caller.of(body, key and key.name)
+    exchange.caller = Caller.of(body, None if key is None else key.name)
     return body
 
 

@@ -89,8 +89,10 @@ class Names:
         split = model.split
         if not split:
             return []
-        sticky = model.sticky and caller.identity is not None
-        first = weighted(caller.identity if sticky else caller.draw, split.items())
+        draw = caller.draw
+        if model.sticky and caller.identity is not None:
+            draw = caller.identity
+        first = weighted(draw, split.items())
         rest = sorted((one for one in split if one != first), key=lambda one: -split[one])
         return [first, *rest]
 
