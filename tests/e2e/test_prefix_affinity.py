@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -79,11 +78,17 @@ class Measured:
     queried: int = 0
     hit: int = 0
     answered: int = 0
-    imbalances: list[float] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)
+    """Requests, by worker."""
 
     @property
     def hit_rate(self) -> float:
         return self.hit / self.queried
+
+    @property
+    def imbalance(self) -> float:
+        """Largest share of the requests against an even one."""
+        return max(self.finished) * len(self.finished) / sum(self.finished)
 
 
 async def measure(model: Path, policy: str) -> Measured:
@@ -109,21 +114,11 @@ async def measure(model: Path, policy: str) -> Measured:
             measured.answered += 1
 
     async with mesh(model, policy) as (workers, clients):
-
-        async def watch() -> None:
-            while True:
-                await asyncio.sleep(0.02)
-                pending = [len(worker.running._running) for worker in workers]
-                # At the end, when few go on, one request more is no imbalance.
-                if sum(pending) >= 0.75 * CONVERSATIONS:
-                    measured.imbalances.append(max(pending) * WORKERS / sum(pending))
-
-        watching = asyncio.create_task(watch())
         await asyncio.gather(*(talk(clients, number) for number in range(CONVERSATIONS)))
-        watching.cancel()
         for worker in workers:
             measured.queried += worker.engine.load.prefix_cache_queried_tokens
             measured.hit += worker.engine.load.prefix_cache_hit_tokens
+            measured.finished.append(worker.engine.load.finished_requests)
     return measured
 
 
@@ -131,9 +126,5 @@ async def test_half_as_many_hits_again_as_round_robin(model: Path) -> None:
     affine = await measure(model, "prefix")
     in_turn = await measure(model, "round_robin")
     assert affine.answered == in_turn.answered == CONVERSATIONS * TURNS
-    print(f"hit rates: {affine.hit_rate:.3f}, {in_turn.hit_rate:.3f}")
-    assert affine.hit_rate >= 1.5 * in_turn.hit_rate
-    assert affine.imbalances
-    p99 = float(np.quantile(affine.imbalances, 0.99))
-    print(f"imbalance: {p99:.2f} of {len(affine.imbalances)} readings")
-    assert p99 < 1.5
+    assert affine.hit_rate >= 1.5 * in_turn.hit_rate, (affine, in_turn)
+    assert affine.imbalance < 1.5, affine
