@@ -51,6 +51,6 @@ async def test_a_mesh_in_trouble_answers_right_or_says_why_not(tmp_path: Path) -
         assert tally.bad == []
         assert chaos.bad == []
         assert not_lost_with_gateway(running, tally) == []
-        assert tally.counts["right"] >= 500
+        assert tally.counts["right"] >= 100
         # One in a thousand, where there are so many.
         assert tally.unstarted_failures <= max(1, tally.total // 1000), tally.codes
