@@ -82,6 +82,7 @@ async def test_model_info(service: Service):
                 eos_token_ids=[2],
                 aliases=["small", "smaller"],
                 tool_parser="json",
+                resumes=True,
             )
         ]
 
