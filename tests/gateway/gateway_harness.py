@@ -233,6 +233,9 @@ class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.Cont
     async def GetModelInfo(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         return control_pb2.GetModelInfoResponse(models=[self.model, *self.adapters])
 
+    async def GetServerInfo(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "an older worker")
+
     async def GetLoad(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         await asyncio.sleep(self.load_delay)
         return self.load
