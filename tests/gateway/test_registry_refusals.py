@@ -271,7 +271,7 @@ async def test_the_address_of_a_worker_is_no_registry(caplog: pytest.LogCaptureF
         await eventually(lambda: bool(lines(caplog, "is no registry of a gateway")))
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:50050", "[::]:50050", "gateway.example:50050"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:50050", "[::]:50050"])
 def test_nobody_listens_publicly_without_tokens_by_mistake(listen: str) -> None:
     with pytest.raises(ValidationError, match="could join: set tokens"):
         RegistrySettings(listen=listen)
