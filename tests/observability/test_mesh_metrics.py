@@ -65,7 +65,8 @@ def test_what_a_worker_counts_of_a_request(watched: Mesh) -> None:
         *("request_decode_time", "e2e_request_latency"),
     ):
         assert grew(f"{name}_seconds_count", model="tiny") == 1, name
-    assert grew("inter_token_latency_seconds_count", model="tiny") == 29
+    # Tokens that wait for a busy server leave in one message.
+    assert 1 <= grew("inter_token_latency_seconds_count", model="tiny") <= 29
     assert grew("generation_tokens_total") == usage["completion_tokens"] == 30
     assert grew("request_generation_tokens_sum") == 30
     assert grew("prompt_tokens_total") == grew("request_prompt_tokens_sum")
