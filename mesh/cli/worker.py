@@ -343,7 +343,8 @@ def run(
         follow_worker(engine, place)
     config = WorkerConfig(
         listen=entry.listen,
-        insecure_public=entry.insecure_public or guarded,
+        guarded=guarded,
+        insecure_public=entry.insecure_public,
         model_name=entry.served_name,
         aliases=entry.aliases,
         adapters=entry.adapters,

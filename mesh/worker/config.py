@@ -27,8 +27,10 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How the model writes calls."""
     reasoning_parser: ReasoningParserChoice = "auto"
     """How the model marks reasoning."""
+    guarded: bool = False
+    """Whether callers have to show a certificate."""
     insecure_public: bool = False
-    """Whether it may listen to other hosts, without keys or by certificates of the callers."""
+    """Listens to other hosts though everybody there may call."""
     place: Place | None = None
     """Of the engine among ranks that torchrun starts, and starts again when one ends. None: the
     worker does that itself."""

@@ -171,7 +171,9 @@ class Worker:
 
     def _listen(self) -> str:
         check_exposure(
-            self.config.listen, guarded=False, insecure_public=self.config.insecure_public
+            self.config.listen,
+            guarded=self.config.guarded,
+            insecure_public=self.config.insecure_public,
         )
         host, port = split_address(self.config.listen)
         if port:
