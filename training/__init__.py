@@ -1,0 +1,1 @@
+"""What people preferred becomes training data, and training data an adapter."""
