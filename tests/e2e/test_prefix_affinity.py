@@ -25,8 +25,8 @@ from tiny_model import save_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
-WORKERS = 3
-CONVERSATIONS = 36
+WORKERS = 4
+CONVERSATIONS = 48
 """At once: each has one request under way from its beginning to its end."""
 TURNS = 5
 WORDS = 40
