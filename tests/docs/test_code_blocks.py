@@ -28,7 +28,7 @@ SHELL = [block for block in ALL if block.language in ("sh", "console")]
 OTHERS_PROGRAMS = set(
     "apt-get cat cd cmake cp curl docker export git grpcurl helm java journalctl kill kubectl ln ls"
     " make mkdir mv nginx nix node npm npx nvidia-smi openssl pip podman psql python python3 ray rm"
-    " sed ssh sudo systemctl tar torchrun trap useradd wait".split()
+    " sed sqlite3 ssh sudo systemctl tar torchrun trap useradd wait".split()
 )
 
 
