@@ -60,6 +60,7 @@ stubs: install-dev
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
+	$(BIN)/python scripts/proto-reference
 
 # Stubs for other languages in stubs/; LANGUAGES='go java' makes these, or fails.
 stubs-all: install-dev
