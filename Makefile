@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint audit stubs stubs-all wire manifests bench bench-report clean
+.PHONY: install install-dev up test lint audit manual stubs stubs-all wire manifests bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -42,8 +42,13 @@ lint: install-dev
 	BIN=$(BIN) scripts/check-stubs
 	BIN=$(BIN) scripts/check-types
 	BIN=$(BIN) scripts/audit-dependencies
+	BIN=$(BIN) scripts/manual --no-diagrams
 	cd protos && $(BUF) lint
 	cd protos && $(BUF) breaking --against wire.binpb
+
+# The manual as a site.
+manual: install-dev
+	BIN=$(BIN) scripts/manual
 
 # Known vulnerabilities of what constraints.txt pins.
 audit: install-dev
@@ -55,6 +60,7 @@ stubs: install-dev
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 	  --python_out=protos --grpc_python_out=protos --mypy_out=quiet:protos --mypy_grpc_out=quiet:protos $(PROTOS)
+	$(BIN)/python scripts/proto-reference
 
 # Stubs for other languages in stubs/; LANGUAGES='go java' makes these, or fails.
 stubs-all: install-dev
