@@ -154,8 +154,8 @@ def _opened(path: Path, questions: Sequence[Question] | None) -> RunFolder:
         _same(
             path,
             "question",
-            {each.question_id: msgspec.to_builtins(each) for each in known},
-            {each.question_id: msgspec.to_builtins(each) for each in questions},
+            {each.question_id: _plain(each) for each in known},
+            {each.question_id: _plain(each) for each in questions},
             kept=True,
         )
         if len(questions) > len(known):
@@ -201,6 +201,10 @@ def _differences(where: str, known: Any, given: Any) -> list[str]:
     if known == given:
         return []
     return [f"{where}was {_shown(known)}, is {_shown(given)}"]
+
+
+def _plain(question: Question) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(question))
 
 
 def _shown(value: Any) -> str:
