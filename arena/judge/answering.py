@@ -106,7 +106,7 @@ class Answering:
                 await self._sleep(FIRST_WAIT * 2 ** (attempt - 1))
                 continue
             self._patience.succeeded(contestant.name)
-            self._folder.add_answer(answer)
+            self._folder.add_answers(answer)
             tokens = answer.completion_tokens or 0
             price = contestant.price
             cost = None if price is None else tokens * price / MILLION

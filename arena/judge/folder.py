@@ -59,12 +59,13 @@ class RunFolder:
     def answer(self, question: str, contestant: str, turn: int) -> Answered | None:
         return self._texts.get((question, contestant, turn))
 
-    def add_answer(self, answer: Answered) -> None:
-        self._answers.add(answer)
-        self._texts[answer.question, answer.contestant, answer.turn] = answer
+    def add_answers(self, *answers: Answered) -> None:
+        self._answers.add(*answers)
+        for each in answers:
+            self._texts[each.question, each.contestant, each.turn] = each
 
-    def add_verdict(self, verdict: Verdict) -> None:
-        self._verdicts.add(verdict)
+    def add_verdicts(self, *verdicts: Verdict) -> None:
+        self._verdicts.add(*verdicts)
 
     def enter_contestants(self, contestants: Iterable[Contestant]) -> None:
         """Raises JudgeError where one of them was in this run with other settings."""

@@ -71,7 +71,7 @@ class Judging:
             tally.faults.append(f"{place}: {error}")
             return
         self._patience.succeeded(judge.name)
-        self._folder.add_verdict(self._verdict(place, request, judged))
+        self._folder.add_verdicts(self._verdict(place, request, judged))
         used = judged.prompt_tokens, judged.completion_tokens
         tally.add("cached" if judged.cached else judged.status, *used, judge.cost(*used))
         if judged.status != "given":

@@ -14,7 +14,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class Ledger(Generic[Record]):
-    """JSON lines that only grow. A record is on disk when `add` returns; a line that a dying
+    """JSON lines that only grow. Records are on disk when `add` returns; a line that a dying
     process left unfinished was never acknowledged and is dropped."""
 
     def __init__(self, path: Path, kind: type[Record]) -> None:
@@ -37,15 +37,15 @@ class Ledger(Generic[Record]):
         if whole < len(data):
             self._file.truncate(whole)
 
-    def add(self, record: Record) -> None:
+    def add(self, *records: Record) -> None:
         """Raises JudgeError where it cannot be written."""
         try:
-            self._file.write(self._encoder.encode(record) + b"\n")
+            self._file.write(b"".join(self._encoder.encode(each) + b"\n" for each in records))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise JudgeError(f"cannot write {self._path}: {error.strerror or error}") from None
-        self.records.append(record)
+        self.records.extend(records)
 
     def close(self) -> None:
         self._file.close()

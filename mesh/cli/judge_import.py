@@ -56,13 +56,11 @@ def import_(
         with opened(folder, questions) as at:
             at.enter_names(read.contestants, read.judges)
             answers = [each for place, each in read.answers.items() if at.answer(*place) is None]
-            for answer in answers:
-                at.add_answer(answer)
+            at.add_answers(*answers)
             known = {(each.place, each.key) for each in at.verdicts}
             verdicts = [each for each in read.verdicts.values()
                         if (each.place, each.key) not in known]  # fmt: skip
-            for verdict in verdicts:
-                at.add_verdict(verdict)
+            at.add_verdicts(*verdicts)
             console.print(
                 f"{folder}: {counted(len(questions), 'question')}, "
                 f"{counted(len(answers), 'answer')} and {counted(len(verdicts), 'verdict')} taken",

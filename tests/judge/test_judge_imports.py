@@ -129,7 +129,7 @@ def test_broken_rows_are_named_and_the_rest_is_taken(rostra, run, tmp_path):
         4: (QUESTION, "question_id '101' a second time"),
         5: (answer("ant", "again"), "'ant' answers question 101 a second time"),
         6: (answer("bee", "one", " "), "its answer to turn 2 is empty"),
-        7: (answer("cat", 5), "no list of texts"),
+        7: (answer("cat", 5), "the turns of its first choice are no list"),
         8: ({"question_id": 5, "model_id": "x", "choices": []}, "choices is no list of answers"),
         9: (single("ant", "7"), "score is no number"),
         10: (single("ant", 12), "a score of 12 is not between 1 and 10"),
@@ -185,12 +185,18 @@ def test_the_published_verdicts_of_gpt_4(rostra, run, shared_data):
     done = rostra("judge", "import", run, path, "--no-store")
     assert done.exit_code == 0, done.output
     assert "2,400 verdicts taken" in done.output
-    said = json.loads((shared_data / "mtbench" / "reported_agreement.json").read_text())
+    said = [json.loads(line)["winner"] for line in path.read_text().splitlines()]
     report = json.loads(rostra("judge", "report", run, "--output", "json").output)
     (judge,) = report["judges"]
-    assert judge["pairs"] == said["n_gpt4_verdicts"]
-    inconsistent = 1 - judge["consistent"]
-    assert inconsistent == pytest.approx(said["position_inconsistency_rate"], abs=5e-4)
+    assert judge["pairs"] == len(said) == 2_400
+    inconsistent = said.count("tie (inconsistent)") / len(said)
+    assert (
+        judge["consistent"]
+        == pytest.approx(1 - inconsistent)
+        == pytest.approx(1 - 0.1583, abs=1e-4)
+    )
+    ties = sum(winner.startswith("tie") for winner in said)
+    assert sum(each["ties"] for each in report["compared"]) == 2 * ties
 
 
 def test_people_are_not_taken_for_judges(rostra, run, shared_data):

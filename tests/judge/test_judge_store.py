@@ -23,10 +23,11 @@ from rostra.arena.votes.redaction import redact
 from rostra.arena.votes.reduction import JUDGED, PEOPLES, VoteReader
 from rostra.arena.votes.statistics import VoteStatistics
 from rostra.arena.votes.store import VoteStore
-from rostra.arena.votes.transfer.export import Exporter, ExportOptions
 from rostra.arena.votes.transfer.export import JUDGED as NOT_MARKED
+from rostra.arena.votes.transfer.export import Exporter, ExportOptions
 from rostra.arena.votes.transfer.importing import Importer
 from rostra.arena.votes.transfer.sources import source_of
+from rostra.mesh.cli.rate import Rating
 
 PAIRS = 9
 
@@ -207,19 +208,34 @@ def test_scores_are_pairs_where_that_is_asked_for(rostra, server, run, prompts, 
     reader = VoteReader(url, givers="judges")
     board, _ = reader.reduce(Wanted())
     reader.close()
-    wins = {name: 0 for name in board.contestants}
+    wins = dict.fromkeys(board.contestants, 0)
     for left, right, counts in zip(board.left, board.right, board.table, strict=True):
         wins[board.contestants[left]] += int(counts[0])
         wins[board.contestants[right]] += int(counts[2])
     assert wins == {"ariel": 0, "caliban": 0, "puck": 6}
 
 
-def test_rate_takes_people_unless_told_otherwise(judged, rostra, home):
+def test_rate_takes_people_unless_told_otherwise(judged, rostra, home, monkeypatch):
+    rated = []
+
+    def once(rating: Rating) -> int:
+        rated.append((rating._directory, rating._source.read(Wanted()).board.num_votes))
+        return 0
+
+    monkeypatch.setattr(Rating, "once", once)
+    ratings = home / "data" / "ratings"
+    for options in ((), ("--from", "judges", "--judge", "portia"), ("--from", "both")):
+        assert rostra("rate", *options).exit_code == 0
+    assert rated == [
+        (ratings, 1),
+        # Not where the leaderboard takes its ratings from, which are what people say.
+        (ratings / "from-judges", PAIRS),
+        (ratings / "from-both", 2 * PAIRS + 1),
+    ]
     done = rostra("rate", "--judge", "portia")
     assert done.exit_code == 2
     assert "give --from judges or --from both" in done.output
-    done = rostra("rate", "--from", "judges", "--engine", "laplace", "--judge", "portia")
-    assert done.exit_code == 0, done.output
-    # The leaderboard shows what people say.
-    assert (home / "data" / "ratings" / "from-judges").is_dir()
-    assert [each.name for each in (home / "data" / "ratings").iterdir()] == ["from-judges"]
+    (home / "votes.csv").write_text("model_a,model_b,winner\nx,y,model_a\n")
+    done = rostra("rate", "--from", "judges", "--votes", home / "votes.csv")
+    assert done.exit_code == 2
+    assert "--from is for votes of the store" in done.output

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 
 import msgspec
 import pytest
@@ -299,3 +302,38 @@ def test_replies_are_read_to_the_letter():
     assert msgspec.json.encode(schema("pair")).index(b"reason") < msgspec.json.encode(
         schema("pair")
     ).index(b"verdict")
+
+
+def test_a_killed_judge_goes_on_and_pays_for_nothing_twice(rostra, server, answered, config, home):
+    concurrency = 2
+    server.delay = 0.1
+    command = [
+        sys.executable,
+        "-m",
+        "rostra.mesh.cli.main",
+        "judge",
+        "pairs",
+        str(answered),
+        *PORTIA,
+    ]
+    options = [NO_STORE, "--concurrency", str(concurrency), "-c", str(config), "--home", str(home)]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    ledger = answered / "verdicts.jsonl"
+    try:
+        end = time.monotonic() + 60
+        while not ledger.exists() or ledger.read_bytes().count(b"\n") < 4:
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert ledger.read_bytes().count(b"\n") < ORDERS
+    server.delay = 0.0
+    done = rostra("judge", "pairs", answered, *PORTIA, NO_STORE)
+    assert done.exit_code == 0, done.output
+    assert len({each["key"] for each in lines(ledger)}) == len(lines(ledger)) == ORDERS
+    # What was on its way when it died may have been asked for again, and nothing else.
+    assert len(server.judged) <= ORDERS + concurrency
