@@ -40,14 +40,16 @@ class Manifest(msgspec.Struct):
 
 
 class RunFolder:
-    """Made by `opened`; holds the lock of its folder."""
+    """Made by `opened`, which holds the lock of its folder, or by `read`, which may not write."""
 
-    def __init__(self, path: Path, manifest: Manifest, questions: Sequence[Question]) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, questions: Sequence[Question], *, writable: bool
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.questions = tuple(questions)
-        self._answers = Ledger(path / ANSWERS, Answered)
-        self._verdicts = Ledger(path / VERDICTS, Verdict)
+        self._answers = Ledger(path / ANSWERS, Answered, writable=writable)
+        self._verdicts = Ledger(path / VERDICTS, Verdict, writable=writable)
         self._texts = {
             (each.question, each.contestant, each.turn): each for each in self._answers.records
         }
@@ -109,10 +111,8 @@ def opened(path: Path, questions: Sequence[Question] | None = None) -> Iterator[
     Questions that are new to it are added. Raises JudgeError where there is none to open, where its
     own questions are not all among `questions` as they were, and where another process has it open.
     """
-    if questions is None and not (path / MANIFEST).is_file():
-        raise JudgeError(
-            f"{path} is no run of judges: begin one with `rostra judge run {path} ...`"
-        )
+    if questions is None:
+        _require(path)
     lock = FileLock(path / LOCK)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -140,17 +140,7 @@ def _opened(path: Path, questions: Sequence[Question] | None) -> RunFolder:
         write_questions(path / QUESTIONS, questions)
         # Last, so that a folder with it is whole.
         save_manifest(path, Manifest())
-    try:
-        manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JudgeError(f"{path / MANIFEST} is not of this form: {error}") from None
-    if manifest.version != VERSION:
-        raise JudgeError(
-            f"{path} is a run of version {manifest.version}, and this Rostra knows {VERSION}"
-        )
-    known, faults = parse_questions(path / QUESTIONS)
-    if faults:
-        raise JudgeError(f"{faults[0]}; restore it or take another run folder")
+    manifest, known = _read(path)
     if questions is not None:
         _same(
             path,
@@ -162,7 +152,36 @@ def _opened(path: Path, questions: Sequence[Question] | None) -> RunFolder:
         if len(questions) > len(known):
             write_questions(path / QUESTIONS, questions)
             known = list(questions)
-    return RunFolder(path, manifest, known)
+    return RunFolder(path, manifest, known, writable=True)
+
+
+def read(path: Path) -> RunFolder:
+    """The run as it is now, while another process may go on with it. Raises JudgeError where there
+    is none, or it cannot be read."""
+    _require(path)
+    return RunFolder(path, *_read(path), writable=False)
+
+
+def _require(path: Path) -> None:
+    if not (path / MANIFEST).is_file():
+        raise JudgeError(
+            f"{path} is no run of judges: begin one with `rostra judge run {path} PROMPTS`"
+        )
+
+
+def _read(path: Path) -> tuple[Manifest, list[Question]]:
+    try:
+        manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JudgeError(f"{path / MANIFEST} is not of this form: {error}") from None
+    if manifest.version != VERSION:
+        raise JudgeError(
+            f"{path} is a run of version {manifest.version}, and this Rostra knows {VERSION}"
+        )
+    known, faults = parse_questions(path / QUESTIONS)
+    if faults:
+        raise JudgeError(f"{faults[0]}; restore it or take another run folder")
+    return manifest, known
 
 
 def save_manifest(path: Path, manifest: Manifest) -> None:

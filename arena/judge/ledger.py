@@ -17,8 +17,8 @@ class Ledger(Generic[Record]):
     """JSON lines that only grow. Records are on disk when `add` returns; a line that a dying
     process left unfinished was never acknowledged and is dropped."""
 
-    def __init__(self, path: Path, kind: type[Record]) -> None:
-        """Raises JudgeError for a line that is not of `kind`."""
+    def __init__(self, path: Path, kind: type[Record], *, writable: bool = True) -> None:
+        """`writable`: nobody else writes it. Raises JudgeError for a line that is not of `kind`."""
         self._path = path
         self._encoder = msgspec.json.Encoder()
         self.records: list[Record] = []
@@ -33,12 +33,14 @@ class Ledger(Generic[Record]):
                     f"{path}:{number}: is not of this form ({error}); restore it or take another "
                     "run folder"
                 ) from None
-        self._file = path.open("ab")
-        if whole < len(data):
+        self._file = path.open("ab") if writable else None
+        if self._file is not None and whole < len(data):
             self._file.truncate(whole)
 
     def add(self, *records: Record) -> None:
         """Raises JudgeError where it cannot be written."""
+        if self._file is None:
+            raise RuntimeError(f"{self._path} is open for reading only")
         try:
             self._file.write(b"".join(self._encoder.encode(each) + b"\n" for each in records))
             self._file.flush()
@@ -48,4 +50,5 @@ class Ledger(Generic[Record]):
         self.records.extend(records)
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()

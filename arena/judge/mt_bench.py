@@ -47,7 +47,9 @@ class Files:
 
     questions: dict[str, Question] = field(default_factory=dict)
     answers: dict[tuple[str, str, int], Answered] = field(default_factory=dict)
-    verdicts: dict[tuple[object, ...], Verdict] = field(default_factory=dict)
+    verdicts: dict[tuple[str, str, str, int, tuple[str, ...]], Verdict] = field(
+        default_factory=dict
+    )
     faults: list[RowFault] = field(default_factory=list)
     _references: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -90,10 +92,10 @@ class Files:
         elif kind == "answer":
             self._answer(record, reference=REFERENCES in path.parts)
         else:
-            for verdict in _READERS[kind](record):
-                if verdict.place in self.verdicts:
-                    raise BadRowError("the same judge on the same answers a second time")
-                self.verdicts[verdict.place] = verdict
+            made = {verdict.place: verdict for verdict in _READERS[kind](record)}
+            if made.keys() & self.verdicts.keys():
+                raise BadRowError("the same judge on the same answers a second time")
+            self.verdicts |= made
 
     def _question(self, record: dict[str, Any]) -> None:
         name = text_of(record, "question_id")
@@ -222,7 +224,8 @@ def _verdict(
     judge = record.get("judge")
     # FastChat writes [model, name of the prompt].
     name = judge[0] if isinstance(judge, list) and judge else judge
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_JUDGE:
+    named = isinstance(name, str) and name.isprintable()
+    if not isinstance(name, str) or not named or not 0 < len(name.strip()) <= LONGEST_JUDGE:
         raise BadRowError(f"judge is no name of up to {LONGEST_JUDGE} characters: {judge!r:.60}")
     if name.startswith(_PEOPLE):
         raise BadRowError(f"{name!r} is a person: take people's votes with `rostra votes import`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from rostra.arena.judge.judging import current
@@ -72,8 +72,14 @@ def of_pairs(verdicts: Iterable[Verdict]) -> Paired:
     return Paired(tuple(found), halves)
 
 
+def scoring(judge: str) -> str:
+    """Under which name the outcomes of a judge's scores go."""
+    return f"{judge} (scores)"
+
+
 def of_grades(verdicts: Iterable[Verdict]) -> list[Outcome]:
-    """The higher score of each two answers to a question wins; equal scores are a tie."""
+    """The higher score of each two answers to a question wins; equal scores are a tie. Their judge
+    is named by `scoring`."""
     by: dict[tuple[str, str, int], list[Verdict]] = {}
     for each in current(verdicts):
         if each.kind == "grade" and each.status == "given" and each.score is not None:
@@ -85,7 +91,8 @@ def of_grades(verdicts: Iterable[Verdict]) -> list[Outcome]:
             difference = (one.score or 0.0) - (other.score or 0.0)
             choice: Choice = "a" if difference > 0 else "b" if difference < 0 else "tie"
             a, b = one.contestants[0], other.contestants[0]
-            found.append(_outcome(one, a, b, choice, None, (one, other)))
+            outcome = _outcome(one, a, b, choice, None, (one, other))
+            found.append(replace(outcome, judge=scoring(one.judge)))
     return found
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from rostra.arena.judge.folder import RunFolder
 from rostra.arena.judge.outcomes import Outcome
 from rostra.arena.judge.records import Answered, Verdict
+from rostra.arena.votes.texts import storable
 from rostra.arena.votes.transfer.importing import Imported, Importer
 from rostra.arena.votes.transfer.incoming import Incoming, Said
 
@@ -126,9 +127,10 @@ def _said(answer: Answered, side: str) -> Said:
 def _shown(verdict: Verdict) -> dict[str, Any]:
     if verdict.kind == "grade":
         (name,) = verdict.contestants
-        return {"contestant": name, "score": verdict.score, "reason": verdict.reason}
+        return {"contestant": name, "score": verdict.score, "reason": storable(verdict.reason)}
     left, right = verdict.contestants
-    return {"left": left, "right": right, "outcome": verdict.choice, "reason": verdict.reason}
+    reason = storable(verdict.reason)
+    return {"left": left, "right": right, "outcome": verdict.choice, "reason": reason}
 
 
 def _id(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,27 +12,25 @@ from rich.console import Console
 from rostra.mesh.cli.arena import require_arena
 from rostra.mesh.cli.judge_import import import_
 from rostra.mesh.cli.judge_report import report
+from rostra.mesh.cli.judge_verdicts import JudgeWork
 from rostra.mesh.cli.judge_work import (
     INCOMPLETE,
-    MOST_FAULTS,
-    PLAIN,
     Setup,
     named,
     progress,
     setup,
     tell,
+    tell_rows,
 )
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
-from rostra.mesh.cli.votes_options import VotesUrl, opened_store
+from rostra.mesh.cli.votes_options import VotesUrl
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
     from rostra.arena.contestant import Contestant
     from rostra.arena.judge.folder import RunFolder
-    from rostra.arena.judge.outcomes import Outcome
     from rostra.arena.judge.plan import Plan
-    from rostra.arena.judge.settings import JudgeSettings
     from rostra.arena.judge.tally import Tally, Told
 
 app = typer.Typer(
@@ -81,8 +79,12 @@ def judge() -> None:
 def run(
     folder: Folder,
     prompts: Annotated[
-        Path, typer.Argument(help="Prompts, JSON lines; see docs/judge.md.", dir_okay=False)
-    ],
+        Path | None,
+        typer.Argument(
+            help="Prompts, JSON lines; see docs/judge.md. Default: those of the run.",
+            dir_okay=False,
+        ),
+    ] = None,
     config: Config = None,
     home: HomeFolder = None,
     gateway_url: Gateway = None,
@@ -108,11 +110,8 @@ def run(
         chosen = [known[name] for name in named("contestant", list(known), contestant or ())]
         if not chosen:
             raise RostraError("there is no contestant: describe some in [[contestant]] tables")
-        questions, faults = read_questions(prompts)
-        for fault in faults[:MOST_FAULTS]:
-            console.print(str(fault), style="yellow", **PLAIN)
-        if len(faults) > MOST_FAULTS:
-            console.print(f"and {len(faults) - MOST_FAULTS:,} more rows", style="yellow", **PLAIN)
+        questions, faults = (None, []) if prompts is None else read_questions(prompts)
+        tell_rows(faults, console)
         with opened(folder, questions) as at, progress("answers", console) as told:
             at.enter_contestants(chosen)
             tally = asyncio.run(_answer(given, at, chosen, concurrency, attempts, told))
@@ -157,15 +156,10 @@ def grade(
 
         return grades(at, names)
 
-    def outcomes(at: RunFolder) -> Sequence[Outcome]:
-        from rostra.arena.judge.outcomes import of_grades
-
-        return of_grades(at.verdicts)
-
-    work = _Work(given, folder, judge or (), concurrency, attempts, again, not no_cache)
+    work = JudgeWork(given, folder, judge or (), concurrency, attempts, again, not no_cache)
     faulty = work.do("grades", contestant or (), plan)
     if store:
-        work.store(outcomes, panel, campaign, (config, home, votes_url))
+        work.store("grades", panel, campaign, (config, home, votes_url))
     if faulty:
         raise typer.Exit(INCOMPLETE)
 
@@ -213,107 +207,12 @@ def pairs(
             raise RostraError("a pair needs two contestants: answer with another one first")
         return all_pairs(at, names, baseline)
 
-    def outcomes(at: RunFolder) -> Sequence[Outcome]:
-        from rostra.arena.judge.outcomes import of_pairs
-
-        return of_pairs(at.verdicts).outcomes
-
-    work = _Work(given, folder, judge or (), concurrency, attempts, again, not no_cache)
+    work = JudgeWork(given, folder, judge or (), concurrency, attempts, again, not no_cache)
     faulty = work.do("comparisons", contestant or (), plan)
     if store:
-        work.store(outcomes, panel, campaign, (config, home, votes_url))
+        work.store("pairs", panel, campaign, (config, home, votes_url))
     if faulty:
         raise typer.Exit(INCOMPLETE)
-
-
-class _Work:
-    """Judges over a folder, one judge after the other."""
-
-    def __init__(
-        self,
-        given: Setup,
-        folder: Path,
-        judges: Sequence[str],
-        concurrency: int,
-        attempts: int,
-        again: bool,
-        cached: bool,
-    ) -> None:
-        self._given = given
-        self._folder = folder
-        self._judges = given.judges_named(judges)
-        self._concurrency = concurrency
-        self._attempts = attempts
-        self._again = again
-        self._cached = cached
-        self._console = Console()
-
-    def do(
-        self,
-        description: str,
-        contestants: Sequence[str],
-        plan: Callable[[RunFolder, Sequence[str]], Plan],
-    ) -> bool:
-        """Whether some of it came to nothing."""
-        import asyncio
-
-        faulty = False
-        with one_line():
-            from rostra.arena.judge.folder import opened
-
-            for judge in self._judges:
-                # Before anything is asked: a missing key is no half of a run.
-                judge.key()
-            with opened(self._folder) as at:
-                at.enter_judges(self._judges)
-                names = named("contestant", list(at.manifest.contestants), contestants)
-                wanted = plan(at, names)
-                for judge in self._judges:
-                    title = f"{description} by {judge.name}"
-                    with progress(title, self._console) as told:
-                        tally = asyncio.run(self._judge(judge, at, wanted, told))
-                    tell(title, tally, self._given.arena.currency, self._console)
-                    faulty = faulty or bool(tally.faults)
-        return faulty
-
-    async def _judge(self, judge: JudgeSettings, at: RunFolder, plan: Plan, told: Told) -> Tally:
-        from rostra.arena.gateway_tls import gateway_tls
-        from rostra.arena.judge.asking import Asker
-        from rostra.arena.judge.cache import ReplyCache
-        from rostra.arena.judge.client import JudgeClient
-        from rostra.arena.judge.judging import Judging
-
-        arena = self._given.arena
-        tls = gateway_tls(arena)
-        cache = ReplyCache(self._given.cache) if self._cached else None
-        async with JudgeClient(judge, arena.gateway_url, arena.api_key, tls) as client:
-            asker = Asker(client, cache, self._attempts)
-            judging = Judging(at, judge, asker, again=self._again, told=told)
-            return await judging.run(plan, self._concurrency)
-
-    def store(
-        self,
-        outcomes: Callable[[RunFolder], Sequence[Outcome]],
-        panel: str | None,
-        campaign: str,
-        store: tuple[Path | None, Path | None, str | None],
-    ) -> None:
-        from rostra.mesh.cli.judge_import import store_outcomes
-
-        with one_line():
-            from rostra.arena.judge.folder import opened
-            from rostra.arena.judge.outcomes import of_panel
-
-            judges = [each.name for each in self._judges]
-            with opened(self._folder) as at, opened_store(*store, must_exist=False) as engine:
-                found = [each for each in outcomes(at) if each.judge in judges]
-                if panel is not None:
-                    if panel in at.manifest.judges or not 0 < len(panel) <= 50:
-                        raise RostraError(
-                            f"--panel {panel!r}: a name of 1 to 50 characters that no judge has"
-                        )
-                    found = list(of_panel(panel, found, judges).outcomes)
-                store_outcomes(engine, at, found, campaign, self._console)
 
 
 async def _answer(

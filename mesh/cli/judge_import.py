@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
-from rostra.mesh.cli.judge_work import INCOMPLETE, MOST_FAULTS, PLAIN
+from rostra.mesh.cli.judge_work import INCOMPLETE, PLAIN, tell_rows
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_options import VotesUrl, counted, opened_store
@@ -71,10 +71,7 @@ def import_(
                     found = [each for each in of_pairs(at.verdicts).outcomes
                              if each.judge in read.judges]  # fmt: skip
                     store_outcomes(engine, at, found, campaign, console)
-    for fault in read.faults[:MOST_FAULTS]:
-        console.print(str(fault), style="yellow", **PLAIN)
-    if len(read.faults) > MOST_FAULTS:
-        console.print(f"and {len(read.faults) - MOST_FAULTS:,} more rows", style="yellow", **PLAIN)
+    tell_rows(read.faults, console)
     if read.faults:
         raise typer.Exit(INCOMPLETE)
 

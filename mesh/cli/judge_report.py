@@ -32,11 +32,10 @@ def report(
     require_arena()
     given = setup(config, home, None)
     with one_line():
-        from rostra.arena.judge.folder import opened
+        from rostra.arena.judge.folder import read
         from rostra.arena.judge.report import report as made
 
-        with opened(folder) as at:
-            found = made(at, {each.name: each for each in given.judges})
+        found = made(read(folder), {each.name: each for each in given.judges})
     if output == "json":
         import msgspec
 

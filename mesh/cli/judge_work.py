@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
+    from rostra.arena.judge.rows import RowFault
     from rostra.arena.judge.settings import JudgeSettings
     from rostra.arena.judge.tally import Tally
     from rostra.arena.settings import ArenaSettings
@@ -128,6 +129,14 @@ def tell(description: str, tally: Tally, currency: str, console: Console) -> Non
         console.print(fault, style="yellow", **PLAIN)
     if len(tally.faults) > MOST_FAULTS:
         console.print(f"and {len(tally.faults) - MOST_FAULTS:,} more", style="yellow", **PLAIN)
+
+
+def tell_rows(faults: Sequence[RowFault], console: Console) -> None:
+    """Rows of files that are not used."""
+    for fault in faults[:MOST_FAULTS]:
+        console.print(str(fault), style="yellow", **PLAIN)
+    if len(faults) > MOST_FAULTS:
+        console.print(f"and {len(faults) - MOST_FAULTS:,} more rows", style="yellow", **PLAIN)
 
 
 def spent(tally: Tally, currency: str) -> str:

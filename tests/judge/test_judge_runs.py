@@ -14,6 +14,7 @@ import pytest
 from judge_server import Server, lines, refusal
 
 from rostra.arena.judge.errors import JudgeError
+from rostra.arena.judge.folder import opened
 from rostra.arena.judge.questions import read_questions
 
 ANSWERS = 3 * 3
@@ -49,6 +50,17 @@ def test_again_asks_for_nothing_and_a_new_contestant_and_prompt_for_theirs(
         file.write('{"id": "new", "prompt": "And seven times eight?"}\n')
     assert rostra("judge", "run", run, prompts).exit_code == 0
     assert len(server.bodies) == ANSWERS + 3
+    assert "answers: 12 known" in rostra("judge", "run", run).output
+    assert rostra("judge", "run", run / "other").exit_code == 2
+
+
+def test_a_run_is_one_process_at_a_time_and_read_by_any(rostra, run, prompts):
+    assert rostra("judge", "run", run, prompts).exit_code == 0
+    with opened(run):
+        done = rostra("judge", "run", run, prompts)
+        assert done.exit_code == 2
+        assert "is open in another process" in done.output
+        assert "no verdicts yet" in rostra("judge", "report", run).output
 
 
 def test_concurrency_is_bounded(rostra, server, run, prompts):

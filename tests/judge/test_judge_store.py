@@ -204,7 +204,7 @@ def test_scores_are_pairs_where_that_is_asked_for(rostra, server, run, prompts, 
     rostra("judge", "run", run, prompts)
     done = rostra("judge", "grade", run, "--judge", "portia", "--store")
     assert done.exit_code == 0, done.output
-    assert read(url, givers="judges")[0] == PAIRS
+    assert read(url, givers="judges", judges=["portia (scores)"])[0] == PAIRS
     reader = VoteReader(url, givers="judges")
     board, _ = reader.reduce(Wanted())
     reader.close()
