@@ -186,7 +186,7 @@ def rate(
         raise typer.Exit(MALFORMED)
 
 
-def _published(ratings: Path, campaigns: Sequence[str], givers: str) -> Path:
+def _published(ratings: Path, campaigns: Sequence[str], givers: str = "people") -> Path:
     """Where the arena looks for the ratings of these campaigns: of people's votes alone."""
     from rostra.arena.campaigns.settings import DEFAULT, FOLDER
 
