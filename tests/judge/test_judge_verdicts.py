@@ -9,9 +9,11 @@ import time
 
 import msgspec
 import pytest
+from aiohttp.test_utils import unused_port
 from jsonschema import Draft202012Validator
 from judge_server import completion, lines, refusal, score, shown, verdict
 
+from rostra.arena.judge.pool import MOST_IN_A_ROW
 from rostra.arena.judge.reply import NonsenseError, read_comparison, read_grade, schema
 
 PORTIA = ("--judge", "portia")
@@ -194,6 +196,23 @@ def test_a_wrong_key_stops_that_judge_at_once(rostra, server, answered):
     assert "not asked any more" in done.output
     assert len(server.judged) == 1
     assert lines(answered / "verdicts.jsonl") == []
+
+
+def test_a_judge_that_is_away_is_told_and_asked_the_next_time(rostra, server, answered, config):
+    away = config.read_text().replace(f"{server.url}/v1", f"http://127.0.0.1:{unused_port()}/v1")
+    here = config.read_text()
+    config.write_text(away)
+    shylock = ("pairs", answered, "--judge", "shylock", NO_STORE)
+    done = rostra("judge", *shylock, "--attempts", 1, "--concurrency", 1)
+    assert done.exit_code == 3
+    assert "18 failed" in done.output
+    assert done.output.count("no connection to judge 'shylock'") == 18
+    assert done.output.count("not asked any more") == 18 - MOST_IN_A_ROW
+    # Its address is part of what it is.
+    config.write_text(here)
+    done = rostra("judge", *shylock)
+    assert done.exit_code == 2
+    assert "judge 'shylock': base_url was" in done.output
 
 
 def test_the_same_is_not_paid_for_in_another_run(rostra, server, answered, prompts, tmp_path):
