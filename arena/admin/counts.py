@@ -77,6 +77,9 @@ def since(now: datetime, days: int) -> datetime | None:
     return midnight(now) - timedelta(days - 1) if days else None
 
 
+_PEOPLES = Battle.judge.is_(None)
+
+
 def totals(connection: Connection, now: datetime) -> Totals:
     today = midnight(now)
 
@@ -87,16 +90,18 @@ def totals(connection: Connection, now: datetime) -> Totals:
     return Totals(
         battles=number(count.select_from(Battle)),
         battles_today=number(count.where(Battle.created_at >= today)),
-        votes=number(count.select_from(Vote)),
-        votes_today=number(count.where(Vote.at >= today)),
+        votes=number(count.select_from(Vote).join(Battle).where(_PEOPLES)),
+        votes_today=number(count.select_from(Vote).join(Battle).where(_PEOPLES, Vote.at >= today)),
         refused_today=number(count.where(RefusedPrompt.at >= today)),
         log_seq=number(select(LogHead.seq).where(LogHead.id == HEAD)),
     )
 
 
 def breakdown(connection: Connection, start: datetime | None) -> Breakdown:
-    """Of the votes since `start`, of every mode, those that are not rated too."""
-    within: list[ColumnElement[bool]] = [] if start is None else [Vote.at >= start]
+    """Of people's votes since `start`, of every mode, those that are not rated too."""
+    within: list[ColumnElement[bool]] = [_PEOPLES]
+    if start is not None:
+        within.append(Vote.at >= start)
     utc = func.timezone("UTC", Vote.at) if connection.dialect.name == "postgresql" else Vote.at
     keys = (func.date(utc), Battle.campaign, Battle.mode, Vote.outcome)
     by: tuple[Counter[str], ...] = tuple(Counter() for _ in keys)

@@ -59,7 +59,7 @@ class Battle(Base):
         Index(
             "ix_battles_rated",
             *("id", "mode", "failed", "identity_revealed"),
-            *("contestant_a", "contestant_b", "campaign", "voter"),
+            *("contestant_a", "contestant_b", "campaign", "voter", "judge"),
         ),
     )
 
@@ -90,6 +90,9 @@ class Battle(Base):
     """Of the text that the voter agreed to, in UTF-8, where the campaign has one."""
     voter_groups: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """The operator's names for the kinds of voters this one is of; null where there are none."""
+
+    judge: Mapped[str | None] = mapped_column(String(64))
+    """The model that voted, by the operator's name for it; null where a person did."""
 
     turns: Mapped[list[Turn]] = relationship(order_by="Turn.number")
     images: Mapped[list[TurnImage]] = relationship(order_by="TurnImage.turn, TurnImage.number")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from sqlalchemy import (
@@ -45,7 +45,12 @@ NAMED = "named pair, not blind"
 FAILED = "failed battle, which had no vote"
 OTHER_CAMPAIGN = "of another campaign"
 IMPORTED = "imported, not cast here"
-_IS_IMPORTED = exists().where(ImportedBattle.battle_id == Battle.id)
+Givers = Literal["people", "judges", "both"]
+"""Whose votes are rated: those of people, the verdicts of models, or both alike."""
+JUDGED = "verdict of a model"
+PEOPLES = "vote of a person"
+OTHER_JUDGE = "verdict of another model"
+_IS_IMPORTED = and_(Battle.judge.is_(None), exists().where(ImportedBattle.battle_id == Battle.id))
 _BLIND = (Battle.mode == "battle", Battle.failed.is_(False), Battle.identity_revealed.is_(False))
 
 
@@ -59,16 +64,31 @@ class VoteReader:
         *,
         imported: bool = True,
         without: Sequence[str] = (),
+        givers: Givers = "people",
+        judges: Sequence[str] = (),
     ) -> None:
         """`campaigns`: whose votes are rated, none for all, and `without` whose not. `imported`:
-        whether those are too that were not cast here. Raises ArenaError when there is no store, or
-        it cannot be opened."""
+        whether those are too that were not cast here; verdicts of models are always taken in by an
+        import and are `givers`' matter. `judges`: of the models only these, none for all. Raises
+        ArenaError when there is no store, or it cannot be opened."""
         self._imported = imported
+        self._others: dict[str, SQLColumnExpression[bool]] = {}
+        """Votes of other givers, by why they are left out."""
+        if givers == "people":
+            self._others[JUDGED] = Battle.judge.is_not(None)
+        if givers == "judges":
+            self._others[PEOPLES] = Battle.judge.is_(None)
+        if judges and givers != "people":
+            self._others[OTHER_JUDGE] = and_(Battle.judge.is_not(None), Battle.judge.not_in(judges))
         self._of_campaigns = [
             *([Battle.campaign.in_(campaigns)] if campaigns else []),
             *([Battle.campaign.not_in(without)] if without else []),
         ]
-        self._chosen = [*self._of_campaigns, *([] if imported else [~_IS_IMPORTED])]
+        self._chosen = [
+            *self._of_campaigns,
+            *([] if imported else [~_IS_IMPORTED]),
+            *(not_(each) for each in self._others.values()),
+        ]
         self._engine: Engine = open_existing(
             url,
             "0 votes to rate from in {store}: there is no such file; vote in the arena first "
@@ -133,8 +153,11 @@ class VoteReader:
         reasons: dict[str, list[SQLColumnExpression[bool]]] = {}
         if self._of_campaigns:
             reasons[OTHER_CAMPAIGN] = [not_(and_(*self._of_campaigns))]
+        for other, theirs in self._others.items():
+            reasons[other] = [*self._of_campaigns, theirs]
         if not self._imported:
-            reasons[IMPORTED] = [*self._of_campaigns, _IS_IMPORTED]
+            own = [not_(theirs) for theirs in self._others.values()]
+            reasons[IMPORTED] = [*self._of_campaigns, *own, _IS_IMPORTED]
         if wanted.since is not None:
             before = f"cast before {wanted.since.isoformat()}"
             reasons[before] = [*self._chosen, Vote.at < wanted.since]

@@ -39,7 +39,9 @@ class VoteStatistics:
     votes: dict[str, int]
     """By outcome."""
     rated: int
-    """Votes on unnamed pairs whose answers gave no name away."""
+    """People's votes on unnamed pairs whose answers gave no name away."""
+    judged: int
+    """Verdicts of models on such pairs, which are not among `rated`."""
     revealed: int
     """Votes that were not blind because an answer says who wrote it."""
     with_reasons: int
@@ -67,11 +69,15 @@ class VoteStatistics:
             outcomes = asked.votes_by(Vote.outcome)
             blind = Battle.mode == "battle"
             revealed = asked.votes(blind, Battle.identity_revealed)
+            judged = asked.votes(
+                blind, Battle.identity_revealed.is_(False), Battle.judge.is_not(None)
+            )
             return cls(
                 battles=asked.battles_by(Battle.mode),
                 failed=asked.battles_by(Battle.failed).get(True, 0),
                 votes={outcome: outcomes.get(outcome, 0) for outcome in OUTCOMES},
-                rated=asked.votes(blind) - revealed,
+                rated=asked.votes(blind) - revealed - judged,
+                judged=judged,
                 revealed=revealed,
                 with_reasons=asked.votes(Vote.reasons.has()),
                 days=asked.days(),

@@ -261,14 +261,15 @@ class VoteStore:
             session.add(RefusedPrompt(at=now, campaign=campaign, voter=known, rule=rule))
 
     def number_of_votes(self, campaign: str, most: int) -> int:
-        """How many votes it has, of every mode, counted up to `most`."""
-        votes = select(Vote.battle_id).join(Battle).where(Battle.campaign == campaign).limit(most)
+        """How many votes people gave it, of every mode, counted up to `most`."""
+        votes = select(Vote.battle_id).join(Battle).where(Battle.campaign == campaign)
+        votes = votes.where(Battle.judge.is_(None)).limit(most)
         with self._reading() as session:
             return session.scalar(select(func.count()).select_from(votes.subquery())) or 0
 
     def comparisons(self, *, include_revealed: bool = False) -> list[Comparison]:
-        """Votes on unnamed pairs, oldest first; without those whose answer gave a name away unless
-        asked for."""
+        """People's votes on unnamed pairs, oldest first; without those whose answer gave a name
+        away unless asked for."""
         rows = (
             select(Battle.contestant_a, Battle.contestant_b, Vote.outcome, Vote.at, Battle.voter)
             .join(Vote)
@@ -314,7 +315,7 @@ class VoteStore:
 
 
 def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
-    unnamed = [Battle.mode == "battle", Battle.failed.is_(False)]
+    unnamed = [Battle.mode == "battle", Battle.failed.is_(False), Battle.judge.is_(None)]
     return unnamed if include_revealed else [*unnamed, Battle.identity_revealed.is_(False)]
 
 

@@ -30,6 +30,7 @@ from rostra.mesh.parsers.choice import ReasoningParserChoice, ToolParserChoice
 
 if TYPE_CHECKING:
     from rostra.arena.campaigns.settings import CampaignSettings
+    from rostra.arena.judge.settings import JudgeSettings
     from rostra.arena.settings import ArenaSettings
     from rostra.gateway.settings import GatewaySettings
 
@@ -125,6 +126,7 @@ class RostraConfig(BaseModel):
     gateway: dict[str, Any] = {}
     arena: dict[str, Any] = {}
     contestant: tuple[dict[str, Any], ...] = ()
+    judge: tuple[dict[str, Any], ...] = ()
     tracing: TracingSettings = TracingSettings()
 
     @classmethod
@@ -157,6 +159,19 @@ class RostraConfig(BaseModel):
         table = {**self.arena, "contestants": self.contestant}
         table["campaigns"] = _campaigns(table.pop("campaign", []))
         return checked(ArenaSettings, table | _given(overrides), "[arena] and [[contestant]]")
+
+    def judges(self) -> tuple[JudgeSettings, ...]:
+        """Raises RostraError for a bad value in a `[[judge]]`."""
+        from rostra.arena.judge.settings import JudgeSettings
+
+        found = tuple(
+            checked(JudgeSettings, table, f"[[judge]] {table.get('name', number)!r}")
+            for number, table in enumerate(self.judge, start=1)
+        )
+        names = [each.name for each in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise RostraError(f"two [[judge]] share the name {', '.join(twice)}")
+        return found
 
     def find_worker(self, name: str) -> WorkerEntry:
         """By its place in the file, counted from 1, or by the name it serves."""

@@ -16,6 +16,7 @@ from rostra.mesh.cli.arena import arena
 from rostra.mesh.cli.audit import audit
 from rostra.mesh.cli.chat import chat
 from rostra.mesh.cli.gateway import gateway
+from rostra.mesh.cli.judge import app as judge
 from rostra.mesh.cli.keys import app as keys
 from rostra.mesh.cli.mesh import app as mesh
 from rostra.mesh.cli.models import app as models
@@ -46,6 +47,7 @@ app.add_typer(adapters, name="adapters")
 app.add_typer(keys, name="keys")
 app.add_typer(access, name="access")
 app.add_typer(votes, name="votes")
+app.add_typer(judge, name="judge")
 
 
 def _print_version(wanted: bool) -> None:

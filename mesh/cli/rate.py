@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -55,11 +55,21 @@ def rate(
         bool,
         typer.Option("--imported/--no-imported", help="Votes that were imported into the store."),
     ] = True,
+    from_: Annotated[
+        Literal["people", "judges", "both"],
+        typer.Option(
+            "--from", help="Votes of people, verdicts of models (`rostra judge`), or both alike."
+        ),
+    ] = "people",
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="With --from: only this model's verdicts. Repeat for more."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             help="Folder for the results, a new one in it each time. Default: in the home folder; "
-            "with one --campaign, where that one's leaderboard takes them from.",
+            "with one --campaign, where that one's leaderboard takes them from; not with --from.",
             file_okay=False,
         ),
     ] = None,
@@ -160,12 +170,15 @@ def rate(
     )
     with one_line():
         source = chosen_source(
-            votes, format, votes_url, default_url, strict, campaign or (), imported
+            *(votes, format, votes_url, default_url, strict, campaign or (), imported),
+            givers=from_,
+            judges=judge or (),
         )
         rating = Rating(
             source,
             options,
-            out or _published(Path(given.get("ratings_dir") or place.ratings), campaign or ()),
+            out
+            or _published(Path(given.get("ratings_dir") or place.ratings), campaign or (), from_),
             _settings(chains, draws, tune, seed, anchor, engine),
         )
         malformed = rating.watch(watch) if watch is not None else rating.once()
@@ -173,10 +186,12 @@ def rate(
         raise typer.Exit(MALFORMED)
 
 
-def _published(ratings: Path, campaigns: Sequence[str]) -> Path:
-    """Where the arena looks for the ratings of these campaigns."""
+def _published(ratings: Path, campaigns: Sequence[str], givers: str = "people") -> Path:
+    """Where the arena looks for the ratings of these campaigns: of people's votes alone."""
     from rostra.arena.campaigns.settings import DEFAULT, FOLDER
 
+    if givers != "people":
+        return ratings / f"from-{givers}"
     if len(campaigns) != 1 or campaigns[0] == DEFAULT:
         return ratings
     return ratings / FOLDER / campaigns[0]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rostra.arena.ratings.board import Board
     from rostra.arena.ratings.provenance import Provenance
     from rostra.arena.ratings.reduce import Wanted
+    from rostra.arena.votes.reduction import Givers
 
 MALFORMED = 3
 """Exit code when votes were used and malformed rows were not. Other errors: 2."""
@@ -78,12 +79,21 @@ class StoreSource:
     """None: all."""
     imported: bool = True
     """Whether votes are rated that were not cast here."""
+    givers: Givers = "people"
+    judges: tuple[str, ...] = ()
+    """Of the models; none: all."""
 
     def read(self, wanted: Wanted) -> Found:
         from rostra.arena.tags.tagger import tag_for
         from rostra.arena.votes.reduction import VoteReader
 
-        reader = VoteReader(self.url, self.campaigns, imported=self.imported)
+        reader = VoteReader(
+            self.url,
+            self.campaigns,
+            imported=self.imported,
+            givers=self.givers,
+            judges=self.judges,
+        )
         try:
             tagged = tag_for(self.url, wanted.factors)
             board, provenance = reader.reduce(wanted)
@@ -114,19 +124,27 @@ def chosen_source(
     strict: bool,
     campaigns: Sequence[str] = (),
     imported: bool = True,
+    givers: Givers = "people",
+    judges: Sequence[str] = (),
 ) -> Source:
     """Raises RostraError for options that contradict each other."""
     if votes is not None:
         if votes_url is not None:
             raise RostraError("--votes and --votes-url name two sources of votes; give one")
-        if campaigns or not imported:
-            option = "--campaign" if campaigns else "--no-imported"
+        of_store = {
+            "--campaign": campaigns,
+            "--no-imported": not imported,
+            "--from": givers != "people",
+        }
+        if option := next((name for name, given in of_store.items() if given), None):
             raise RostraError(f"{option} is for votes of the store; leave out --votes")
         return FileSource(votes, None if format in (None, "auto") else format, strict)
     if format is not None or strict:
         option = "--format" if format is not None else "--strict"
         raise RostraError(f"{option} is for a file of votes; name it with --votes")
-    return StoreSource(votes_url or default_url, tuple(campaigns), imported)
+    if judges and givers == "people":
+        raise RostraError("--judge chooses among models: give --from judges or --from both")
+    return StoreSource(votes_url or default_url, tuple(campaigns), imported, givers, tuple(judges))
 
 
 @contextmanager

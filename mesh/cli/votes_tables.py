@@ -42,6 +42,7 @@ def _whole(found: VoteStatistics) -> Table:
     line("of these failed", f"{found.failed:,}")
     line("votes", _parts(found.votes))
     line("of these rated", f"{found.rated:,}")
+    line("verdicts of models", f"{found.judged:,}")
     line("named by an answer", f"{found.revealed:,}")
     line("with reasons", f"{found.with_reasons:,}")
     entries = counted(found.log_seq, "entry", "entries")

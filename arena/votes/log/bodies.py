@@ -58,6 +58,11 @@ def vote_body(
         "outcome": vote.outcome,
         "turns_read": vote.turns,
     }
+    # Absent where a person voted, as from the bodies that were written before; nor has the table
+    # that column where an early migration makes them.
+    judge = getattr(battle, "judge", None)
+    if judge is not None:
+        body["judge"] = judge
     return body if source is None else {**body, "source": source}
 
 

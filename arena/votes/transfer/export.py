@@ -19,6 +19,7 @@ from rostra.arena.votes.transfer.own import own_lines
 from rostra.arena.votes.transfer.reading import Filter, Voted, votes
 
 NAMED = "named pair, which this form cannot mark"
+JUDGED = "verdict of a model, which this form cannot mark"
 _MARKED = ("lmsys-battles", "lmsys-log")
 """Forms that tell a named pair from a blind one."""
 
@@ -109,6 +110,8 @@ class Exporter:
             reason = None
             if each.battle.identity_revealed:
                 reason = REVEALED
+            elif each.battle.judge is not None:
+                reason = JUDGED
             elif each.battle.mode != "battle" and self._options.form not in _MARKED:
                 reason = NAMED
             if reason is None:
@@ -123,6 +126,9 @@ class Exporter:
         self._without_images += bool(found.logged.images) and not carried
 
     def _shown(self, found: Voted) -> str | None:
+        if found.battle.judge is not None:
+            # Nobody's privacy: a model is known by its name.
+            return str(found.battle.voter)
         return self._pseudonyms.shown(found.battle.voter, self._options.identities)
 
 

@@ -121,6 +121,7 @@ def _of_entry(row: int, record: Mapping[str, Any]) -> Incoming | NotTaken | Reas
         extra=given.get("extra"),
         battle={
             **{name: body[name] for name in _BATTLE},
+            "judge": body.get("judge"),
             "id": body["battle_id"],
             "created_at": _time(body["created_at"]),
             **({name: texts[name] for name in ("settings_a", "settings_b")} if texts else {}),

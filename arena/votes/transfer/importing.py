@@ -197,6 +197,7 @@ class Importer:
             "failed": False,
             "identity_revealed": False,
             "text_salt": secrets.token_bytes(16),
+            "judge": None,
             **row.battle,
             "campaign": self._named(row),
         }

@@ -1,0 +1,31 @@
+"""Errors that a person is meant to read."""
+
+from __future__ import annotations
+
+from rostra.arena.errors import ArenaError
+
+
+class JudgeError(ArenaError):
+    """A run that cannot be begun or gone on with. One line: what, where, what to do."""
+
+
+class NoReplyError(ArenaError):
+    """A judge gave no reply, so nothing was paid for.
+
+    `again`: whether the same request may succeed later. `hopeless`: no request to this judge will,
+    as with a wrong key.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        again: bool = False,
+        hopeless: bool = False,
+        after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.again = again
+        self.hopeless = hopeless
+        self.after = after
+        """Seconds that the server asks to wait."""
