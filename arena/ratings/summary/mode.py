@@ -200,7 +200,7 @@ class Mode:
 def _of_judges(board: Board, spec: ModelSpec) -> FloatArray:
     """[cells, biases of judges], by how much more than people's each moves a verdict in the model
     `spec`; no columns where the votes do not tell judges apart. Weights and tastes are left out."""
-    if spec.structure != "judges" or spec.factor not in board.factors:
+    if spec.structure != "judges" or spec.factor is None or spec.factor not in board.factors:
         return np.zeros((len(board.left), 0))
     levels = board.factors[spec.factor].levels
     codes = board.factors[spec.factor].codes
