@@ -62,7 +62,7 @@ def prediction_powered(
 
     def covariance(theta: FloatArray, power: float, a: FloatArray, b: FloatArray) -> FloatArray:
         inverse = centre @ _inverse(problem, theta)
-        clusters = np.count_nonzero(a.any(axis=1))
+        clusters = int(np.count_nonzero(a.any(axis=1)))
         meat = (a - power * b).T @ (a - power * b) * clusters / max(1, clusters - 1)
         return np.asarray((inverse @ meat @ inverse.T)[:size, :size])
 

@@ -130,7 +130,7 @@ def order(size: int, spec: ModelSpec, data: Mapping[str, NDArray[Any]]) -> Judge
 
     def block(
         name: str,
-        basis: FloatArray,
+        basis: NDArray[np.floating[Any]],
         eta: sparse.csr_array,
         scale: float | str,
         *,
