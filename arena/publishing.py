@@ -9,8 +9,10 @@ from pathlib import Path
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings import audit
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.frame import JUDGE
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.reduce import Wanted
+from rostra.arena.ratings.spec import PEOPLE
 
 Read = Callable[[Wanted], Board]
 REPORT = "report.html"
@@ -60,4 +62,7 @@ def _by(factor: str, read: Read, wanted: Wanted) -> Board | None:
         board = read(replace(wanted, factors=factors))
     except ArenaError:
         return None
+    if JUDGE in board.factors:
+        # How a judge's verdicts go together is in the model; these probes are of people.
+        board = board.where(JUDGE, PEOPLE).used()
     return board.by(factor, covariates=wanted.style)

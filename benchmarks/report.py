@@ -37,6 +37,7 @@ TITLES = {
     "ratings_peers": "Classical ratings beside arena-rank, evalica and choix",
     "ratings_speed": "How long ratings take",
     "ratings_calibration": "Whether intervals of ratings are right",
+    "prediction_powered": "Few votes of people and many verdicts: intervals with and without",
     "reduction": "From stored votes to the counts that are rated",
     "audit_rates": "How often each probe of the audit raises an alarm",
     "matchmaking": "Votes until the order is known, by policy of matchmaking",

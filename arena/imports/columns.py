@@ -25,6 +25,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "language": ("language", "lang"),
     **{name: (name,) for name in TAGS if name != "language"},
     "prompt": ("prompt", "prompt_id", "question", "question_id", "instruction"),
+    "turn": ("turn",),
     **{
         f"text_{side}": tuple(
             f"{word}_{letter}"

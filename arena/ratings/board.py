@@ -232,6 +232,16 @@ class Board:
             {name: self.covariates[name] for name in covariates},
         )
 
+    def used(self) -> Board:
+        """The same votes, levels of factors that no vote has gone."""
+        factors = {}
+        for name, factor in self.factors.items():
+            kept, codes = np.unique(factor.codes, return_inverse=True)
+            factors[name] = Factor(tuple(factor.levels[code] for code in kept), codes.reshape(-1))
+        return Board.of(
+            self.contestants, self.left, self.right, self.table, factors, self.covariates
+        )
+
     def where(self, factor: str, level: str) -> Board:
         """The votes at one level of a factor, which the result no longer has. All contestants."""
         found = self.factors[factor]

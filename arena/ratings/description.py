@@ -53,7 +53,13 @@ def parts(told: dict[str, Any]) -> dict[str, Any]:
     diagnostics = told["diagnostics"]
     return {
         "spec": ModelSpec(
-            **{**spec, **_tuples(spec, "style", "tie_style"), "priors": Priors(**spec["priors"])}
+            **{
+                **spec,
+                **_tuples(spec, "style", "tie_style"),
+                # Not in results of before there were judges.
+                "judge_style": tuple(spec.get("judge_style", ())),
+                "priors": Priors(**spec["priors"]),
+            }
         ),
         "settings": FitSettings(**{**settings, "anchor": Anchor(**settings["anchor"])}),
         "provenance": Provenance(

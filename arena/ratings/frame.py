@@ -5,10 +5,13 @@
     id            String             of the vote, unique
     at            Datetime us, UTC   when the vote was cast
     voter         String             pseudonym of who cast it
+    judge         String             the model that cast it; null, as without the column, for a
+                                     person
     category, language  String       of the question
     code, maths, multi_turn  String  yes or no
     length              String       of the question: short, medium or long
     prompt        String             the question, or what identifies it
+    turn          String             which turn of a conversation on it was judged
     text_left, text_right      String  the answers in Markdown
     tokens_left, tokens_right  Int64   their lengths in tokens, as counted by who made them
     headers_, lists_, bold_, code_, emoji_ with left and right  Int64  counts in the answers
@@ -27,6 +30,7 @@ import polars as pl
 
 from rostra.arena.ratings.board import OUTCOMES
 from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.spec import PEOPLE
 
 Votes = pl.DataFrame | pl.LazyFrame
 
@@ -43,13 +47,15 @@ SCHEMA: dict[str, pl.DataType] = {
     "outcome": OUTCOME,
     "id": pl.String(),
     "at": TIME,
-    **{name: pl.String() for name in ("voter", "category", *TAGS, "prompt")},
+    **{name: pl.String() for name in ("voter", "judge", "category", *TAGS, "prompt", "turn")},
     **{f"text_{side}": pl.String() for side in ("left", "right")},
     **{f"{name}_{side}": pl.Int64() for name in ("tokens", *COUNTED) for side in ("left", "right")},
 }
 WEEK = "week"
 """The factor that is made of `at`: the ISO date of the week's Monday, UTC."""
-FACTORS = ("category", *TAGS, WEEK, "voter")
+JUDGE = "judge"
+"""The factor whose level is `PEOPLE` where no model voted."""
+FACTORS = ("category", *TAGS, WEEK, "voter", JUDGE)
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,18 @@ def week() -> pl.Expr:
 
 
 def columns_of(factors: Sequence[str]) -> list[str]:
-    """The frame's columns that factors are made of. Raises RatingsError for an unknown one."""
+    """The frame's columns that factors want a value of. Raises RatingsError for an unknown one."""
     for name in factors:
         if name not in FACTORS:
             raise RatingsError(f"votes are not told apart by {name!r}; by {', '.join(FACTORS)}")
-    return ["at" if name == WEEK else name for name in factors]
+    return ["at" if name == WEEK else name for name in factors if name != JUDGE]
+
+
+def judge(votes: pl.LazyFrame) -> pl.Expr:
+    """The level of `JUDGE` of each vote."""
+    has = JUDGE in votes.collect_schema()
+    given = pl.col(JUDGE) if has else pl.lit(None, pl.String)
+    return given.fill_null(PEOPLE).alias(JUDGE)
 
 
 def select(votes: Votes, selection: Selection) -> Selected:

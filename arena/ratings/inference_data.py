@@ -20,6 +20,7 @@ import numpy as np
 
 from rostra.arena.ratings.board import OUTCOMES, Board, Factor
 from rostra.arena.ratings.description import description, parts
+from rostra.arena.ratings.models.values import judge_names
 from rostra.arena.ratings.posterior import DIMS, Posterior
 from rostra.arena.ratings.spec import KINDS
 
@@ -40,6 +41,8 @@ def to_inference_data(posterior: Posterior) -> az.InferenceData:
         "level": levels,
         "voter": levels,
         "kind": KINDS,
+        "judge": judge_names(levels),
+        "bias": posterior.spec.judge_biases,
     }
     cells = {
         "left": board.left,

@@ -41,6 +41,12 @@ DIMS: dict[str, tuple[str, ...]] = {
     "level_scale": (),  # categories: spread of levels round the overall; drift: of one step
     "voter_kind": ("voter", "kind"),  # voters: probability of each kind, by voter
     "kind_share": ("kind",),  # voters: shares of attentive, careless and contrary voters
+    "judge_strength": ("judge", "contestant"),  # judges: as each judge has them
+    "judge_weight": ("judge",),  # judges: of people's strengths in those, people's being 1
+    "taste_scale": (),  # judges: spread of what else is in them
+    "judge_bias": ("judge", "bias"),  # judges: of a verdict, by spec.judge_biases
+    "judge_scale": (),  # judges: spread of these round people's
+    "judge_tie": ("judge",),  # judges: tie parameter
 }
 """Every parameter that a posterior can hold, and its dimensions after [chains, draws]."""
 

@@ -12,6 +12,7 @@ import polars as pl
 from rostra.arena.ratings.board import OUTCOMES, Board, Factor
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.frame import (
+    JUDGE,
     OUTCOME,
     TIME,
     WEEK,
@@ -19,6 +20,7 @@ from rostra.arena.ratings.frame import (
     Votes,
     check,
     columns_of,
+    judge,
     select,
     week,
 )
@@ -128,6 +130,8 @@ def _groups(
     at = pl.col("at") if "at" in lazy.collect_schema() else pl.lit(None, TIME)
     if WEEK in factors:
         lazy = lazy.with_columns(week())
+    if JUDGE in factors:
+        lazy = lazy.with_columns(judge(lazy))
     if style:
         lazy = with_covariates(lazy, style, bins)
     keys = ["left", "right", *factors, *style]

@@ -26,13 +26,14 @@ from sqlalchemy.orm import aliased
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.frame import SCHEMA, TAGS
+from rostra.arena.ratings.frame import JUDGE, SCHEMA, TAGS
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.reduce import Wanted, reduce_groups, reduce_wanted
 from rostra.arena.ratings.style.features import with_features
 from rostra.arena.votes import grouped
 from rostra.arena.votes.database import open_existing, snapshot
 from rostra.arena.votes.grouped import raw_time, times_of
+from rostra.arena.votes.judged import in_orders
 from rostra.arena.votes.models import Answer, Battle, ImportedBattle, LogHead, Vote
 from rostra.arena.votes.tag_columns import tag_column
 
@@ -186,6 +187,7 @@ class VoteReader:
             "voter": Battle.voter,
             "at": raw_time(Vote.at),
             **{name: tag_column(name) for name in wanted.factors if name in TAGS},
+            **({"judge": Battle.judge, "id": Vote.battle_id} if JUDGE in wanted.factors else {}),
         }
         rows = select().select_from(Battle).join(Vote)
         rows = rows.where(*_BLIND, *self._chosen, *_window(wanted, Vote.at))
@@ -202,12 +204,24 @@ class VoteReader:
             values = dict(zip(columns, zip(*part, strict=True), strict=True))
             at = times_of(values["at"])
             chunk = pl.DataFrame({**values, "at": at}, schema)
+            if JUDGE in wanted.factors:
+                extras = self._extras(connection, chunk)
             if wanted.style:
                 answers = self._answers(connection, chunk["id"].to_list(), wanted.style)
                 chunk = chunk.join(answers, on="id")
                 chunk = with_features(chunk, wanted.style).collect()
+            if JUDGE in wanted.factors:
+                # What moves a judge in one order of the answers is told by each order alone.
+                chunk = in_orders(chunk, extras)
             chunks.append(chunk)
         return pl.concat(chunks, how="diagonal")
+
+    def _extras(self, connection: Connection, chunk: pl.DataFrame) -> dict[str, dict[str, Any]]:
+        """By battle, what lies beside a judge's outcome."""
+        judged = chunk.filter(pl.col("judge").is_not_null())["id"].to_list()
+        rows = select(ImportedBattle.battle_id, ImportedBattle.extra)
+        found = connection.execute(rows.where(ImportedBattle.battle_id.in_(judged)))
+        return {battle: extra for battle, extra in found if extra}
 
     def _answers(
         self, connection: Connection, battles: list[str], style: Sequence[str]

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
+from rostra.mesh.cli.judge_agreement import agreement
 from rostra.mesh.cli.judge_import import import_
+from rostra.mesh.cli.judge_rate import rate
 from rostra.mesh.cli.judge_report import report
 from rostra.mesh.cli.judge_verdicts import JudgeWork
 from rostra.mesh.cli.judge_work import (
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 app.command("import")(import_)
 app.command()(report)
+app.command()(agreement)
+app.command()(rate)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the run.", file_okay=False)]
 Gateway = Annotated[

@@ -23,6 +23,7 @@ from rostra.mesh.cli.rating_options import (
     Period,
     Ties,
     parse_anchor,
+    parse_own,
 )
 from rostra.mesh.cli.rating_source import MALFORMED, Found, Source, chosen_source, one_line
 from rostra.mesh.errors import RostraError
@@ -99,6 +100,28 @@ def rate(
     voters: Annotated[
         bool, typer.Option("--voters", help="Let careless and contrary voters count for less.")
     ] = False,
+    judges: Annotated[
+        bool,
+        typer.Option(
+            "--judges",
+            help="Verdicts of models beside people's votes, each judge's biases estimated and "
+            "taken out: of the side, of style, of its own family.",
+        ),
+    ] = False,
+    verdicts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="With --votes: file of a judge's verdicts, for --judges. Repeat for more.",
+            dir_okay=False,
+        ),
+    ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JUDGE=NAMES",
+            help="With --judges: contestants of a judge's own family. Repeat for more judges.",
+        ),
+    ] = None,
     style_control: Annotated[
         str | None,
         typer.Option(
@@ -167,12 +190,21 @@ def rate(
         tie_style=tie_style,
         since=since,
         until=until,
+        judges=judges or bool(verdicts),
     )
+    families = parse_own(own or ())
+    if own and not options.judges:
+        raise RostraError("--own is of judges; give --judges")
+    if options.judges and from_ == "people":
+        # Of a file all votes are of people, but for those in --verdicts.
+        from_ = "people" if votes is not None else "both"
     with one_line():
         source = chosen_source(
             *(votes, format, votes_url, default_url, strict, campaign or (), imported),
             givers=from_,
             judges=judge or (),
+            verdicts=verdicts or (),
+            families=families if options.judges else None,
         )
         rating = Rating(
             source,
@@ -252,7 +284,7 @@ class Rating:
             sleep(seconds)
 
     def _fit(self, found: Found) -> Posterior:
-        spec = self._options.spec(found.sided)
+        spec = self._options.spec(found.sided, own="own" in found.board.covariates)
         with _progress(self._console, found.board) as progress:
             # Here, because the import takes seconds too and the spinner should be seen.
             from rostra.arena.ratings.fit import fit

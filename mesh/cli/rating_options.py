@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -60,6 +61,7 @@ class ModelOptions:
     tie_style: str | None
     since: str | None
     until: str | None
+    judges: bool = False
 
     def wanted(self) -> Wanted:
         """What the votes have to tell. Raises RostraError for what cannot be meant."""
@@ -74,8 +76,9 @@ class ModelOptions:
             until=parse_time("--until", self.until),
         )
 
-    def spec(self, sided: bool) -> ModelSpec:
-        """`sided`: whether the votes tell who stood on which side.
+    def spec(self, sided: bool, own: bool = False) -> ModelSpec:
+        """`sided`: whether the votes tell who stood on which side; `own`: whether they tell which
+        answers are of a judge's own family.
 
         Raises RostraError when a side effect is asked for of votes that do not.
         """
@@ -95,6 +98,7 @@ class ModelOptions:
             tie_style=_names(self.tie_style),
             structure=structure,
             factor=factor,
+            judge_style=("own",) if own and structure == "judges" else (),
         )
 
     def _structure(self) -> tuple[Structure, str | None]:
@@ -102,6 +106,7 @@ class ModelOptions:
             *(["--by"] if self.by else []),
             *(["--drift"] if self.drift else []),
             *(["--voters"] if self.voters else []),
+            *(["--judges"] if self.judges else []),
         ]
         if len(given) > 1:
             raise RostraError(f"{' and '.join(given)} are different models; give one of them")
@@ -109,6 +114,8 @@ class ModelOptions:
             return "categories", self.by.value
         if self.drift:
             return "drift", self.drift.value
+        if self.judges:
+            return "judges", "judge"
         return ("voters", "voter") if self.voters else ("overall", None)
 
 
@@ -138,6 +145,18 @@ def parse_anchor(text: str) -> Anchor:
         raise RostraError(
             f"--anchor {text!r} is not NAME=RATING, as in --anchor smollm2-135m=1000"
         ) from None
+
+
+def parse_own(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`JUDGE=NAME,NAME` each. Raises RostraError for anything else."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        judge, separator, names = text.partition("=")
+        family = tuple(name.strip() for name in names.split(",") if name.strip())
+        if not (separator and judge.strip() and family):
+            raise RostraError(f"--own {text!r} is not JUDGE=NAME,NAME, as in --own gpt4=gpt-4")
+        found[judge.strip()] = (*found.get(judge.strip(), ()), *family)
+    return found
 
 
 def _names(text: str | None) -> tuple[str, ...]:

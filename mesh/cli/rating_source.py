@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +46,16 @@ class FileSource:
     path: Path
     format: str | None
     strict: bool
+    verdicts: tuple[Path, ...] = ()
+    """Files of judges' verdicts beside it."""
+    families: Mapping[str, Sequence[str]] | None = None
+    """By judge its own contestants; None where judges are not told apart."""
 
     def read(self, wanted: Wanted) -> Found:
         from typing import cast
+
+        if self.verdicts:
+            return self._read_judged(wanted)
 
         from rostra.arena.imports.board import read_board
         from rostra.arena.imports.detect import Format
@@ -62,12 +69,28 @@ class FileSource:
             found.sided,
         )
 
-    def version(self) -> tuple[int, int] | None:
+    def _read_judged(self, wanted: Wanted) -> Found:
+        from typing import cast
+
+        from rostra.arena.imports.detect import Format
+        from rostra.arena.imports.verdicts import judged_board
+
+        found = judged_board(
+            self.path, self.verdicts, wanted, cast(Format | None, self.format), strict=self.strict
+        )
+        return Found(
+            _with_own(found.board, self.families),
+            found.provenance,
+            tuple(line for report in found.reports for line in report.lines()),
+            sum(report.malformed for report in found.reports),
+        )
+
+    def version(self) -> tuple[tuple[int, int], ...] | None:
         try:
-            state = self.path.stat()
+            states = [path.stat() for path in (self.path, *self.verdicts)]
         except OSError:
             return None
-        return state.st_mtime_ns, state.st_size
+        return tuple((state.st_mtime_ns, state.st_size) for state in states)
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,8 @@ class StoreSource:
     givers: Givers = "people"
     judges: tuple[str, ...] = ()
     """Of the models; none: all."""
+    families: Mapping[str, Sequence[str]] | None = None
+    """As of `FileSource`."""
 
     def read(self, wanted: Wanted) -> Found:
         from rostra.arena.tags.tagger import tag_for
@@ -100,7 +125,7 @@ class StoreSource:
         finally:
             reader.close()
         notes = (f"{tagged:,} battles tagged by the rules first.",) if tagged else ()
-        return Found(board, provenance, notes)
+        return Found(_with_own(board, self.families), provenance, notes)
 
     def version(self) -> tuple[int, int] | None:
         from rostra.arena.errors import ArenaError
@@ -126,6 +151,8 @@ def chosen_source(
     imported: bool = True,
     givers: Givers = "people",
     judges: Sequence[str] = (),
+    verdicts: Sequence[Path] = (),
+    families: Mapping[str, Sequence[str]] | None = None,
 ) -> Source:
     """Raises RostraError for options that contradict each other."""
     if votes is not None:
@@ -138,13 +165,28 @@ def chosen_source(
         }
         if option := next((name for name, given in of_store.items() if given), None):
             raise RostraError(f"{option} is for votes of the store; leave out --votes")
-        return FileSource(votes, None if format in (None, "auto") else format, strict)
+        if families is not None and not verdicts:
+            raise RostraError("--judges wants verdicts; name their files with --verdicts")
+        chosen = None if format in (None, "auto") else format
+        return FileSource(votes, chosen, strict, tuple(verdicts), families)
+    if verdicts:
+        raise RostraError("--verdicts is for files; name that of people's votes with --votes")
     if format is not None or strict:
         option = "--format" if format is not None else "--strict"
         raise RostraError(f"{option} is for a file of votes; name it with --votes")
     if judges and givers == "people":
         raise RostraError("--judge chooses among models: give --from judges or --from both")
-    return StoreSource(votes_url or default_url, tuple(campaigns), imported, givers, tuple(judges))
+    return StoreSource(
+        votes_url or default_url, tuple(campaigns), imported, givers, tuple(judges), families
+    )
+
+
+def _with_own(board: Board, families: Mapping[str, Sequence[str]] | None) -> Board:
+    if families is None:
+        return board
+    from rostra.arena.ratings.own_answers import with_own
+
+    return with_own(board, families)
 
 
 @contextmanager

@@ -48,4 +48,4 @@ PLANTED: dict[str, tuple[League, str, set[str]]] = {
     ),
     "drift": (League(change=(3, 0.8)), "one contestant is replaced half way", {"warning", "fail"}),
 }
-"""`connectivity` is not here: its boards are not drawn."""
+"""`connectivity` is not here: its boards are not drawn; nor `judge_bias`: see `judged_boards`."""

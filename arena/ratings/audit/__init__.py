@@ -20,6 +20,7 @@ from rostra.arena.ratings.audit import (
     drift,
     drop_votes,
     intransitivity,
+    judge_bias,
     rank_volatility,
     separation,
     side_bias,
@@ -49,6 +50,7 @@ PROBES: tuple[ModuleType, ...] = (
     voter_influence,
     drop_votes,
     drift,
+    judge_bias,
 )
 """Modules with a `probe(evidence) -> Finding`, in the order in which they are told."""
 
@@ -65,6 +67,7 @@ TITLES = {
     "voter_influence": "influence of one voter",
     "drop_votes": "votes the first rank hangs on",
     "drift": "change over time",
+    "judge_bias": "bias of judges",
 }
 
 

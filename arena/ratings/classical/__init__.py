@@ -13,8 +13,11 @@ from rostra.arena.ratings.classical.comparison import Comparison, ComparisonRow,
 from rostra.arena.ratings.classical.compression import Compression, compression
 from rostra.arena.ratings.classical.elo import Elo, EloSettings, elo
 from rostra.arena.ratings.classical.estimates import MaximumLikelihood
+from rostra.arena.ratings.classical.matched import Matched, matched
 from rostra.arena.ratings.classical.maximum_likelihood import maximum_likelihood
 from rostra.arena.ratings.classical.newman import Newman, newman
+from rostra.arena.ratings.classical.powered import PoweredSettings, PredictionPowered
+from rostra.arena.ratings.classical.prediction_powered import prediction_powered
 from rostra.arena.ratings.classical.ranks import rank_by_bounds, rank_spread
 from rostra.arena.ratings.classical.rows import LikelihoodSettings
 from rostra.arena.ratings.classical.spectral import eigenvector, pagerank
@@ -31,9 +34,12 @@ __all__ = [
     "EloSettings",
     "EqualPairs",
     "LikelihoodSettings",
+    "Matched",
     "MaximumLikelihood",
     "Newman",
     "PairMix",
+    "PoweredSettings",
+    "PredictionPowered",
     "agreement",
     "average_win_rate",
     "beside",
@@ -44,9 +50,11 @@ __all__ = [
     "elo",
     "krippendorff_alpha",
     "majority",
+    "matched",
     "maximum_likelihood",
     "newman",
     "pagerank",
+    "prediction_powered",
     "rank_by_bounds",
     "rank_spread",
 ]

@@ -31,13 +31,13 @@ class Agreement:
     @property
     def raw(self) -> float:
         """Share of battles with the same label; NaN without battles."""
-        return float(_raw(self.table[None])[0])
+        return float(shares_alike(self.table[None])[0])
 
     @property
     def kappa(self) -> float:
         """Cohen's: what of the agreement is above that of chance (Cohen 1960, Educational and
         Psychological Measurement 20). NaN where chance would agree always."""
-        return float(_kappa(self.table[None])[0])
+        return float(kappas(self.table[None])[0])
 
     def kappa_interval(
         self, level: float = 0.95, rounds: int = 2000, seed: int = 1
@@ -47,8 +47,8 @@ class Agreement:
             return np.nan, np.nan
         rng = np.random.default_rng(seed)
         drawn = rng.multinomial(self.battles, self.table.ravel() / self.battles, size=rounds)
-        kappas = _kappa(drawn.reshape(rounds, *self.table.shape))
-        low, high = np.quantile(kappas, [(1 - level) / 2, (1 + level) / 2])
+        drawn_kappas = kappas(drawn.reshape(rounds, *self.table.shape))
+        low, high = np.quantile(drawn_kappas, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
 
@@ -80,34 +80,42 @@ def krippendorff_alpha(battles: Sequence[Sequence[Hashable]]) -> float:
     label alone say nothing (Krippendorff 2011, Computing Krippendorff's alpha-reliability). NaN
     when all labels are the same or no battle has two.
     """
-    paired = [labels for labels in battles if len(labels) > 1]
-    names = sorted({label for labels in paired for label in labels}, key=repr)
-    index = {name: position for position, name in enumerate(names)}
-    coincidences = np.zeros((len(names), len(names)))
-    for labels in paired:
-        counts = np.zeros(len(names))
-        for label in labels:
-            counts[index[label]] += 1
-        coincidences += (np.outer(counts, counts) - np.diag(counts)) / (len(labels) - 1)
-    totals = coincidences.sum(axis=1)
-    number = totals.sum()
-    expected = number**2 - (totals**2).sum()
-    if not expected > 0:
-        return np.nan
-    observed = number - np.trace(coincidences)
-    return float(1 - (number - 1) * observed / expected)
+    names = sorted({label for labels in battles for label in labels}, key=repr)
+    counted = (coincidences(labels, names) for labels in battles)
+    total = sum(counted, np.zeros((len(names), len(names))))
+    return float(alphas(total[None])[0])
 
 
-def _raw(tables: IntArray) -> FloatArray:
-    """[tables], of [tables, labels, labels]."""
+def coincidences(labels: Sequence[Hashable], names: Sequence[Hashable]) -> FloatArray:
+    """[names, names], Krippendorff's coincidences of the labels that one battle got: each ordered
+    pair of them, over one less than their number. Nothing of a label alone."""
+    if len(labels) < 2:
+        return np.zeros((len(names), len(names)))
+    counts = np.array([labels.count(name) for name in names], dtype=float)
+    return np.asarray((np.outer(counts, counts) - np.diag(counts)) / (len(labels) - 1))
+
+
+def alphas(tables: FloatArray) -> FloatArray:
+    """[tables], Krippendorff's alpha of sums of `coincidences` [tables, names, names]."""
+    number = tables.sum(axis=(1, 2))
+    expected = number**2 - (tables.sum(axis=2) ** 2).sum(axis=1)
+    observed = number - np.trace(tables, axis1=1, axis2=2)
+    above = np.full(len(tables), np.nan)
+    np.divide((number - 1) * observed, expected, out=above, where=expected > 0)
+    return np.asarray(1 - above)
+
+
+def shares_alike(tables: IntArray | FloatArray) -> FloatArray:
+    """[tables], what of [tables, labels, labels] is on the diagonal."""
     total = tables.sum(axis=(1, 2))
     same = np.trace(tables, axis1=1, axis2=2)
     return np.divide(same, total, out=np.full(len(tables), np.nan), where=total > 0)
 
 
-def _kappa(tables: IntArray) -> FloatArray:
+def kappas(tables: IntArray | FloatArray) -> FloatArray:
+    """[tables], Cohen's kappa of [tables, labels, labels]."""
     total = tables.sum(axis=(1, 2)).astype(float)
     chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1)
     chance = np.divide(chance, total**2, out=np.ones(len(tables)), where=total > 0)
     above = np.full(len(tables), np.nan)
-    return np.divide(_raw(tables) - chance, 1 - chance, out=above, where=chance < 1)
+    return np.divide(shares_alike(tables) - chance, 1 - chance, out=above, where=chance < 1)

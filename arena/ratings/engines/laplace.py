@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from rostra.arena.ratings.board import Board
+from rostra.arena.ratings.engines import judged
 from rostra.arena.ratings.engines.draws import Draws
 from rostra.arena.ratings.engines.importance import Weighted, draw_scales, weighted_sample
 from rostra.arena.ratings.engines.latent import LatentModel
@@ -56,9 +57,12 @@ def approximate(board: Board, spec: ModelSpec, settings: FitSettings) -> Draws:
         latent_models(board, spec), np.random.SeedSequence(settings.seed).spawn(2), strict=False
     ):
         rng = np.random.default_rng(seed)
-        sample = _weighted(model, max(total, PROPOSALS), rng)
+        with judged.one_thread(model):
+            sample = _weighted(model, max(total, PROPOSALS), rng)
         samples.append(sample)
         values |= _drawn(model, sample, total, rng)
+    if spec.structure == "judges":
+        values = judged.absolute(values, spec)
     shape = (settings.chains, settings.draws)
     return Draws(
         values={name: found.reshape(*shape, *found.shape[1:]) for name, found in values.items()},

@@ -32,7 +32,12 @@ def latent_models(board: Board, spec: ModelSpec) -> list[LatentModel]:
     """The model of the order, and beside it that of "both bad" where it is an outcome of its own:
     they share no parameter, so their posteriors are independent."""
     data, size = models.data(board, spec), len(board.contestants)
-    found = [order(size, spec, data)]
+    if spec.structure == "judges":
+        from rostra.arena.ratings.engines import judged
+
+        found: list[LatentModel] = [judged.order(size, spec, data)]
+    else:
+        found = [order(size, spec, data)]
     if spec.both_bad == "own":
         found.append(both_bad(size, spec, data))
     return found

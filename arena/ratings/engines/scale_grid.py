@@ -12,9 +12,9 @@ from rostra.arena.ratings.engines.newton import Conditional, NotApproximated, co
 
 FloatArray = NDArray[np.float64]
 
-STEP, DROP = {1: 0.75, 2: 1.0}, {1: 10.0, 2: 6.0}
+STEP, DROP = {1: 0.75, 2: 1.0, 3: 1.25}, {1: 10.0, 2: 6.0, 3: 5.0}
 """By the number of scales: standard deviations between points, and how far below the mode's log
-density that of a point may be. Wider for two, since points grow with the square."""
+density that of a point may be. Wider for more, since points grow with the power."""
 MAX_POINTS = 400
 DIFFERENCE = 0.1
 """Of the logarithm of a scale, for second differences."""

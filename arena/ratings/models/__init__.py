@@ -25,6 +25,7 @@ OWN_VARIABLES: dict[Structure, tuple[str, ...]] = {
     "categories": ("level_strength", "level_scale"),
     "voters": ("voter_kind", "kind_share"),
     "drift": ("level_strength", "level_scale"),
+    "judges": ("judge_strength", "judge_weight", "taste_scale"),
 }
 """What a structure's posterior holds beyond what every posterior does."""
 
@@ -71,6 +72,9 @@ def variables(spec: ModelSpec) -> tuple[str, ...]:
         "tie": spec.ties != "bradley-terry",
         "style": bool(spec.style),
         "tie_style": bool(spec.tie_style),
+        "judge_tie": spec.structure == "judges" and spec.ties != "bradley-terry",
+        "judge_bias": bool(spec.judge_biases),
+        "judge_scale": bool(spec.judge_biases),
     }
     names = [name for name, there in present.items() if there]
     if spec.both_bad == "own":

@@ -5,6 +5,7 @@ Without PyMC, since engines that have the densities by hand want these and no gr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.counting import counted
-from rostra.arena.ratings.spec import ModelSpec
+from rostra.arena.ratings.errors import RatingsError
+from rostra.arena.ratings.spec import PEOPLE, ModelSpec
 
 Array = NDArray[Any]
 FloatArray = NDArray[np.float64]
@@ -26,7 +28,7 @@ def reduced(board: Board, spec: ModelSpec) -> Board:
     Raises RatingsError for a factor or covariate that the board does not have.
     """
     factors = () if spec.factor is None else (spec.factor,)
-    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
+    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style, *spec.judge_style)))
     return counted(board.by(*factors, covariates=covariates), spec)
 
 
@@ -82,7 +84,45 @@ def voters(board: Board, spec: ModelSpec) -> dict[str, Array]:
     }
 
 
-STRUCTURES = {"overall": overall, "categories": categories, "drift": drift, "voters": voters}
+def judge_names(levels: Sequence[str]) -> tuple[str, ...]:
+    """Who else than people voted, of the levels of a factor, in their order."""
+    return tuple(level for level in levels if level != PEOPLE)
+
+
+def judges(board: Board, spec: ModelSpec) -> dict[str, Array]:
+    """`judge_of` [cells], index of the judge, people's that of one more; and `judge_x` [cells,
+    biases], what each of `ModelSpec.judge_biases` is a coefficient of; beside those of `cells`.
+
+    Raises RatingsError when nobody but people, or nobody but judges voted.
+    """
+    found = reduced(board, spec)
+    factor = found.factors[str(spec.factor)]
+    voted = {factor.levels[code] for code in np.unique(factor.codes)}
+    if PEOPLE not in voted:
+        raise RatingsError(
+            "no person's vote bears on the order: judges are held to people's votes; add some, or "
+            "rate the verdicts by another model"
+        )
+    names = judge_names(factor.levels)
+    if voted == {PEOPLE}:
+        raise RatingsError("no judge's verdict bears on the order; leave the judges out")
+    place = np.array([names.index(n) if n != PEOPLE else len(names) for n in factor.levels])
+    columns = [np.ones(len(found.left))] if spec.side else []
+    columns += [found.covariates[name] for name in (*spec.style, *spec.judge_style)]
+    return {
+        **cells(found, spec),
+        "judge_of": place[factor.codes],
+        "judge_x": np.stack(columns, axis=1) if columns else np.zeros((len(found.left), 0)),
+    }
+
+
+STRUCTURES = {
+    "overall": overall,
+    "categories": categories,
+    "drift": drift,
+    "voters": voters,
+    "judges": judges,
+}
 
 
 def both_bad(board: Board) -> dict[str, NDArray[np.int64]]:

@@ -13,6 +13,7 @@ from rostra.arena.ratings.plots.difference import difference
 from rostra.arena.ratings.plots.drift import drift
 from rostra.arena.ratings.plots.history import Result, history
 from rostra.arena.ratings.plots.intervals import intervals
+from rostra.arena.ratings.plots.judges import judges
 from rostra.arena.ratings.plots.plot import Plot
 from rostra.arena.ratings.plots.predicted import predicted
 from rostra.arena.ratings.plots.price import price
@@ -55,6 +56,7 @@ SECTIONS: Mapping[str, Mapping[str, Callable[[Posterior, Question], Plot | None]
         "categories": lambda posterior, _: categories(posterior),
         "drift": lambda posterior, _: drift(posterior),
         "coefficients": lambda posterior, _: coefficients(posterior),
+        "judges": lambda posterior, _: judges(posterior),
     },
     "Whether to believe it": {
         "battles": lambda posterior, _: battles(posterior),

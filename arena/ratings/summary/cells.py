@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.counting import counted
+from rostra.arena.ratings.models.values import judges
 from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.summary.intervals import FloatArray
 
 if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
 
+IntArray = NDArray[np.int64]
 AT_ONCE = 4_000_000
 """Numbers in a piece: 32 MB for each of the few arrays of that size."""
 
@@ -26,7 +28,7 @@ def told_apart(posterior: Posterior) -> Board:
     """Its votes, `counted`, by what its model tells apart and nothing else."""
     spec, board = posterior.spec, posterior.board
     factors = [name for name in board.factors if name == spec.factor]
-    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style)))
+    covariates = tuple(dict.fromkeys((*spec.style, *spec.tie_style, *spec.judge_style)))
     return counted(board.by(*factors, covariates=covariates), spec)
 
 
@@ -71,6 +73,8 @@ class Cells:
     def eta(self, cells: slice) -> FloatArray:
         """[draws, cells], the advantage of the left answer in natural log odds."""
         left, right = self.board.left[cells], self.board.right[cells]
+        if self.posterior.spec.structure == "judges":
+            return self._judged_eta(left, right, cells)
         if "level_strength" in self.posterior.draws:
             assert self.posterior.spec.factor is not None
             level = self.board.factors[self.posterior.spec.factor].codes[cells]
@@ -84,14 +88,39 @@ class Cells:
             eta += self._draws("style")[:, k, None] * self.board.covariates[name][cells]
         return eta
 
+    def _judged_eta(self, left: IntArray, right: IntArray, cells: slice) -> FloatArray:
+        people = self._draws("strength")[:, None]
+        strengths = np.concatenate([self._draws("judge_strength"), people], axis=1)
+        judge = self._data["judge_of"][cells]
+        eta = strengths[:, judge, left] - strengths[:, judge, right]
+        spec = self.posterior.spec
+        if spec.judge_biases:
+            given = self._draws("judge_bias")
+            peoples = np.zeros((len(given), 1, given.shape[2]))
+            if spec.side:
+                peoples[:, 0, 0] = self._side
+            if spec.style:
+                start = int(spec.side)
+                peoples[:, 0, start : start + len(spec.style)] = self._draws("style")
+            bias, x = np.concatenate([given, peoples], axis=1), self._data["judge_x"][cells]
+            eta += sum(bias[:, judge, k] * x[:, k] for k in range(x.shape[1]))
+        return np.asarray(eta)
+
     def _tie(self, cells: slice) -> FloatArray:
         """[draws, 1] or [draws, cells]"""
         tie = self.posterior.tie.ravel()[self.chosen][:, None]
+        if "judge_tie" in self.posterior.draws:
+            each = np.concatenate([self._draws("judge_tie"), tie], axis=1)
+            tie = each[:, self._data["judge_of"][cells]]
         for k, name in enumerate(self.posterior.spec.tie_style):
             tie = tie + self._draws("tie_style")[:, k, None] * np.abs(
                 self.board.covariates[name][cells]
             )
         return tie
+
+    @cached_property
+    def _data(self) -> dict[str, NDArray[Any]]:
+        return judges(self.board, self.posterior.spec)
 
     @cached_property
     def _side(self) -> FloatArray:

@@ -158,7 +158,9 @@ def _common(posteriors: Mapping[str, Posterior]) -> Board:
                 "votes without"
             )
     factors = dict.fromkeys(spec.factor for spec in specs if spec.factor in board.factors)
-    covariates = dict.fromkeys(name for spec in specs for name in (*spec.style, *spec.tie_style))
+    covariates = dict.fromkeys(
+        name for spec in specs for name in (*spec.style, *spec.tie_style, *spec.judge_style)
+    )
     told_apart = board.by(*(name for name in factors if name), covariates=tuple(covariates))
     return counted(told_apart, specs[0])
 

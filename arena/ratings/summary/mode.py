@@ -21,6 +21,7 @@ from scipy.sparse import coo_array, csr_array
 from rostra.arena.ratings import counting
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.outcomes import Outcomes, outcomes
+from rostra.arena.ratings.models.values import judge_names
 from rostra.arena.ratings.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Problem:
     spec: ModelSpec
     scale: float
     """Prior standard deviation of the strengths."""
+    judge_scale: float = 0.0
+    """Likewise of judges' biases, whose columns come last."""
 
     @classmethod
     def of(cls, posterior: Posterior, board: Board | None = None, **changes: object) -> Problem:
@@ -59,22 +62,33 @@ class Problem:
         `changes`: fields of its `ModelSpec`.
         """
         board = posterior.board if board is None else board
-        style = tuple(name for name in posterior.spec.style if name in board.covariates)
-        spec = replace(posterior.spec, **{"style": style, **changes})  # type: ignore[arg-type]
-        board = board.by(*board.factors, covariates=spec.style)
+        style, own = (
+            tuple(name for name in names if name in board.covariates)
+            for names in (posterior.spec.style, posterior.spec.judge_style)
+        )
+        kept = {"style": style, "judge_style": own, **changes}
+        spec = replace(posterior.spec, **kept)  # type: ignore[arg-type]
+        board = board.by(*board.factors, covariates=(*spec.style, *spec.judge_style))
         side = np.ones((len(board.left), int(spec.side)))
         traits = [board.covariates[name][:, None] for name in spec.style]
+        theirs = _of_judges(board, posterior.spec)
         return cls(
             size=len(board.contestants),
             left=board.left,
             right=board.right,
             votes=counting.votes(board, spec).astype(float),
-            columns=np.hstack([side, *traits]),
+            columns=np.hstack([side, *traits, theirs]),
+            judge_scale=float(posterior.draws.get("judge_scale", np.zeros(1)).mean()),
             spec=spec,
             scale=float(posterior.draws["scale"].mean())
             if "scale" in posterior.draws
             else spec.priors.scale_median,
         )
+
+    @property
+    def _judged(self) -> int:
+        """Columns of judges' biases."""
+        return self.columns.shape[1] - int(self.spec.side) - len(self.spec.style)
 
     def with_votes(self, votes: FloatArray) -> Problem:
         """The same cells with other votes [cells, 3]."""
@@ -88,6 +102,7 @@ class Problem:
             *[self.scale] * self.size,
             *[priors.side_sd] * self.spec.side,
             *[priors.style_sd] * len(self.spec.style),
+            *[self.judge_scale] * self._judged,
             priors.tie_sd,
         ]
         return np.array(sds) ** -2.0
@@ -180,6 +195,24 @@ class Mode:
         ).tocsr()
         gradient = np.column_stack([by_eta @ met, by_eta @ problem.columns, by_tie])
         return np.asarray(self.parameters + gradient @ self.covariance)
+
+
+def _of_judges(board: Board, spec: ModelSpec) -> FloatArray:
+    """[cells, biases of judges], by how much more than people's each moves a verdict in the model
+    `spec`; no columns where the votes do not tell judges apart. Weights and tastes are left out."""
+    if spec.structure != "judges" or spec.factor is None or spec.factor not in board.factors:
+        return np.zeros((len(board.left), 0))
+    levels = board.factors[spec.factor].levels
+    codes = board.factors[spec.factor].codes
+    x = [
+        np.ones(len(codes)) if name == "side" else board.covariates[name]
+        for name in spec.judge_biases
+        if name == "side" or name in board.covariates
+    ]
+    columns = [
+        (codes == levels.index(judge)) * values for judge in judge_names(levels) for values in x
+    ]
+    return np.column_stack(columns) if columns else np.zeros((len(codes), 0))
 
 
 def mode(problem: Problem, start: FloatArray | None = None) -> Mode:

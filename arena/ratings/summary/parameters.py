@@ -13,6 +13,7 @@ from rostra.arena.ratings.outcomes import outcome_probabilities
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.spec import KINDS
 from rostra.arena.ratings.summary.intervals import FloatArray, Interval, intervals
+from rostra.arena.ratings.summary.judges import OWN, judge_effects, judge_weights
 
 if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
@@ -117,6 +118,46 @@ def _told(posterior: Posterior) -> Iterator[_Told]:
     for k, kind in enumerate(KINDS if "kind_share" in draws else ()):
         share = draws["kind_share"][:, k]
         yield _Told(f"kind_share:{kind}", share, share, "%", f"Voters that are {kind}: {{}}.")
+    yield from _told_of_judges(posterior)
+
+
+def _told_of_judges(posterior: Posterior) -> Iterator[_Told]:
+    for effect in judge_effects(posterior):
+        odds = np.exp(effect.draws)
+        verdict = "it is biased" if _clear(effect.draws) else "no bias is shown"
+        what = {
+            "side": "of the answer on the left",
+            OWN: "of answers of its own family",
+        }.get(
+            effect.bias,
+            f"of an answer with one standard deviation more of {effect.bias}, beyond what people "
+            "make of that,",
+        )
+        yield _Told(
+            f"judge_bias:{effect.judge}:{effect.bias}",
+            effect.draws,
+            odds,
+            "",
+            f"The judge {effect.judge} multiplies the odds {what} by {{}}: {verdict}.",
+        )
+    for judge, weight in judge_weights(posterior).items():
+        yield _Told(
+            f"judge_weight:{judge}",
+            weight,
+            weight,
+            "",
+            f"A difference that people see counts {{}} times as much to the judge {judge}.",
+        )
+    if "taste_scale" in posterior.draws:
+        scale = posterior.draws["taste_scale"].ravel()
+        yield _Told(
+            "taste_scale",
+            scale,
+            ELO_PER_NAT * scale,
+            "Elo points",
+            "Beyond that and their biases judges differ from people on a contestant with a "
+            "standard deviation of {}.",
+        )
 
 
 def _parameter(told: _Told) -> Parameter:
