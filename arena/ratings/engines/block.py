@@ -21,7 +21,7 @@ LENGTH, DRAWS, ARRAYS, HEAD = range(4)
 PLACE = 3
 """Words for each array in the head."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
 
 
 def pack(arrays: Sequence[NDArray[Any]]) -> Words:

@@ -2,15 +2,22 @@
 
 Called as Python, four chains wait for one lock, and unpacking the arguments takes as long as the
 density of fifty contestants. Compiled once for all boards and kept on disk.
+
+Numba looks for changes in the file of a function that it keeps, not in those of what it calls, so
+what is kept here also goes by the text of the others.
 """
 
 from __future__ import annotations
+
+import zlib
+from pathlib import Path
 
 import numpy as np
 from numba import carray, cfunc, njit, types
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.engines import coordinates, kernels
+from rostra.arena.ratings.engines import block as blocks
+from rostra.arena.ratings.engines import coordinates, elementary, kernels
 from rostra.arena.ratings.engines.block import (
     ARRAYS,
     DRAWS,
@@ -31,7 +38,7 @@ MODEL, LEFT, RIGHT, VOTES, STYLE, TIE_STYLE, PRIORS, MAP = range(8)
 NOT_FINITE = 1
 """What tells the sampler to turn back."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
 
 
 @_compiled
@@ -62,8 +69,7 @@ def _at_point(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
 
 
 @_compiled
-def log_density(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
-    """Log density at `x` [ndim] but for a constant, and its gradient [ndim]."""
+def _log_density(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
     if block[ARRAYS] == MAP:
         return _at_point(block, x)
     scale, told, pull = vector(block, MAP), vector(block, MAP + 1), vector(block, MAP + 2)
@@ -95,23 +101,41 @@ def _block_at(pointer: int) -> Words:
     return carray(pointer, (length,), np.int64)
 
 
+_CALLED = (blocks, coordinates, elementary, kernels)
 _float64s = types.CPointer(types.float64)
 
 
-@cfunc(
-    types.int64(types.uint64, _float64s, _float64s, _float64s, types.voidptr),
-    cache=True,
-    error_model="numpy",
+def _compile(text: int):  # type: ignore[no-untyped-def] # noqa: ANN202
+    """The functions that are kept; of which `text` tells their files by the closure they are."""
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def log_density(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
+        _ = text
+        return _log_density(block, x)
+
+    @cfunc(
+        types.int64(types.uint64, _float64s, _float64s, _float64s, types.voidptr),
+        cache=True,
+        error_model="numpy",
+    )
+    def log_density_callback(ndim, x, gradient, value, block):  # type: ignore[no-untyped-def]
+        _ = text
+        found, by_x = _log_density(_block_at(block), carray(x, (ndim,)))
+        carray(value, (1,))[0] = found
+        finite, to = np.isfinite(found), carray(gradient, (ndim,))
+        for i in range(ndim):
+            to[i] = by_x[i]
+            finite = finite and np.isfinite(by_x[i])
+        return 0 if finite else NOT_FINITE
+
+    return log_density, log_density_callback
+
+
+log_density, log_density_callback = _compile(
+    zlib.crc32(b"".join(Path(str(module.__file__)).read_bytes() for module in _CALLED))
 )
-def log_density_callback(ndim, x, gradient, value, block):  # type: ignore[no-untyped-def]
-    """`log_density` with what it gives written to `gradient` [ndim] and `value` [1]."""
-    found, by_x = log_density(_block_at(block), carray(x, (ndim,)))
-    carray(value, (1,))[0] = found
-    finite, to = np.isfinite(found), carray(gradient, (ndim,))
-    for i in range(ndim):
-        to[i] = by_x[i]
-        finite = finite and np.isfinite(by_x[i])
-    return 0 if finite else NOT_FINITE
+"""Of a block and `x` [ndim], the log density but for a constant and its gradient [ndim]; and the
+same as nutpie calls it: from ndim, x, gradient, value and block, a status."""
 
 
 @cfunc(
@@ -124,6 +148,8 @@ def draw_callback(ndim, size, x, kept, block):  # type: ignore[no-untyped-def]
 
     Chains count at once, and one may undo another's step: for showing progress that does.
     """
-    _block_at(block)[DRAWS] += 1
-    carray(kept, (size,))[:] = carray(x, (ndim,))
+    carray(block, (1 + DRAWS,), np.int64)[DRAWS] += 1
+    to, point = carray(kept, (size,)), carray(x, (ndim,))
+    for i in range(size):
+        to[i] = point[i]
     return 0

@@ -12,7 +12,7 @@ from numba import njit
 
 # Strict arithmetic, also where it is inlined in a loop that adds up in any order: the small parts
 # of a sum that is carried in two numbers must not be reordered away.
-_inlined = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
+_inlined = njit(nogil=True, error_model="numpy", forceinline=True)
 
 _LN2_HIGH = 6.93147180369123816490e-01
 """With trailing zeros, so that its product with an exponent is exact."""

@@ -26,9 +26,9 @@ DAVIDSON, RAO_KUPPER, BRADLEY_TERRY = range(3)
 
 # With NumPy's errors, what overflows or divides by zero is not finite, and the sampler turns back.
 # Loops instead of array expressions: they compile in a fraction of the time.
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
 # Loops over cells: sums in any order, and a product and a sum in one, so that they are vectorised.
-_vectorised = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_vectorised = njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
 @_compiled
@@ -90,9 +90,9 @@ def davidson(
         a, t, b = votes[0, c], votes[1, c], votes[2, c]
         up = exp(eta[c] / 2)
         down = 1 / up
-        total = up + down + nu[c]
-        share = (a + t + b) / total
-        logp += (a - b) * eta[c] / 2 + t * tie[c] - (a + t + b) * log(total)
+        whole = up + down + nu[c]
+        share = (a + t + b) / whole
+        logp += (a - b) * eta[c] / 2 + t * tie[c] - (a + t + b) * log(whole)
         by_eta[c] = (a - b - share * (up - down)) / 2
         by_tie[c] = t - share * nu[c]
     return logp
@@ -129,9 +129,9 @@ def bradley_terry(votes: FloatArray, eta: FloatArray, by_eta: FloatArray) -> flo
     for c in range(len(eta)):
         half = votes[1, c] / 2
         won, lost = votes[0, c] + half, votes[2, c] + half
-        total = 1 + exp(eta[c])
-        logp += won * eta[c] - (won + lost) * log(total)
-        by_eta[c] = (won + lost) / total - lost
+        whole = 1 + exp(eta[c])
+        logp += won * eta[c] - (won + lost) * log(whole)
+        by_eta[c] = (won + lost) / whole - lost
     return logp
 
 
@@ -165,6 +165,33 @@ def add_normals(x: FloatArray, start: int, stop: int, sd: float, gradient: Float
         logp -= (x[i] / sd) ** 2 / 2
         gradient[i] -= x[i] / sd**2
     return logp
+
+
+@_compiled
+def add_ends(
+    left: IndexArray, right: IndexArray, by_cell: FloatArray, sign: float, by_end: FloatArray
+) -> float:
+    """Adds `by_cell` [cells] to `by_end` at `left`, times `sign` at `right`; the sum of `by_cell`.
+
+    What stands together of one left is added up first: cells are in its order, and adding to one
+    place in memory again and again waits for each.
+    """
+    whole, of_one = 0.0, 0.0
+    for c in range(len(left)):
+        of_one += by_cell[c]
+        by_end[right[c]] += sign * by_cell[c]
+        if c + 1 == len(left) or left[c + 1] != left[c]:
+            by_end[left[c]] += of_one
+            whole, of_one = whole + of_one, 0.0
+    return whole
+
+
+@_vectorised
+def total(values: FloatArray) -> float:
+    found = 0.0
+    for i in range(len(values)):
+        found += values[i]
+    return found
 
 
 @_compiled
@@ -235,15 +262,15 @@ def order(
     logp = likelihood(ties, votes, eta, tie, nu, by_eta, by_tie)
 
     gradient, by_strengths = np.zeros(len(x)), np.zeros(size)
-    for c in range(cells):
-        by_strengths[left[c]] += by_eta[c]
-        by_strengths[right[c]] -= by_eta[c]
-    pull_covariates(by_eta, style_x, gradient, at_style)
-    pull_covariates(by_tie, tie_style_x, gradient, at_tie_style)
+    by_all_eta = add_ends(left, right, by_eta, -1.0, by_strengths)
+    if style_x.shape[1]:
+        pull_covariates(by_eta, style_x, gradient, at_style)
+    if tie_style_x.shape[1]:
+        pull_covariates(by_tie, tie_style_x, gradient, at_tie_style)
     if side:
-        gradient[size] = by_eta.sum()
+        gradient[size] = by_all_eta
     if ties != BRADLEY_TERRY:
-        gradient[at_tie] = by_tie.sum()
+        gradient[at_tie] = total(by_tie)
     logp += add_normals(x, size, at_tie, side_sd, gradient)
     logp += add_normals(x, at_tie, at_style, tie_sd, gradient)
     logp += add_normals(x, at_style, len(x), style_sd, gradient)
@@ -251,7 +278,9 @@ def order(
 
 
 @_vectorised
-def logistic(votes: FloatArray, total: FloatArray, logit: FloatArray, by_logit: FloatArray) -> float:
+def logistic(
+    votes: FloatArray, total: FloatArray, logit: FloatArray, by_logit: FloatArray
+) -> float:
     """Log-likelihood of `votes` of `total` [pairs] at log odds `logit`; sets its derivatives."""
     logp = 0.0
     for pair in range(len(logit)):
@@ -284,9 +313,6 @@ def both_bad(
     logp = logistic(votes, total, logit, by_logit)
 
     gradient, by_bad = np.zeros(size + 1), np.zeros(size)
-    for pair in range(pairs):
-        by_bad[left[pair]] += by_logit[pair]
-        by_bad[right[pair]] += by_logit[pair]
-    gradient[size] = by_logit.sum()
+    gradient[size] = add_ends(left, right, by_logit, 1.0, by_bad)
     logp += add_normals(x, size, size + 1, mean_sd, gradient)
     return logp + add_zero_sum(x, bad, by_bad, log_median, sigma, gradient), gradient

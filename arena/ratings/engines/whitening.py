@@ -30,6 +30,7 @@ FloatArray = NDArray[np.float64]
 ROUNDS = 3
 """Of finding the mode given the scale, and a scale given the mode."""
 
+
 @dataclass(frozen=True)
 class Whitened:
     """A density, and the map to its points from nearly standard normal ones."""
