@@ -8,8 +8,8 @@ from typing import Any
 import arviz as az
 import numpy as np
 import nutpie
-from nutpie.compile_pymc import CompiledPyMCModel
 from numpy.typing import NDArray
+from nutpie.compile_pymc import CompiledPyMCModel
 
 from rostra.arena.ratings.engines import callback
 from rostra.arena.ratings.engines.block import DRAWS

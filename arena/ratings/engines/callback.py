@@ -105,7 +105,7 @@ _CALLED = (blocks, coordinates, elementary, kernels)
 _float64s = types.CPointer(types.float64)
 
 
-def _compile(text: int):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _compile(text: int):  # type: ignore[no-untyped-def]
     """The functions that are kept; of which `text` tells their files by the closure they are."""
 
     @njit(cache=True, nogil=True, error_model="numpy")
