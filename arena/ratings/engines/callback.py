@@ -17,7 +17,7 @@ from numba import carray, cfunc, njit, types
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.engines import block as blocks
-from rostra.arena.ratings.engines import coordinates, elementary, kernels
+from rostra.arena.ratings.engines import cells, coordinates, elementary, kernels
 from rostra.arena.ratings.engines.block import (
     ARRAYS,
     DRAWS,
@@ -101,7 +101,7 @@ def _block_at(pointer: int) -> Words:
     return carray(pointer, (length,), np.int64)
 
 
-_CALLED = (blocks, coordinates, elementary, kernels)
+_CALLED = (blocks, cells, coordinates, elementary, kernels)
 _float64s = types.CPointer(types.float64)
 
 

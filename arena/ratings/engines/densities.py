@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.engines import callback, kernels
+from rostra.arena.ratings.engines import callback, cells
 from rostra.arena.ratings.engines.block import Words, pack
 from rostra.arena.ratings.spec import ModelSpec, Ties
 
@@ -18,9 +18,9 @@ FloatArray = NDArray[np.float64]
 Data = Mapping[str, NDArray[Any]]
 
 LIKELIHOODS: dict[Ties, int] = {
-    "davidson": kernels.DAVIDSON,
-    "rao-kupper": kernels.RAO_KUPPER,
-    "bradley-terry": kernels.BRADLEY_TERRY,
+    "davidson": cells.DAVIDSON,
+    "rao-kupper": cells.RAO_KUPPER,
+    "bradley-terry": cells.BRADLEY_TERRY,
 }
 
 

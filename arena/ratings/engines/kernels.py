@@ -17,12 +17,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.engines.elementary import exp, log
+from rostra.arena.ratings.engines.cells import BRADLEY_TERRY, likelihood, logistic
+from rostra.arena.ratings.engines.elementary import exp
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.uintp]
-
-DAVIDSON, RAO_KUPPER, BRADLEY_TERRY = range(3)
 
 # With NumPy's errors, what overflows or divides by zero is not finite, and the sampler turns back.
 # Loops instead of array expressions: they compile in a fraction of the time.
@@ -73,88 +72,6 @@ def add_zero_sum(
     z = (x[0] - log_median) / sigma
     gradient[0] += squares - (size - 1) - z / sigma
     return -squares / 2 - (size - 1) * x[0] - z * z / 2
-
-
-@_vectorised
-def davidson(
-    votes: FloatArray,
-    eta: FloatArray,
-    tie: FloatArray,
-    nu: FloatArray,
-    by_eta: FloatArray,
-    by_tie: FloatArray,
-) -> float:
-    """See `likelihood`."""
-    logp = 0.0
-    for c in range(len(eta)):
-        a, t, b = votes[0, c], votes[1, c], votes[2, c]
-        up = exp(eta[c] / 2)
-        down = 1 / up
-        whole = up + down + nu[c]
-        share = (a + t + b) / whole
-        logp += (a - b) * eta[c] / 2 + t * tie[c] - (a + t + b) * log(whole)
-        by_eta[c] = (a - b - share * (up - down)) / 2
-        by_tie[c] = t - share * nu[c]
-    return logp
-
-
-@_vectorised
-def rao_kupper(
-    votes: FloatArray,
-    eta: FloatArray,
-    tie: FloatArray,
-    nu: FloatArray,
-    by_eta: FloatArray,
-    by_tie: FloatArray,
-) -> float:
-    """See `likelihood`."""
-    logp = 0.0
-    for c in range(len(eta)):
-        t = votes[1, c]
-        not_right, not_left = votes[0, c] + t, votes[2, c] + t
-        ahead = (1 + nu[c]) * exp(eta[c])
-        behind = (1 + nu[c]) * (1 + nu[c]) / ahead
-        logp += t * (tie[c] + log(2 + nu[c]))
-        logp -= not_right * log(1 + behind) + not_left * log(1 + ahead)
-        lost, won = not_right * behind / (1 + behind), not_left * ahead / (1 + ahead)
-        by_eta[c] = lost - won
-        by_tie[c] = t * (1 + nu[c] / (2 + nu[c])) - (lost + won) * nu[c] / (1 + nu[c])
-    return logp
-
-
-@_vectorised
-def bradley_terry(votes: FloatArray, eta: FloatArray, by_eta: FloatArray) -> float:
-    """See `likelihood`."""
-    logp = 0.0
-    for c in range(len(eta)):
-        half = votes[1, c] / 2
-        won, lost = votes[0, c] + half, votes[2, c] + half
-        whole = 1 + exp(eta[c])
-        logp += won * eta[c] - (won + lost) * log(whole)
-        by_eta[c] = (won + lost) / whole - lost
-    return logp
-
-
-@_compiled
-def likelihood(
-    ties: int,
-    votes: FloatArray,
-    eta: FloatArray,
-    tie: FloatArray,
-    nu: FloatArray,
-    by_eta: FloatArray,
-    by_tie: FloatArray,
-) -> float:
-    """Log-likelihood of `votes` [3, cells]: left wins, ties, right wins.
-
-    `eta`, `tie` and `nu`, which is exp(tie), [cells]; see `rostra.arena.ratings.outcomes`. Sets
-    `by_eta` and, unless `BRADLEY_TERRY`, `by_tie` [cells] to the derivatives.
-    """
-    if ties == DAVIDSON:
-        return davidson(votes, eta, tie, nu, by_eta, by_tie)
-    if ties == RAO_KUPPER:
-        return rao_kupper(votes, eta, tie, nu, by_eta, by_tie)
-    return bradley_terry(votes, eta, by_eta)
 
 
 @_compiled
@@ -275,19 +192,6 @@ def order(
     logp += add_normals(x, at_tie, at_style, tie_sd, gradient)
     logp += add_normals(x, at_style, len(x), style_sd, gradient)
     return logp + add_zero_sum(x, strengths, by_strengths, log_median, sigma, gradient), gradient
-
-
-@_vectorised
-def logistic(
-    votes: FloatArray, total: FloatArray, logit: FloatArray, by_logit: FloatArray
-) -> float:
-    """Log-likelihood of `votes` of `total` [pairs] at log odds `logit`; sets its derivatives."""
-    logp = 0.0
-    for pair in range(len(logit)):
-        odds = exp(logit[pair])
-        logp += votes[pair] * logit[pair] - total[pair] * log(1 + odds)
-        by_logit[pair] = votes[pair] - total[pair] * odds / (1 + odds)
-    return logp
 
 
 @_compiled
