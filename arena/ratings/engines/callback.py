@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import carray, cfunc, njit, types
@@ -96,7 +97,7 @@ def _log_density(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
 
 
 @_compiled
-def _block_at(pointer: int) -> Words:
+def _block_at(pointer: Any) -> Words:
     length = carray(pointer, (1,), np.int64)[LENGTH]
     return carray(pointer, (length,), np.int64)
 
@@ -105,7 +106,7 @@ _CALLED = (blocks, cells, coordinates, elementary, kernels)
 _float64s = types.CPointer(types.float64)
 
 
-def _compile(text: int):  # type: ignore[no-untyped-def]
+def _compile(text: int) -> tuple[Any, Any]:
     """The functions that are kept; of which `text` tells their files by the closure they are."""
 
     @njit(cache=True, nogil=True, error_model="numpy")
@@ -118,7 +119,7 @@ def _compile(text: int):  # type: ignore[no-untyped-def]
         cache=True,
         error_model="numpy",
     )
-    def log_density_callback(ndim, x, gradient, value, block):  # type: ignore[no-untyped-def]
+    def log_density_callback(ndim: int, x: Any, gradient: Any, value: Any, block: Any) -> int:
         _ = text
         found, by_x = _log_density(_block_at(block), carray(x, (ndim,)))
         carray(value, (1,))[0] = found
@@ -143,7 +144,7 @@ same as nutpie calls it: from ndim, x, gradient, value and block, a status."""
     cache=True,
     error_model="numpy",
 )
-def draw_callback(ndim, size, x, kept, block):  # type: ignore[no-untyped-def]
+def draw_callback(ndim: int, size: int, x: Any, kept: Any, block: Any) -> int:
     """Called once for each draw `x` [ndim], which is kept as it is; the block counts them.
 
     Chains count at once, and one may undo another's step: for showing progress that does.
