@@ -9,7 +9,10 @@ import arviz as az
 import numpy as np
 import nutpie
 from numpy.typing import NDArray
+from nutpie.compile_pymc import CompiledPyMCModel
 
+from rostra.arena.ratings.engines import callback
+from rostra.arena.ratings.engines.block import DRAWS
 from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.schedule import Schedule
 from rostra.arena.ratings.engines.whitening import Whitened
@@ -27,23 +30,24 @@ Sampled = tuple[dict[str, FloatArray], int]
 def sample_density(
     density: Density | Whitened, schedule: Schedule, report: Callable[[int], None]
 ) -> Sampled:
-    done = 0
-
-    def read(point: FloatArray) -> dict[str, FloatArray]:
-        nonlocal done
-        done += 1  # called once for each draw, with Python's lock held
-        return {POINT: point}
-
-    model = nutpie.compiled_pyfunc.from_pyfunc(
-        density.ndim,
-        make_logp_fn=lambda: density.logp,
-        make_expand_fn=lambda *_: read,
-        expanded_dtypes=[np.dtype(np.float64)],
-        expanded_shapes=[(density.ndim,)],
-        expanded_names=[POINT],
-        make_initial_point_fn=lambda seed: density.start(np.random.default_rng(seed)),
+    block = density.block.copy()  # counts the draws
+    model = CompiledPyMCModel(
+        _n_dim=density.ndim,
+        _shapes={POINT: (density.ndim,)},
+        _coords={},
+        dims={},
+        compiled_logp_func=callback.log_density_callback,
+        compiled_expand_func=callback.draw_callback,
+        initial_point_func=lambda seed: density.start(np.random.default_rng(seed)),
+        shared_data={},
+        user_data=block,
+        n_expanded=density.ndim,
+        shape_info=([POINT], [slice(0, density.ndim)], [(density.ndim,)]),
+        # Python's forms of the same two, which sampling does not ask for.
+        logp_func=None,
+        expand_func=None,
     )
-    trace = _sample(model, schedule, lambda _: report(done), POLL_SECONDS)
+    trace = _sample(model, schedule, lambda _: report(int(block[DRAWS])), POLL_SECONDS)
     report(schedule.total)
     return density.variables(trace["posterior"][POINT].values), _divergences(trace)
 

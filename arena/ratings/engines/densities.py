@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.engines import kernels
+from rostra.arena.ratings.engines import callback, cells
+from rostra.arena.ratings.engines.block import Words, pack
 from rostra.arena.ratings.spec import ModelSpec, Ties
 
 FloatArray = NDArray[np.float64]
 Data = Mapping[str, NDArray[Any]]
 
 LIKELIHOODS: dict[Ties, int] = {
-    "davidson": kernels.DAVIDSON,
-    "rao-kupper": kernels.RAO_KUPPER,
-    "bradley-terry": kernels.BRADLEY_TERRY,
+    "davidson": cells.DAVIDSON,
+    "rao-kupper": cells.RAO_KUPPER,
+    "bradley-terry": cells.BRADLEY_TERRY,
 }
 
 
@@ -31,12 +33,20 @@ class Density:
     first is a scale, as its logarithm, the second a vector that sums to zero."""
     centre: FloatArray
     """[ndim], where the priors are at home."""
-    logp: Callable[[FloatArray], tuple[float, FloatArray]]
-    """Log density at a point [ndim] but for a constant, and its gradient [ndim]."""
+    arrays: tuple[NDArray[Any], ...]
+    """The model and its votes, as `callback` reads them."""
 
     @property
     def ndim(self) -> int:
         return len(self.centre)
+
+    @cached_property
+    def block(self) -> Words:
+        return pack(self.arrays)
+
+    def logp(self, x: FloatArray) -> tuple[float, FloatArray]:
+        """Log density at a point [ndim] but for a constant, and its gradient [ndim]."""
+        return callback.log_density(self.block, x)
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         """Where a chain may begin, [ndim]."""
@@ -63,48 +73,42 @@ def order(size: int, spec: ModelSpec, data: Data) -> Density:
     for name in ("style", "tie_style"):
         if number := len(getattr(spec, name)):
             layout[name] = number
-    votes = data["votes"].astype(np.float64)
-    none = np.empty((len(votes), 0))
+    votes = np.ascontiguousarray(data["votes"].T, dtype=np.float64)
+    none = np.empty((votes.shape[1], 0))
     priors = spec.priors
-    arguments = (
-        size,
-        LIKELIHOODS[spec.ties],
-        spec.side,
+    arrays = (
+        np.array([callback.ORDER, size, LIKELIHOODS[spec.ties], spec.side]),
         *_indices(data["left"], data["right"]),
         votes,
         data.get("style_x", none),
         data.get("tie_style_x", none),
-        np.log(priors.scale_median),
-        priors.scale_sigma,
-        priors.side_sd,
-        priors.tie_sd,
-        priors.style_sd,
+        np.array(
+            [
+                np.log(priors.scale_median),
+                priors.scale_sigma,
+                priors.side_sd,
+                priors.tie_sd,
+                priors.style_sd,
+            ]
+        ),
     )
-    return Density(
-        layout,
-        _centre(layout, priors.scale_median),
-        lambda x: kernels.order(x, *arguments),
-    )
+    return Density(layout, _centre(layout, priors.scale_median), arrays)
 
 
 def both_bad(size: int, spec: ModelSpec, data: Data) -> Density:
     """The density of `rostra.arena.ratings.models.both_bad` for `size` contestants."""
     layout = {"bad_scale": 1, "bad": size - 1, "bad_mean": 1}
     priors = spec.priors
-    arguments = (
-        size,
+    none = np.empty((0, 0))
+    arrays = (
+        np.array([callback.BOTH_BAD, size, 0, 0]),
         *_indices(data["bad_left"], data["bad_right"]),
-        data["bad_votes"].astype(np.float64),
-        data["all_votes"].astype(np.float64),
-        np.log(priors.bad_scale_median),
-        priors.scale_sigma,
-        priors.tie_sd,
+        np.array([data["bad_votes"], data["all_votes"]], dtype=np.float64),
+        none,
+        none,
+        np.array([np.log(priors.bad_scale_median), priors.scale_sigma, priors.tie_sd]),
     )
-    return Density(
-        layout,
-        _centre(layout, priors.bad_scale_median),
-        lambda x: kernels.both_bad(x, *arguments),
-    )
+    return Density(layout, _centre(layout, priors.bad_scale_median), arrays)
 
 
 def _indices(*columns: NDArray[np.int64]) -> list[NDArray[np.uintp]]:

@@ -17,14 +17,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from rostra.arena.ratings.engines.cells import BRADLEY_TERRY, likelihood, logistic
+from rostra.arena.ratings.engines.elementary import exp
+
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.uintp]
 
-DAVIDSON, RAO_KUPPER, BRADLEY_TERRY = range(3)
-
 # With NumPy's errors, what overflows or divides by zero is not finite, and the sampler turns back.
 # Loops instead of array expressions: they compile in a fraction of the time.
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
+_compiled = njit(nogil=True, error_model="numpy")
+# Loops over cells: sums in any order, and a product and a sum in one, so that they are vectorised.
+_vectorised = njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
 @_compiled
@@ -72,33 +75,6 @@ def add_zero_sum(
 
 
 @_compiled
-def cell(
-    ties: int, eta: float, up: float, tie: float, nu: float, a: float, t: float, b: float
-) -> tuple[float, float, float]:
-    """Log-likelihood of the votes `a`, `t`, `b` and its derivatives by `eta` and `tie`.
-
-    `up` is exp(eta / 2) and `nu` exp(tie); see `rostra.arena.ratings.outcomes`.
-    """
-    if ties == DAVIDSON:
-        number, down = a + t + b, 1 / up
-        total = up + down + nu
-        logp = (a - b) * eta / 2 + t * tie - number * math.log(total)
-        by_eta = (a - b - number * (up - down) / total) / 2
-        return logp, by_eta, t - number * nu / total
-    if ties == RAO_KUPPER:
-        ahead = (1 + nu) * up * up
-        behind = (1 + nu) * (1 + nu) / ahead
-        logp = t * (tie + math.log(2 + nu))
-        logp -= (a + t) * math.log(1 + behind) + (b + t) * math.log(1 + ahead)
-        lost, won = (a + t) * behind / (1 + behind), (b + t) * ahead / (1 + ahead)
-        by_tie = t * (1 + nu / (2 + nu)) - (lost + won) * nu / (1 + nu)
-        return logp, lost - won, by_tie
-    a, number = a + t / 2, a + t + b
-    total = 1 + up * up
-    return a * eta - number * math.log(total), number / total - (number - a), 0.0
-
-
-@_compiled
 def add_normals(x: FloatArray, start: int, stop: int, sd: float, gradient: FloatArray) -> float:
     """Log density of independent normals x[start:stop]; adds to their part of the gradient."""
     logp = 0.0
@@ -109,12 +85,54 @@ def add_normals(x: FloatArray, start: int, stop: int, sd: float, gradient: Float
 
 
 @_compiled
-def weighted(row: FloatArray, x: FloatArray, start: int) -> float:
-    """Sum of `row` by as many numbers of `x` from `start` on."""
-    total = 0.0
-    for k in range(len(row)):
-        total += row[k] * x[start + k]
-    return total
+def add_ends(
+    left: IndexArray, right: IndexArray, by_cell: FloatArray, sign: float, by_end: FloatArray
+) -> float:
+    """Adds `by_cell` [cells] to `by_end` at `left`, times `sign` at `right`; the sum of `by_cell`.
+
+    What stands together of one left is added up first: cells are in its order, and adding to one
+    place in memory again and again waits for each.
+    """
+    whole, of_one = 0.0, 0.0
+    for c in range(len(left)):
+        of_one += by_cell[c]
+        by_end[right[c]] += sign * by_cell[c]
+        if c + 1 == len(left) or left[c + 1] != left[c]:
+            by_end[left[c]] += of_one
+            whole, of_one = whole + of_one, 0.0
+    return whole
+
+
+@_vectorised
+def total(values: FloatArray) -> float:
+    found = 0.0
+    for i in range(len(values)):
+        found += values[i]
+    return found
+
+
+@_compiled
+def add_covariates(values: FloatArray, design: FloatArray, x: FloatArray, start: int) -> None:
+    """Adds to `values` [cells] the rows of `design` by as many numbers of `x` from `start` on."""
+    for c in range(len(values)):
+        for k in range(design.shape[1]):
+            values[c] += design[c, k] * x[start + k]
+
+
+@_compiled
+def pull_covariates(
+    by_values: FloatArray, design: FloatArray, gradient: FloatArray, start: int
+) -> None:
+    """What `add_covariates` is to values, for derivatives: adds to `gradient` from `start` on."""
+    for c in range(len(by_values)):
+        for k in range(design.shape[1]):
+            gradient[start + k] += design[c, k] * by_values[c]
+
+
+@_vectorised
+def set_exp(values: FloatArray, found: FloatArray) -> None:
+    for i in range(len(values)):
+        found[i] = exp(values[i])
 
 
 @_compiled
@@ -137,50 +155,39 @@ def order(
     """Log density of the structure "overall" at `x`, and its gradient, as long as `x`.
 
     `x`: log scale, `size` - 1 along the basis of strengths, side if `side`, tie unless
-    `BRADLEY_TERRY`, style, tie_style. `votes` [cells, 3]; `style_x` [cells, style];
+    `BRADLEY_TERRY`, style, tie_style. `votes` [3, cells]; `style_x` [cells, style];
     `tie_style_x` [cells, tie_style]. The rest are the figures of the priors.
     """
-    num_style, num_tie_style = style_x.shape[1], tie_style_x.shape[1]
     at_tie = size + (1 if side else 0)
     at_style = at_tie + (0 if ties == BRADLEY_TERRY else 1)
-    at_tie_style = at_style + num_style
+    at_tie_style = at_style + style_x.shape[1]
     plain_eta = x[size] if side else 0.0
     plain_tie = 0.0 if ties == BRADLEY_TERRY else x[at_tie]
-    plain_up, plain_nu = math.exp(plain_eta / 2), math.exp(plain_tie)
-    # exp(eta / 2) is a product of these, so that no cell without covariates takes an exponential.
-    strengths = from_basis(x, size)
-    growth, decay = np.empty(size), np.empty(size)
-    for i in range(size):
-        growth[i] = math.exp(strengths[i] / 2)
-        decay[i] = 1 / growth[i]
+    strengths, cells = from_basis(x, size), len(left)
+    eta, tie, nu = np.empty(cells), np.empty(cells), np.empty(cells)
+    for c in range(cells):
+        eta[c] = strengths[left[c]] - strengths[right[c]] + plain_eta
+    tie[:] = plain_tie
+    nu[:] = math.exp(plain_tie)
+    if style_x.shape[1]:
+        add_covariates(eta, style_x, x, at_style)
+    if tie_style_x.shape[1]:
+        add_covariates(tie, tie_style_x, x, at_tie_style)
+        set_exp(tie, nu)
+
+    by_eta, by_tie = np.empty(cells), np.zeros(cells)
+    logp = likelihood(ties, votes, eta, tie, nu, by_eta, by_tie)
 
     gradient, by_strengths = np.zeros(len(x)), np.zeros(size)
-    logp, by_all_eta, by_all_tie = 0.0, 0.0, 0.0
-    for c in range(len(left)):
-        i, j = left[c], right[c]
-        eta = strengths[i] - strengths[j] + plain_eta
-        up = growth[i] * decay[j] * plain_up
-        tie, nu = plain_tie, plain_nu
-        if num_style:
-            shift = weighted(style_x[c], x, at_style)
-            eta, up = eta + shift, up * math.exp(shift / 2)
-        if num_tie_style:
-            tie += weighted(tie_style_x[c], x, at_tie_style)
-            nu = math.exp(tie)
-        more, by_eta, by_tie = cell(ties, eta, up, tie, nu, votes[c, 0], votes[c, 1], votes[c, 2])
-        logp += more
-        by_strengths[i] += by_eta
-        by_strengths[j] -= by_eta
-        by_all_eta += by_eta
-        by_all_tie += by_tie
-        for k in range(num_style):
-            gradient[at_style + k] += by_eta * style_x[c, k]
-        for k in range(num_tie_style):
-            gradient[at_tie_style + k] += by_tie * tie_style_x[c, k]
+    by_all_eta = add_ends(left, right, by_eta, -1.0, by_strengths)
+    if style_x.shape[1]:
+        pull_covariates(by_eta, style_x, gradient, at_style)
+    if tie_style_x.shape[1]:
+        pull_covariates(by_tie, tie_style_x, gradient, at_tie_style)
     if side:
         gradient[size] = by_all_eta
     if ties != BRADLEY_TERRY:
-        gradient[at_tie] = by_all_tie
+        gradient[at_tie] = total(by_tie)
     logp += add_normals(x, size, at_tie, side_sd, gradient)
     logp += add_normals(x, at_tie, at_style, tie_sd, gradient)
     logp += add_normals(x, at_style, len(x), style_sd, gradient)
@@ -203,22 +210,13 @@ def both_bad(
 
     `x`: log bad_scale, `size` - 1 along the basis of bad, bad_mean. `votes` and `total` [pairs].
     """
-    gradient = np.zeros(size + 1)
-    bad = from_basis(x, size)
-    growth = np.empty(size)
-    for i in range(size):
-        growth[i] = math.exp(bad[i])
-    plain_growth = math.exp(x[size])
-    by_bad = np.zeros(size)
-    z = x[size] / mean_sd
-    logp, by_mean = -z * z / 2, -z / mean_sd
-    for pair in range(len(left)):
-        i, j = left[pair], right[pair]
-        odds = plain_growth * growth[i] * growth[j]
-        logp += votes[pair] * (x[size] + bad[i] + bad[j]) - total[pair] * math.log(1 + odds)
-        by_logit = votes[pair] - total[pair] * odds / (1 + odds)
-        by_bad[i] += by_logit
-        by_bad[j] += by_logit
-        by_mean += by_logit
-    gradient[size] = by_mean
+    bad, pairs = from_basis(x, size), len(left)
+    logit, by_logit = np.empty(pairs), np.empty(pairs)
+    for pair in range(pairs):
+        logit[pair] = bad[left[pair]] + bad[right[pair]] + x[size]
+    logp = logistic(votes, total, logit, by_logit)
+
+    gradient, by_bad = np.zeros(size + 1), np.zeros(size)
+    gradient[size] = add_ends(left, right, by_logit, 1.0, by_bad)
+    logp += add_normals(x, size, size + 1, mean_sd, gradient)
     return logp + add_zero_sum(x, bad, by_bad, log_median, sigma, gradient), gradient

@@ -15,10 +15,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
 
+from rostra.arena.ratings.engines import callback
+from rostra.arena.ratings.engines.block import Words, pack
+from rostra.arena.ratings.engines.coordinates import to_points
 from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.latent import LatentModel
 from rostra.arena.ratings.engines.newton import Conditional, conditional
@@ -28,8 +30,6 @@ FloatArray = NDArray[np.float64]
 ROUNDS = 3
 """Of finding the mode given the scale, and a scale given the mode."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")
-
 
 @dataclass(frozen=True)
 class Whitened:
@@ -37,7 +37,9 @@ class Whitened:
 
     density: Density
     map: tuple[FloatArray, ...]
-    """As `to_point` and `pull_back` take it."""
+    """As `coordinates` takes it."""
+    block: Words
+    """The density's with the map, for `callback`."""
 
     @property
     def ndim(self) -> int:
@@ -45,8 +47,7 @@ class Whitened:
 
     def logp(self, z: FloatArray) -> tuple[float, FloatArray]:
         """Log density at `z` [ndim] but for a constant, and its gradient [ndim]."""
-        value, gradient = self.density.logp(to_point(z, *self.map))
-        return pull_back(z, value, gradient, *self.map)
+        return callback.log_density(self.block, z)
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         """Where a chain may begin, [ndim]: wider apart than the posterior."""
@@ -82,19 +83,17 @@ def whiten(density: Density, model: LatentModel) -> Whitened:
     known = told / (told + tau)
     spread = 1 / math.sqrt(2 * float(known @ known) + prior.log_sd**-2)
     residual = solve_triangular(factor, np.eye(len(factor)), lower=True, trans="T")
-    return Whitened(
-        density,
-        (
-            np.array([log_scale[0], spread]),
-            told,
-            pull,
-            np.ascontiguousarray(axes),
-            np.ascontiguousarray(axes.T),
-            mode,
-            np.ascontiguousarray(-regression),
-            np.ascontiguousarray(residual),
-        ),
+    found_map = (
+        np.array([log_scale[0], spread]),
+        told,
+        pull,
+        np.ascontiguousarray(axes),
+        np.ascontiguousarray(axes.T),
+        mode,
+        np.ascontiguousarray(-regression),
+        np.ascontiguousarray(residual),
     )
+    return Whitened(density, found_map, pack([*density.arrays, *found_map]))
 
 
 def _typical(model: LatentModel, log_scale: float, vector: NDArray[np.int64]) -> Conditional:
@@ -105,95 +104,3 @@ def _typical(model: LatentModel, log_scale: float, vector: NDArray[np.int64]) ->
         square = found.mode[vector] ** 2 + np.diag(covariance)[vector]
         found = conditional(model, np.log(square.mean(keepdims=True)) / 2, found.mode)
     return found
-
-
-@_compiled
-def to_point(
-    z: FloatArray,
-    scale: FloatArray,
-    told: FloatArray,
-    pull: FloatArray,
-    axes: FloatArray,
-    axes_transposed: FloatArray,
-    mode: FloatArray,
-    regression: FloatArray,
-    residual: FloatArray,
-) -> FloatArray:
-    """The point [ndim] of `z`: the scale's logarithm, the vector, the others."""
-    size, others = len(told), len(mode) - len(told)
-    x = np.zeros(len(z))
-    x[0] = scale[0] + scale[1] * z[0]
-    tau = math.exp(-2 * x[0])
-    for k in range(size):
-        precision = told[k] + tau
-        along = pull[k] / precision + z[1 + k] / math.sqrt(precision)
-        for i in range(size):
-            x[1 + i] += axes_transposed[k, i] * along
-    for i in range(others):
-        value = mode[size + i]
-        for k in range(size):
-            value += regression[i, k] * (x[1 + k] - mode[k])
-        for k in range(others):
-            value += residual[i, k] * z[1 + size + k]
-        x[1 + size + i] = value
-    return x
-
-
-@_compiled
-def to_points(
-    z: FloatArray,
-    scale: FloatArray,
-    told: FloatArray,
-    pull: FloatArray,
-    axes: FloatArray,
-    axes_transposed: FloatArray,
-    mode: FloatArray,
-    regression: FloatArray,
-    residual: FloatArray,
-) -> FloatArray:
-    """`to_point` of each row."""
-    x = np.empty(z.shape)
-    for row in range(len(z)):
-        x[row] = to_point(
-            z[row], scale, told, pull, axes, axes_transposed, mode, regression, residual
-        )
-    return x
-
-
-@_compiled
-def pull_back(
-    z: FloatArray,
-    value: float,
-    by_point: FloatArray,
-    scale: FloatArray,
-    told: FloatArray,
-    pull: FloatArray,
-    axes: FloatArray,
-    axes_transposed: FloatArray,
-    mode: FloatArray,
-    regression: FloatArray,
-    residual: FloatArray,
-) -> tuple[float, FloatArray]:
-    """Log density at `z` and its gradient, from those at its point."""
-    size, others = len(told), len(mode) - len(told)
-    gradient = np.zeros(len(z))
-    tau = math.exp(-2 * (scale[0] + scale[1] * z[0]))
-    for k in range(others):
-        for i in range(others):
-            gradient[1 + size + k] += residual[i, k] * by_point[1 + size + i]
-    along = np.zeros(size)
-    for i in range(size):
-        by_value = by_point[1 + i]
-        for j in range(others):
-            by_value += regression[j, i] * by_point[1 + size + j]
-        for k in range(size):
-            along[k] += axes[i, k] * by_value
-    by_log_scale = by_point[0]
-    for k in range(size):
-        precision = told[k] + tau
-        prior, sd, mean = tau / precision, 1 / math.sqrt(precision), pull[k] / precision
-        gradient[1 + k] = along[k] * sd
-        value -= math.log(precision) / 2
-        by_log_scale += prior * (1 + along[k] * (2 * mean + sd * z[1 + k]))
-    gradient[0] = scale[1] * by_log_scale
-    return value, gradient
