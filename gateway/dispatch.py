@@ -39,13 +39,12 @@ class Sent:
     link: Link
     inbox: Inbox[Any]
     clock: TokenClock
-    trial: Trial | None
-    """None where the member is not judged by its calls here."""
+    trial: Trial
 
     async def take(self) -> list[Any]:
         """As the inbox's. What comes tells that the member answers."""
         taken = await self.inbox.take()
-        if taken and self.trial is not None and self.clock.started:
+        if taken and self.clock.started:
             self.trial.answered()
         return taken
 
@@ -114,22 +113,20 @@ class Dispatcher:
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
-        trial = None if link.breaker is None else link.breaker.begin()
+        trial = link.breaker.begin()
         if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
             inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
         try:
             yield Sent(link, inbox, clock, trial)
-            if trial is not None:
-                trial.succeeded()
+            trial.succeeded()
         except grpc.aio.AioRpcError as error:
-            if trial is not None and (fault := fault_of(error)) is not None:
+            if (fault := fault_of(error)) is not None:
                 trial.failed(fault)
             raise
         finally:
-            if trial is not None:
-                trial.abandon()
+            trial.abandon()
             inbox.close()
             rpc.cancel()
             link.finished()

@@ -29,9 +29,7 @@ class Link(Protocol):
     """Why it is not serving; empty when it is."""
 
     @property
-    def breaker(self) -> Breaker | None:
-        """None of another server, which is tried by a list of its models, not by requests."""
-        ...
+    def breaker(self) -> Breaker: ...
 
     @property
     def external(self) -> bool:

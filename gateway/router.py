@@ -192,7 +192,7 @@ class Router:
             for link in self._fleet.serving(model)
             if refusal(link, model) is None
         ]
-        if all(link.breaker is not None and link.breaker.fault for link in waiting):
+        if all(link.breaker.fault for link in waiting):
             said = f"Every worker of the model '{route.asked}' has failed of late"
             return partial(unavailable, said)
         return all_busy
