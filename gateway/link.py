@@ -56,6 +56,12 @@ class Link(Protocol):
         ...
 
     @property
+    def room(self) -> float:
+        """Requests that may be sent there now, so that what comes beyond them waits in its turn at
+        the gateway; inf where that is not known."""
+        ...
+
+    @property
     def load(self) -> control_pb2.GetLoadResponse: ...
 
     @property

@@ -198,9 +198,11 @@ class Router:
         return all_busy
 
     def _by_share(self, candidates: list[Link]) -> list[Link]:
-        """Those among whom the load decides: all workers, or one other server."""
+        """Those among whom the load decides: all workers, or one other server; or those that have
+        no share, where nobody who has one has room."""
         sharing = [link for link in candidates if link.share]
-        if not sharing:
-            return candidates
+        spare = [link for link in candidates if not link.share]
+        if spare and not any(link.room > 0 for link in sharing):
+            return spare
         drawn = self._rng.choices(sharing, [link.share for link in sharing])[0]
         return [drawn] if drawn.external else [link for link in sharing if not link.external]

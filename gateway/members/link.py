@@ -80,6 +80,10 @@ class MemberLink:
         return max(self._limits.wait, self.breaker.wait)
 
     @property
+    def room(self) -> float:
+        return self._limits.room
+
+    @property
     def load(self) -> control_pb2.GetLoadResponse:
         return control_pb2.GetLoadResponse(running_requests=self._limits.running)
 

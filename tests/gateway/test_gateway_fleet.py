@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable
@@ -107,6 +108,7 @@ class Link:
     """What the router sees of a worker, or of another server."""
 
     wait = 0.0
+    room = math.inf
 
     def __init__(self, address: str, pending: int, *, share: float | None = None) -> None:
         self.address = address
