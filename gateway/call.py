@@ -26,6 +26,7 @@ from rostra.gateway.grpc_status import status_error, unsupported
 from rostra.gateway.images import NO_IMAGES, first_image
 from rostra.gateway.link import Link
 from rostra.gateway.rest_names import RestNames
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.rpc_types import RequestT, ResponseT, Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.gateway.tracing import dispatch_span
@@ -63,7 +64,9 @@ class Call(Generic[RequestT, ResponseT]):
         exchange: Exchange,
         names: RestNames,
         hold: bool,
+        agreement: Agreement | None = None,
     ) -> None:
+        """`agreement`: with other calls whose answers are told together with this one's."""
         self.model: control_pb2.ModelInfo
         """The model that answers; set before the first message is passed on."""
         self.link: Link
@@ -74,7 +77,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._exchange = exchange
         self._names = names
         self._hold = hold
-        self._route = dispatcher.router.route(request.model, request, exchange.caller)
+        self._route = dispatcher.router.route(request.model, request, exchange.caller, agreement)
         self._refusals: dict[tuple[str, str], grpc.aio.AioRpcError | None] = {}
         self._progress: Progress | None = None
         if dispatcher.failover.resume and isinstance(request, _RESUMABLE):
@@ -114,6 +117,8 @@ class Call(Generic[RequestT, ResponseT]):
                 if isinstance(last, _STREAMED) and last.HasField("usage"):
                     # Nothing is lost: only its status did not come.
                     break
+                if not (passed_on or self._can_go_on):
+                    self._dispatcher.router.lost(self._route)
                 pause = self._pause_before_next(error, attempt, avoid, passed_on)
             if self._can_go_on:
                 self._dispatcher.metrics.failover.resumes.labels(self.model.name).inc()
@@ -199,7 +204,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _has_other(self, avoid: set[str]) -> bool:
         """Whether there is a member that was not asked yet."""
-        other = self._dispatcher.router.choose(self._route, avoid, self._refusal)
+        other = self._dispatcher.router.choose(self._route.alone, avoid, self._refusal)
         return other is not None and other[0].address not in avoid
 
     async def _start(self, attempt: int, avoid: set[str], clock: TokenClock | None) -> Started:
@@ -210,6 +215,7 @@ class Call(Generic[RequestT, ResponseT]):
             link, request.model = await dispatcher.router.acquire(
                 self._route, avoid, self._exchange.remaining(), self._refusal
             )
+        self._route.take(request.model)
         self._answered_by(link)
         waited.of(self.model.name)
         budget = dispatcher.budgets.of(self.model.name)

@@ -21,6 +21,7 @@ from rostra.gateway.link import Link
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.rpc_types import Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.v1 import chat_pb2, inference_pb2
@@ -83,8 +84,10 @@ class Dispatcher:
         names: RestNames,
         *,
         hold: bool,
+        agreement: Agreement | None = None,
     ) -> GenerateCall:
-        return Call(self, lambda stub: stub.Generate, request, exchange, names, hold)
+        """`agreement`: with the other prompts of the same request."""
+        return Call(self, lambda stub: stub.Generate, request, exchange, names, hold, agreement)
 
     def embed(
         self, request: inference_pb2.EmbedRequest, exchange: Exchange, names: RestNames

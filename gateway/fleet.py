@@ -143,6 +143,11 @@ class Fleet:
         async with asyncio.timeout(timeout):
             await changed.wait()
 
+    def wake(self) -> None:
+        """Has whoever waits for a change look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     async def instance_at(self, address: str) -> str:
         """The instance id that answers there; empty: nobody does."""
         try:
@@ -159,8 +164,7 @@ class Fleet:
             return reply.instance_id
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.wake()
         self._warn()
         if self._announcements is None:
             return

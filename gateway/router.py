@@ -19,6 +19,7 @@ from rostra.gateway.errors import (
 )
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.link import Link
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.routing.caller import NOBODY, Caller
 from rostra.gateway.routing.names import NamedModel, Names
 from rostra.gateway.routing.policy import NOTHING_SHARED, Affinity, Policy
@@ -60,10 +61,17 @@ class Router:
         """What policies and the workers' own reports say of who has which prefix."""
         self._policies: dict[tuple[PolicyName, str], Policy] = {}
 
-    def route(self, asked: str, request: Any = None, caller: Caller = NOBODY) -> Route:
+    def route(
+        self,
+        asked: str,
+        request: Any = None,
+        caller: Caller = NOBODY,
+        agreement: Agreement | None = None,
+    ) -> Route:
         """`asked`: the name of a model, as the client has it."""
         models = self.names.order(asked, caller)
-        return Route(asked, models, request, caller.session(self._settings.hash_on))
+        session = caller.session(self._settings.hash_on)
+        return Route(asked, models, request, session, agreement)
 
     def choose(
         self, route: Route, avoid: Collection[str] = (), refusal: Refusal = takes_everything
@@ -118,6 +126,11 @@ class Router:
             with suppress(TimeoutError):
                 await self._fleet.wait_for_change(min([left, *busy]))
         return found
+
+    def lost(self, route: Route) -> None:
+        """What was dispatched is lost, and nothing of it was passed on."""
+        if route.lost():
+            self._fleet.wake()
 
     def dispatched(self, link: Link, route: Route, model: str, request: Any) -> None:
         """Before a request is sent there: policies take note, and a worker that reports its cache
