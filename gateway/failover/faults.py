@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grpc import StatusCode
-from grpc.aio import AioRpcError
+from grpc.aio import AioRpcError, Metadata
 
 from rostra.gateway.grpc_errors import StatusDetails
 
@@ -41,7 +41,7 @@ class JudgedError(AioRpcError):
         super().__init__(
             status.code(),
             status.initial_metadata(),
-            status.trailing_metadata(),
+            Metadata(*status.trailing_metadata()),
             status.details(),
             status.debug_error_string(),
         )
