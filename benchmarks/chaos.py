@@ -2,8 +2,9 @@
 
     python -m benchmarks.chaos --clients 200 --minutes 10
 
-Real processes of a tiny model: three workers, two gateways, a network that can be cut. Every
-request must end in time: with exactly the right answer, or with an error of docs/failover.md.
+Real processes of a tiny model: three workers, two gateways, a network that can be cut: namespaces
+where the machine allows them (iproute2; root, or user namespaces), else proxies. Every request must
+end in time: with exactly the right answer, or with an error of docs/failover.md.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks.mesh_clients import Clients, Tally, questions
+from benchmarks.mesh_namespaces import add_network_option, network_of
+from benchmarks.mesh_network import Network
 from benchmarks.mesh_processes import Mesh, Node, mesh
 from benchmarks.results import Row, add_output_options, report
 from benchmarks.tiny_model import save_tiny_model
@@ -116,12 +119,12 @@ class Chaos:
         node.signal(signal.SIGCONT)
 
     async def _cut(self, number: int) -> None:
-        self._mesh.proxies[number].cut()
+        await self._mesh.network.cut(number)
         await asyncio.sleep(self._rng.uniform(2.0, 14.0))
-        self._mesh.proxies[number].mend()
+        await self._mesh.network.mend(number)
 
     async def _reset(self, number: int) -> None:
-        self._mesh.proxies[number].reset()
+        await self._mesh.network.reset(number)
         await asyncio.sleep(1.0)
 
     async def _drain(self, number: int) -> None:
@@ -200,7 +203,9 @@ async def sample(mesh: Mesh, interval: float) -> None:
         await asyncio.sleep(interval)
 
 
-async def measure(args: argparse.Namespace, folder: Path) -> tuple[Row, list[str]]:
+async def measure(
+    args: argparse.Namespace, folder: Path, network: Network
+) -> tuple[Row, list[str]]:
     """What came of it, and what must never be."""
     rng = random.Random(args.seed)
     model = folder / "model"
@@ -213,6 +218,7 @@ async def measure(args: argparse.Namespace, folder: Path) -> tuple[Row, list[str
         gateways=args.gateways,
         worker_options=WORKER_OPTIONS,
         settings=settings,
+        network=network,
     ) as running:
         asked = await questions(running.urls[0], args.questions, args.max_tokens)
         chaos = Chaos(running, rng)
@@ -226,6 +232,7 @@ async def measure(args: argparse.Namespace, folder: Path) -> tuple[Row, list[str
         sampling.cancel()
         bad = [*tally.bad, *chaos.bad, *not_lost_with_gateway(running, tally)]
         row: Row = {
+            "network": network.kind,
             "clients": args.clients,
             "minutes": args.minutes,
             "requests": tally.total,
@@ -257,12 +264,14 @@ def main() -> None:
     parser.add_argument("--sample-interval", type=float, default=2.0, help="seconds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder for logs; default: one that is deleted")
+    add_network_option(parser)
     add_output_options(parser)
     args = parser.parse_args()
+    network = network_of(args, "benchmarks.chaos")
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         folder = args.work or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        row, bad = asyncio.run(measure(args, folder))
+        row, bad = asyncio.run(measure(args, folder, network))
     report(args, "chaos", [row])
     for line in bad:
         print(line, file=sys.stderr)

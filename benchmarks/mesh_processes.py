@@ -17,7 +17,8 @@ from typing import Any
 import aiohttp
 import psutil
 
-from benchmarks.mesh_proxy import Proxy
+from benchmarks.mesh_network import Network
+from benchmarks.mesh_proxy import ProxyNetwork
 from benchmarks.servers import free_port
 
 MODEL = "tiny"
@@ -41,6 +42,8 @@ class Node:
     name: str
     command: Sequence[str]
     log: Path
+    inside: Sequence[str] = ()
+    """What the command stands behind: where it is to run."""
     lives: list[list[Footprint]] = field(default_factory=list)
     """Of each process that there was: what it held at its samplings."""
     down: list[tuple[float, float]] = field(default_factory=list)
@@ -60,6 +63,7 @@ class Node:
     async def start(self) -> None:
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
+                *self.inside,
                 sys.executable,
                 *("-P", "-m", "rostra.mesh.cli.main"),
                 *self.command,
@@ -144,16 +148,15 @@ class Node:
 
 @dataclass
 class Mesh:
-    """All of them. Each gateway reaches each worker through the worker's proxy."""
+    """All of them, and what lies between them."""
 
     workers: list[Node]
     gateways: list[Node]
-    proxies: list[Proxy]
-    """Of each worker."""
+    network: Network
     urls: list[str]
     """Of each gateway."""
     addresses: list[str]
-    """Of each worker, past its proxy."""
+    """At which each worker listens."""
 
     @property
     def nodes(self) -> list[Node]:
@@ -170,6 +173,12 @@ class Mesh:
         async with aiohttp.ClientSession() as session:
             await until(lambda: _is_ready(session, self.urls[gateway]), timeout)
 
+    async def is_out(self, gateway: int, address: str) -> bool:
+        """Whether this gateway says that it sends the worker no requests now."""
+        async with aiohttp.ClientSession() as session:
+            states = await _states(session, self.urls[gateway])
+        return states.get(address, "serving") != "serving"
+
     async def _serves_all(self, session: aiohttp.ClientSession, url: str) -> bool:
         states = await _states(session, url)
         return len(states) == len(self.workers) and set(states.values()) == {"serving"}
@@ -184,28 +193,29 @@ async def mesh(
     gateways: int,
     worker_options: Sequence[str] = (),
     settings: str = "",
+    network: Network | None = None,
 ) -> AsyncIterator[Mesh]:
     """Started and whole; ended at the end. `settings` are lines of the table `[gateway]`; logs go
-    to `folder`."""
-    ports = [free_port() for _ in range(workers)]
-    proxies = [Proxy(port) for port in ports]
-    for proxy in proxies:
-        await proxy.start()
-    behind = ", ".join(f'"127.0.0.1:{proxy.port}"' for proxy in proxies)
+    to `folder`. The network is one of proxies where none is given."""
+    network = network or ProxyNetwork()
+    await network.start(workers)
+    behind = ", ".join(f'"{network.address(number)}"' for number in range(workers))
     config = folder / "gateway.toml"
     config.write_text(f"[gateway]\nworkers = [{behind}]\n{settings}\n")
     gateway_ports = [free_port() for _ in range(gateways)]
     made = Mesh(
         workers=[
             Node(
-                f"worker-{number}",
+                f"worker-{number + 1}",
                 (
                     *("worker", "--model", str(model), "--name", MODEL, "--num-threads", "1"),
-                    *("--listen", f"127.0.0.1:{port}", *worker_options),
+                    # Nobody else is on the network.
+                    *("--listen", network.listen(number), "--insecure-public", *worker_options),
                 ),
-                folder / f"worker-{number}.log",
+                folder / f"worker-{number + 1}.log",
+                network.command(number),
             )
-            for number, port in enumerate(ports, start=1)
+            for number in range(workers)
         ],
         gateways=[
             Node(
@@ -215,9 +225,9 @@ async def mesh(
             )
             for number, port in enumerate(gateway_ports, start=1)
         ],
-        proxies=proxies,
+        network=network,
         urls=[f"http://127.0.0.1:{port}" for port in gateway_ports],
-        addresses=[f"127.0.0.1:{port}" for port in ports],
+        addresses=[network.listen(number) for number in range(workers)],
     )
     try:
         for node in made.nodes:
@@ -229,8 +239,7 @@ async def mesh(
     finally:
         await asyncio.gather(*(node.end() for node in made.gateways))
         await asyncio.gather(*(node.end() for node in made.workers))
-        for proxy in proxies:
-            await proxy.close()
+        await network.close()
 
 
 async def until(condition: Callable[[], Any], timeout: float) -> None:

@@ -20,6 +20,7 @@ from rostra.gateway.keys import (
     DISPATCHER,
     DOCUMENT,
     FLEET,
+    KEYS,
     METRICS,
     REGISTRY,
     RESPONSES,
@@ -70,6 +71,7 @@ def create_app(
         None if registry is None else registry.state,
     )
     app[SETTINGS] = settings
+    app[KEYS] = keys
     app[FLEET] = fleet
     app[REGISTRY] = registry
     app[METRICS] = Metrics(fleet)

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from rostra.gateway.api_keys import ApiKey, Scope
 from rostra.gateway.errors import (
+    ApiError,
     api_key_disabled,
     api_key_expired,
     invalid_api_key,
@@ -17,7 +18,7 @@ from rostra.gateway.errors import (
     scope_not_allowed,
 )
 from rostra.gateway.key_ring import KeyRing
-from rostra.gateway.keys import DISPATCHER, EXCHANGE, FLEET
+from rostra.gateway.keys import DISPATCHER, EXCHANGE, FLEET, KEYS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,6 +39,18 @@ def authentication(keys: KeyRing, scopes: Mapping[Handler, Scope | None]) -> Mid
         return await handler(request)
 
     return authenticate
+
+
+def may_operate(request: web.Request) -> bool:
+    """Whether whoever asks may see the mesh: where there are keys, only by one of that scope. For
+    what is answered to everybody, in part."""
+    keys = request.app[KEYS]
+    if keys is None:
+        return True
+    try:
+        return "operate" in _key(request, keys).scopes
+    except ApiError:
+        return False
 
 
 def check_model(request: web.Request, model: str) -> None:

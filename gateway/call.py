@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import ExitStack, aclosing
 from copy import deepcopy
@@ -18,14 +17,15 @@ from rostra.gateway.bundle import Seat
 from rostra.gateway.context import Exchange
 from rostra.gateway.errors import ApiError, shutting_down, unavailable
 from rostra.gateway.failover.budget import RetryBudget
-from rostra.gateway.failover.faults import is_orderly
 from rostra.gateway.failover.hedge import Started, first_to_start
 from rostra.gateway.failover.resume import Progress
-from rostra.gateway.grpc_errors import CLIENT_MISTAKES, RETRY_ELSEWHERE, StatusDetails, api_error
+from rostra.gateway.failover.retry import Retry
+from rostra.gateway.grpc_errors import CLIENT_MISTAKES, api_error
 from rostra.gateway.grpc_status import status_error, unsupported
 from rostra.gateway.images import NO_IMAGES, first_image
 from rostra.gateway.link import Link
 from rostra.gateway.rest_names import RestNames
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.rpc_types import RequestT, ResponseT, Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.gateway.tracing import dispatch_span
@@ -43,8 +43,6 @@ _RESUMABLE = (chat_pb2.ChatRequest, inference_pb2.GenerateRequest)
 _STREAMED = (chat_pb2.ChatResponse, inference_pb2.GenerateResponse)
 _UNHEDGED = (*_NAMELESS, inference_pb2.EmbedRequest)
 """Requests whose answers have no beginning to wait for."""
-_FIRST_BACKOFF = 0.05
-"""Seconds; doubles with each further dispatch."""
 
 
 class Call(Generic[RequestT, ResponseT]):
@@ -63,7 +61,9 @@ class Call(Generic[RequestT, ResponseT]):
         exchange: Exchange,
         names: RestNames,
         hold: bool,
+        agreement: Agreement | None = None,
     ) -> None:
+        """`agreement`: with other calls whose answers are told together with this one's."""
         self.model: control_pb2.ModelInfo
         """The model that answers; set before the first message is passed on."""
         self.link: Link
@@ -74,7 +74,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._exchange = exchange
         self._names = names
         self._hold = hold
-        self._route = dispatcher.router.route(request.model, request, exchange.caller)
+        self._route = dispatcher.router.route(request.model, request, exchange.caller, agreement)
         self._refusals: dict[tuple[str, str], grpc.aio.AioRpcError | None] = {}
         self._progress: Progress | None = None
         if dispatcher.failover.resume and isinstance(request, _RESUMABLE):
@@ -114,6 +114,8 @@ class Call(Generic[RequestT, ResponseT]):
                 if isinstance(last, _STREAMED) and last.HasField("usage"):
                     # Nothing is lost: only its status did not come.
                     break
+                if not (passed_on or self._can_go_on):
+                    self._dispatcher.router.lost(self._route)
                 pause = self._pause_before_next(error, attempt, avoid, passed_on)
             if self._can_go_on:
                 self._dispatcher.metrics.failover.resumes.labels(self.model.name).inc()
@@ -165,41 +167,17 @@ class Call(Generic[RequestT, ResponseT]):
         self, error: grpc.aio.AioRpcError, attempt: int, avoid: set[str], passed_on: bool
     ) -> float:
         """Seconds; raises ApiError where there is to be no other dispatch."""
-        pause = self._pause(error, attempt, avoid)
-        lost = passed_on and not self._can_go_on
-        if lost or pause is None or not self._may_retry(error, attempt, avoid):
+        retry = Retry(self._dispatcher, self._exchange, lambda: self._has_other(avoid))
+        pause = None
+        if not passed_on or self._can_go_on:
+            pause = retry.pause(error, attempt, self.model.name)
+        if pause is None:
             raise self._api_error(error) from error
-        self._dispatcher.metrics.failover.retries.labels(error.code().name).inc()
         return pause
-
-    def _pause(self, error: grpc.aio.AioRpcError, attempt: int, avoid: set[str]) -> float | None:
-        """Seconds before the next dispatch; None where the worker has asked for more than there
-        is, and nobody else can be asked."""
-        pause = _FIRST_BACKOFF * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)
-        asked = StatusDetails(error).retry_delay
-        if asked is None or self._has_other(avoid):
-            return pause
-        remaining = self._exchange.remaining()
-        patience = self._dispatcher.router.worker_wait
-        if asked > (patience if remaining is None else min(patience, remaining)):
-            return None
-        return max(pause, asked)
-
-    def _may_retry(self, error: grpc.aio.AioRpcError, attempt: int, avoid: set[str]) -> bool:
-        dispatcher, code = self._dispatcher, error.code()
-        if code not in RETRY_ELSEWHERE or attempt >= dispatcher.max_attempts:
-            return False
-        # A full queue is no better a moment later; only a worker not asked yet may have room.
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and not self._has_other(avoid):
-            return False
-        if is_orderly(error) or dispatcher.budgets.of(self.model.name).withdraw():
-            return True
-        dispatcher.metrics.failover.not_retried.labels(self.model.name).inc()
-        return False
 
     def _has_other(self, avoid: set[str]) -> bool:
         """Whether there is a member that was not asked yet."""
-        other = self._dispatcher.router.choose(self._route, avoid, self._refusal)
+        other = self._dispatcher.router.choose(self._route.alone, avoid, self._refusal)
         return other is not None and other[0].address not in avoid
 
     async def _start(self, attempt: int, avoid: set[str], clock: TokenClock | None) -> Started:
@@ -210,6 +188,7 @@ class Call(Generic[RequestT, ResponseT]):
             link, request.model = await dispatcher.router.acquire(
                 self._route, avoid, self._exchange.remaining(), self._refusal
             )
+        self._route.take(request.model)
         self._answered_by(link)
         waited.of(self.model.name)
         budget = dispatcher.budgets.of(self.model.name)

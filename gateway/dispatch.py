@@ -21,6 +21,7 @@ from rostra.gateway.link import Link
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.router import Router
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.rpc_types import Rpc
 from rostra.gateway.token_clock import TokenClock
 from rostra.v1 import chat_pb2, inference_pb2
@@ -39,13 +40,12 @@ class Sent:
     link: Link
     inbox: Inbox[Any]
     clock: TokenClock
-    trial: Trial | None
-    """None where the member is not judged by its calls here."""
+    trial: Trial
 
     async def take(self) -> list[Any]:
         """As the inbox's. What comes tells that the member answers."""
         taken = await self.inbox.take()
-        if taken and self.trial is not None and self.clock.started:
+        if taken and self.clock.started:
             self.trial.answered()
         return taken
 
@@ -84,8 +84,10 @@ class Dispatcher:
         names: RestNames,
         *,
         hold: bool,
+        agreement: Agreement | None = None,
     ) -> GenerateCall:
-        return Call(self, lambda stub: stub.Generate, request, exchange, names, hold)
+        """`agreement`: with the other prompts of the same request."""
+        return Call(self, lambda stub: stub.Generate, request, exchange, names, hold, agreement)
 
     def embed(
         self, request: inference_pb2.EmbedRequest, exchange: Exchange, names: RestNames
@@ -114,22 +116,20 @@ class Dispatcher:
         client has gone."""
         self._running.add(rpc)
         link.dispatched()
-        trial = None if link.breaker is None else link.breaker.begin()
+        trial = link.breaker.begin()
         if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
             inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
         try:
             yield Sent(link, inbox, clock, trial)
-            if trial is not None:
-                trial.succeeded()
+            trial.succeeded()
         except grpc.aio.AioRpcError as error:
-            if trial is not None and (fault := fault_of(error)) is not None:
+            if (fault := fault_of(error)) is not None:
                 trial.failed(fault)
             raise
         finally:
-            if trial is not None:
-                trial.abandon()
+            trial.abandon()
             inbox.close()
             rpc.cancel()
             link.finished()

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import grpc
 
+from rostra.gateway.backoff import persist
 from rostra.gateway.errors import GatewayError
 from rostra.gateway.link import Link
 from rostra.gateway.members.link import MemberLink
 from rostra.gateway.membership import Membership
 from rostra.gateway.membership.revisions import revision_warnings
+from rostra.gateway.membership.sources import following_backoff
 from rostra.gateway.membership.state import Announcements
 from rostra.gateway.settings import GatewaySettings
 from rostra.gateway.worker_channel import open_channel
@@ -86,10 +88,11 @@ class Fleet:
 
     async def start(self) -> None:
         for member, key, tls in self._access:
-            link = MemberLink(member, key, tls, self._notify)
+            link = MemberLink(member, key, tls, self._settings.failover, self._notify)
             self._members.append(link)
             self._runs[link.address] = asyncio.create_task(link.run())
-        self._following = asyncio.create_task(self._follow())
+        following = persist(self._follow, "learning who the workers are", following_backoff())
+        self._following = asyncio.create_task(following)
 
     async def close(self) -> None:
         if self._following is not None:
@@ -140,6 +143,11 @@ class Fleet:
         async with asyncio.timeout(timeout):
             await changed.wait()
 
+    def wake(self) -> None:
+        """Has whoever waits for a change look again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     async def instance_at(self, address: str) -> str:
         """The instance id that answers there; empty: nobody does."""
         try:
@@ -156,8 +164,7 @@ class Fleet:
             return reply.instance_id
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.wake()
         self._warn()
         if self._announcements is None:
             return
@@ -173,15 +180,12 @@ class Fleet:
                 logger.warning("worker %s: %s", address, line)
 
     async def _follow(self) -> None:
-        try:
-            async for addresses in self._membership.addresses():
-                for address in self._links.keys() - addresses:
-                    self._drop(address)
-                for address in sorted(addresses - self._links.keys()):
-                    self._add(address)
-                self._notify()
-        except Exception:
-            logger.exception("the gateway no longer learns who its workers are: start it again")
+        async for addresses in self._membership.addresses():
+            for address in self._links.keys() - addresses:
+                self._drop(address)
+            for address in sorted(addresses - self._links.keys()):
+                self._add(address)
+            self._notify()
 
     def _add(self, address: str) -> None:
         try:

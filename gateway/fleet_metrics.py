@@ -56,8 +56,7 @@ class FleetCollector(Collector):
         members.add_metric(("out",), len(links) - serving)
         for link in links:
             labels = (link.address,)
-            if link.breaker is not None:
-                breaker.add_metric(labels, float(bool(link.breaker.fault)))
+            breaker.add_metric(labels, float(bool(link.breaker.fault)))
             up.add_metric(labels, float(link.serving))
             if link.serving:
                 running.add_metric(labels, link.load.running_requests)

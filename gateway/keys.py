@@ -8,6 +8,7 @@ from rostra.gateway.admission.admission import Admission
 from rostra.gateway.context import Exchange
 from rostra.gateway.dispatch import Dispatcher
 from rostra.gateway.fleet import Fleet
+from rostra.gateway.key_ring import KeyRing
 from rostra.gateway.membership.server import Registry
 from rostra.gateway.metrics import Metrics
 from rostra.gateway.openapi.published import PublishedDocument
@@ -17,6 +18,8 @@ from rostra.gateway.tracing import Tracing
 
 SETTINGS = web.AppKey("settings", GatewaySettings)
 ADMISSION = web.AppKey("admission", Admission)
+KEYS = web.AppKey[KeyRing | None]("keys")
+"""None where callers need none."""
 FLEET = web.AppKey("fleet", Fleet)
 REGISTRY = web.AppKey[Registry | None]("registry")
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)

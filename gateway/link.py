@@ -29,9 +29,7 @@ class Link(Protocol):
     """Why it is not serving; empty when it is."""
 
     @property
-    def breaker(self) -> Breaker | None:
-        """None of another server, which is tried by a list of its models, not by requests."""
-        ...
+    def breaker(self) -> Breaker: ...
 
     @property
     def external(self) -> bool:
@@ -55,6 +53,12 @@ class Link(Protocol):
     @property
     def wait(self) -> float:
         """Seconds until it may take one more request: 0 now, inf when another has ended."""
+        ...
+
+    @property
+    def room(self) -> float:
+        """Requests that may be sent there now, so that what comes beyond them waits in its turn at
+        the gateway; inf where that is not known."""
         ...
 
     @property

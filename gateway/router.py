@@ -19,6 +19,7 @@ from rostra.gateway.errors import (
 )
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.link import Link
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.routing.caller import NOBODY, Caller
 from rostra.gateway.routing.names import NamedModel, Names
 from rostra.gateway.routing.policy import NOTHING_SHARED, Affinity, Policy
@@ -60,10 +61,17 @@ class Router:
         """What policies and the workers' own reports say of who has which prefix."""
         self._policies: dict[tuple[PolicyName, str], Policy] = {}
 
-    def route(self, asked: str, request: Any = None, caller: Caller = NOBODY) -> Route:
+    def route(
+        self,
+        asked: str,
+        request: Any = None,
+        caller: Caller = NOBODY,
+        agreement: Agreement | None = None,
+    ) -> Route:
         """`asked`: the name of a model, as the client has it."""
         models = self.names.order(asked, caller)
-        return Route(asked, models, request, caller.session(self._settings.hash_on))
+        session = caller.session(self._settings.hash_on)
+        return Route(asked, models, request, session, agreement)
 
     def choose(
         self, route: Route, avoid: Collection[str] = (), refusal: Refusal = takes_everything
@@ -118,6 +126,11 @@ class Router:
             with suppress(TimeoutError):
                 await self._fleet.wait_for_change(min([left, *busy]))
         return found
+
+    def lost(self, route: Route) -> None:
+        """What was dispatched is lost, and nothing of it was passed on."""
+        if route.lost():
+            self._fleet.wake()
 
     def dispatched(self, link: Link, route: Route, model: str, request: Any) -> None:
         """Before a request is sent there: policies take note, and a worker that reports its cache
@@ -192,15 +205,17 @@ class Router:
             for link in self._fleet.serving(model)
             if refusal(link, model) is None
         ]
-        if all(link.breaker is not None and link.breaker.fault for link in waiting):
+        if all(link.breaker.fault for link in waiting):
             said = f"Every worker of the model '{route.asked}' has failed of late"
             return partial(unavailable, said)
         return all_busy
 
     def _by_share(self, candidates: list[Link]) -> list[Link]:
-        """Those among whom the load decides: all workers, or one other server."""
+        """Those among whom the load decides: all workers, or one other server; or those that have
+        no share, where nobody who has one has room."""
         sharing = [link for link in candidates if link.share]
-        if not sharing:
-            return candidates
+        spare = [link for link in candidates if not link.share]
+        if spare and not any(link.room > 0 for link in sharing):
+            return spare
         drawn = self._rng.choices(sharing, [link.share for link in sharing])[0]
         return [drawn] if drawn.external else [link for link in sharing if not link.external]

@@ -52,32 +52,43 @@ class Tracing(Protocol):
         ...
 
     @property
+    def follow_clients(self) -> bool:
+        """Whether clients' traces go on here, and so what they have decided to sample."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """Spans that never reached their collector."""
         ...
 
 
 class RequestSpan:
-    """Of one HTTP request, from its arrival to the end of its answer. Continues the caller's trace
-    where there is one."""
+    """Of one HTTP request, from its arrival to the end of its answer. Continues the client's trace
+    where there is one; or, where clients are not followed, begins one with a link to it."""
 
     def __init__(self, tracing: Tracing, exchange: Exchange, method: str, route: str) -> None:
-        from opentelemetry.trace import SpanKind
+        from opentelemetry.context import Context
+        from opentelemetry.trace import Link, SpanKind, get_current_span
         from opentelemetry.trace.propagation import tracecontext
 
         method = method if method in METHODS else "_OTHER"
         self._tracing = tracing
         self._exchange = exchange
         self._propagator = tracecontext.TraceContextTextMapPropagator()
+        context, links = self._propagator.extract(exchange.trace, Context()), []
+        if not tracing.follow_clients:
+            theirs = get_current_span(context).get_span_context()
+            context, links = Context(), [Link(theirs)] if theirs.is_valid else []
         self._span = tracing.tracer.start_span(
             f"{method} {route}",
-            self._propagator.extract(exchange.trace),
+            context,
             SpanKind.SERVER,
             {
                 "http.request.method": method,
                 "http.route": route,
                 "rostra.request_id": exchange.request_id,
             },
+            links,
         )
         exchange.trace = self._carrier(self._span)
 

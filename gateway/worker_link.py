@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -106,6 +107,16 @@ class WorkerLink:
     @property
     def wait(self) -> float:
         return self.breaker.wait
+
+    @property
+    def room(self) -> float:
+        load, backlog = self.load, self._settings.admission.worker_backlog
+        if not load.HasField("max_running_requests"):
+            return math.inf
+        if load.kv_blocks_total and load.waiting_requests > backlog:
+            # Its cache is full before its seats are.
+            return 0.0
+        return max(0.0, load.max_running_requests + backlog - self.pending_requests)
 
     @property
     def pending_requests(self) -> int:

@@ -35,8 +35,7 @@ class Ticket:
 
 
 class Admission:
-    """One queue for each model, and for each name that stands for several. Requests to other
-    servers of the mesh pass: these have limits of their own."""
+    """One queue for each model, and for each name that stands for several."""
 
     def __init__(
         self,
@@ -114,7 +113,9 @@ class Admission:
         named = self._names.find(model)
         name = serving[0].models[model].name if named is None else named[0]
         if name not in self._rooms:
-            self._rooms[name] = WaitingRoom(self._settings, lambda: self._free(name))
+            self._rooms[name] = WaitingRoom(
+                self._settings, lambda: self._free(name), lambda: self._soonest(name)
+            )
         return self._rooms[name]
 
     def _serving(self, model: str) -> list[Link]:
@@ -126,16 +127,11 @@ class Admission:
 
     def _free(self, model: str) -> float:
         serving = self._serving(model)
-        return sum(map(self._free_at, serving)) if serving else math.inf
+        return sum(link.room for link in serving) if serving else math.inf
 
-    def _free_at(self, link: Link) -> float:
-        load, backlog = link.load, self._settings.worker_backlog
-        if not load.HasField("max_running_requests"):
-            return math.inf
-        if load.waiting_requests > backlog:
-            # Its cache is full before its seats are.
-            return 0.0
-        return max(0.0, load.max_running_requests + backlog - link.pending_requests)
+    def _soonest(self, model: str) -> float:
+        soonest = min((link.wait for link in self._serving(model)), default=0.0)
+        return soonest if math.isfinite(soonest) else 0.0
 
 
 def _used(exchange: Exchange, status: int, prompt_estimate: int) -> int:

@@ -36,12 +36,20 @@ class Entrant:
 
 
 class WaitingRoom:
-    """`free`: requests that the workers have room for now; a large number where that is not known,
-    and where none is serving, since then nothing is to be waited for here."""
+    """Where its members have no room, a request waits; one after the other has its turn."""
 
-    def __init__(self, settings: AdmissionSettings, free: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: AdmissionSettings,
+        free: Callable[[], float],
+        soonest: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """`free`: requests that there is room for now; a large number where that is not known, and
+        where none is serving, since then nothing is to be waited for here. `soonest`: seconds
+        before which nobody takes one in any case, as far as that is known."""
         self._settings = settings
         self._free = free
+        self._soonest = soonest
         self._queue: FairQueue[Entrant] = FairQueue(settings.queue_size)
         self._rate = ServiceRate()
         self._underway: list[Entrant] = []
@@ -135,7 +143,8 @@ class WaitingRoom:
 
     def _expected_wait(self, entrant: Entrant) -> float | None:
         ahead = self._queue.ahead(entrant.flow, entrant.weight, entrant.priority)
-        return self._rate.wait(ahead, time.monotonic())
+        by_pace, soonest = self._rate.wait(ahead, time.monotonic()), self._soonest()
+        return max(by_pace or 0.0, soonest) if soonest else by_pace
 
 
 def queue_full(retry_after: float) -> ApiError:

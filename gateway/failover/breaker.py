@@ -1,4 +1,4 @@
-"""Whether a worker that is there and healthy by its own account answers what it is asked."""
+"""Whether a member that is there and healthy by its own account answers what it is asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+from rostra.gateway.failover.faults import Fault
 from rostra.gateway.failover.settings import FailoverSettings
 
 State = Literal["closed", "open", "half-open"]
@@ -20,9 +21,9 @@ _SLOTS = 10
 class Breaker:
     """A circuit breaker (Nygard 2007) on the share of calls that failed of late.
 
-    Closed, everything passes. When enough calls of the window failed it opens for a pause with
-    jitter, in which nothing passes. Then it is half-open: one call passes, and how that goes closes
-    it or opens it again for twice as long.
+    Closed, everything passes. When enough calls of the window failed, or one by a fault that
+    lasts, it opens for a pause with jitter, in which nothing passes. Then it is
+    half-open: one call passes, and how that goes closes it or opens it again for twice as long.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Breaker:
         return trial
 
     def reset(self) -> None:
-        """Forgets everything: the worker is another process now."""
+        """Forgets everything: who answers now is not who failed."""
         self._window.clear()
         self._close()
 
@@ -79,27 +80,30 @@ class Breaker:
             self._window.clear()
             self._close()
 
-    def _ended(self, trial: Trial, fault: str | None) -> None:
-        """`fault` is empty for a call that was answered, None for one that says nothing."""
+    def _ended(self, trial: Trial, fault: Fault | None, *, telling: bool = True) -> None:
+        """`fault` is None for a call that was answered; `telling`: whether it says anything."""
         now = self._clock()
         if trial is self._probe:
             self._probe = None
-            if fault:
+            if fault is not None:
                 self._pause = min(2 * self._pause, self._settings.breaker_longest_pause)
                 self._open(fault, now)
-            elif fault is None:
+            elif not telling:
                 self._on_change()
             return
-        if fault is None or self.fault:
+        if not telling or self.fault:
             return
-        self._window.add(now, failed=bool(fault))
-        calls, failures = self._window.counts(now)
-        enough = calls >= self._settings.breaker_min_calls
-        if fault and enough and failures >= self._settings.breaker_ratio * calls:
+        self._window.add(now, failed=fault is not None)
+        if fault is not None and (fault.lasting or self._failed_enough(now)):
             self._open(fault, now)
 
-    def _open(self, fault: str, now: float) -> None:
-        self.fault = fault
+    def _failed_enough(self, now: float) -> bool:
+        calls, failures = self._window.counts(now)
+        enough = calls >= self._settings.breaker_min_calls
+        return enough and failures >= self._settings.breaker_ratio * calls
+
+    def _open(self, fault: Fault, now: float) -> None:
+        self.fault = fault.text
         self.openings += 1
         # Gateways that opened together do not all try at the same moment.
         self._until = now + self._pause * self._rng.uniform(0.75, 1.25)
@@ -129,20 +133,19 @@ class Trial:
 
     def succeeded(self) -> None:
         self.answered()
-        self._end("")
+        self._end(None)
 
-    def failed(self, fault: str) -> None:
-        """`fault` is one line."""
+    def failed(self, fault: Fault) -> None:
         self._end(fault)
 
     def abandon(self) -> None:
-        """It says nothing of the worker: a client's mistake, or a client that has gone."""
-        self._end(None)
+        """It says nothing of the member: a client's mistake, or a client that has gone."""
+        self._end(None, telling=False)
 
-    def _end(self, fault: str | None) -> None:
+    def _end(self, fault: Fault | None, *, telling: bool = True) -> None:
         if not self._ended:
             self._ended = True
-            self._breaker._ended(self, fault)
+            self._breaker._ended(self, fault, telling=telling)
 
 
 class _Window:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from grpc import StatusCode
 
+from rostra.gateway.failover.faults import Fault, JudgedError
 from rostra.gateway.grpc_status import status_error
 from rostra.gateway.members.answers import FailedError, GarbageError
 from rostra.gateway.members.errors import Failure, broken, in_stream, unavailable
@@ -94,7 +95,7 @@ class MemberCall:
         if self._response is not None:
             self._response.close()
         self._link.failed(failure)
-        raise failure.error
+        raise JudgedError(failure.error, failure.fault)
 
     async def response(self) -> aiohttp.ClientResponse:
         """The same one each time."""
@@ -144,5 +145,5 @@ class MemberCall:
         if self._callers_deadline is not None and now >= self._callers_deadline:
             return Failure(late)
         if now >= self._deadline:
-            return Failure(late, f"an answer took longer than {settings.timeout:g} s")
+            return Failure(late, Fault(f"an answer took longer than {settings.timeout:g} s"))
         return unavailable("it did not go on with an answer in time")

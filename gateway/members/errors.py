@@ -18,6 +18,7 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 from pydantic import ValidationError
 
+from rostra.gateway.failover.faults import Fault
 from rostra.gateway.grpc_status import status_error
 from rostra.gateway.members.payloads import ErrorPayload
 
@@ -43,25 +44,23 @@ class Failure:
     """Why a request was not answered."""
 
     error: AioRpcError
-    fault: str = ""
-    """What it says of the member, where it is the member's fault: for the log and for /ready."""
-    gone: bool = False
-    """Whether the member can do nothing more before that is mended."""
+    fault: Fault | None = None
+    """What it says of the member, where it is the member's fault: for the log and for operators."""
     hold: float = 0.0
     """Seconds for which it is to be left alone."""
 
 
-def unavailable(fault: str, *, gone: bool = False) -> Failure:
+def unavailable(fault: str, *, lasting: bool = False) -> Failure:
     """Nobody's mistake but the member's; another may answer."""
     message = "the server behind this model could not answer"
-    return Failure(status_error(StatusCode.UNAVAILABLE, message), fault, gone)
+    return Failure(status_error(StatusCode.UNAVAILABLE, message), Fault(fault, lasting))
 
 
 def broken(fault: str) -> Failure:
     """An answer that is none. Another of the same kind would be no better."""
     return Failure(
         status_error(StatusCode.INTERNAL, "the answer of the server behind this model is none"),
-        fault,
+        Fault(fault),
     )
 
 
@@ -72,14 +71,14 @@ def of_answer(
     said = _said(body)
     match status:
         case 401 | 402 | 403:
-            return unavailable(f"it refuses this gateway's key (HTTP {status})", gone=True)
+            return unavailable(f"it refuses this gateway's key (HTTP {status})", lasting=True)
         case 404 | 405 | 501 if said.code != "model_not_found":
             error = status_error(
                 StatusCode.UNIMPLEMENTED, "The server behind this model cannot do that"
             )
             return Failure(error)
         case 404:
-            return unavailable("it has the model no more (HTTP 404)", gone=True)
+            return unavailable("it has the model no more (HTTP 404)", lasting=True)
         case 429:
             wait = _retry_after(headers)
             error = status_error(

@@ -109,14 +109,16 @@ def failure_of(error: aiohttp.ClientError) -> Failure:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             reason = getattr(error.certificate_error, "verify_message", "")
-            return unavailable(f"its certificate is not trusted: {reason}".rstrip(": "), gone=True)
+            return unavailable(
+                f"its certificate is not trusted: {reason}".rstrip(": "), lasting=True
+            )
         case aiohttp.ClientConnectorDNSError():
-            return unavailable("it cannot be reached: its host's name is not known", gone=True)
+            return unavailable("it cannot be reached: its host's name is not known", lasting=True)
         case aiohttp.ClientConnectorError():
             number = error.os_error.errno
             reason = os.strerror(number) if number and number > 0 else "no connection"
-            return unavailable(f"it cannot be reached: {reason}", gone=True)
+            return unavailable(f"it cannot be reached: {reason}", lasting=True)
         case aiohttp.ConnectionTimeoutError():
-            return unavailable("it cannot be reached: no answer to a connection", gone=True)
+            return unavailable("it cannot be reached: no answer to a connection", lasting=True)
         case _:
             return unavailable("it broke off an answer")

@@ -39,6 +39,14 @@ class Limits:
         window = 0.0 if self._window is None else self._window.wait
         return max(0.0, self._held_until - time.monotonic(), window)
 
+    @property
+    def room(self) -> float:
+        """Requests that may begin now; inf without any limit."""
+        if time.monotonic() < self._held_until:
+            return 0.0
+        window = math.inf if self._window is None else self._window.room
+        return max(0.0, min(self._most - self.running, window))
+
     def begin(self) -> None:
         self.running += 1
         self.idle.clear()
@@ -66,6 +74,12 @@ class _Window:
 
     def count(self) -> None:
         self._requests.put(RateItem("request", int(self._now())))
+
+    @property
+    def room(self) -> int:
+        """Requests that there may be now."""
+        self._requests.leak(int(self._now()))
+        return self._rate.limit - self._requests.count()
 
     @property
     def wait(self) -> float:

@@ -15,9 +15,11 @@ import aiohttp
 from grpc.aio import AioRpcError
 from pydantic import ValidationError
 
+from rostra.gateway.backoff import Backoff
 from rostra.gateway.bundle import Kind, Seat
+from rostra.gateway.failover.breaker import Breaker
+from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.members.errors import Failure
-from rostra.gateway.members.health import Health
 from rostra.gateway.members.http import MemberError, Upstream, failure_of
 from rostra.gateway.members.inference import MemberInference
 from rostra.gateway.members.limits import Limits
@@ -30,6 +32,8 @@ from rostra.v1 import control_pb2, tokens_pb2
 logger = logging.getLogger(__name__)
 
 _PROBE_TIMEOUT = 10.0
+_FIRST_PAUSE = 1.0
+"""Seconds until a member that is out is probed again; doubles up to its interval."""
 
 
 class MemberLink:
@@ -39,13 +43,13 @@ class MemberLink:
     """
 
     external = True
-    breaker = None
 
     def __init__(
         self,
         settings: MemberSettings,
         key: str | None,
         tls: ssl.SSLContext | bool,
+        failover: FailoverSettings,
         on_change: Callable[[], None],
     ) -> None:
         self.settings = settings
@@ -63,8 +67,7 @@ class MemberLink:
         self.first_seen: dict[str, int] = {}
         self._on_change = on_change
         self._limits = Limits(settings)
-        self._health = Health(settings.max_failures, settings.probe_interval)
-        self._opened = asyncio.Event()
+        self.breaker = Breaker(failover, on_change)
         self._streaming = MemberInference(self, stream=True)
         self._whole = MemberInference(self, stream=False)
 
@@ -74,7 +77,11 @@ class MemberLink:
 
     @property
     def wait(self) -> float:
-        return self._limits.wait
+        return max(self._limits.wait, self.breaker.wait)
+
+    @property
+    def room(self) -> float:
+        return self._limits.room
 
     @property
     def load(self) -> control_pb2.GetLoadResponse:
@@ -113,32 +120,26 @@ class MemberLink:
 
     def answered(self, model: MemberModel, usage: tokens_pb2.Usage | None) -> None:
         """An answer was complete; None where the member did not say what it used."""
-        self._health.succeeded()
         self.spending.add(model, usage)
 
     def failed(self, failure: Failure) -> None:
         """A request was not answered, for this reason."""
         if failure.hold:
             self._limits.hold(failure.hold)
-        if failure.fault:
-            logger.warning("member %s did not answer: %s", self.address, failure.fault)
-        if failure.fault and self._health.failed(failure.fault, gone=failure.gone):
-            self._set_reason(failure.fault)
-            self._opened.set()
+        if failure.fault is not None:
+            logger.warning("member %s did not answer: %s", self.address, failure.fault.text)
 
     async def run(self) -> None:
+        interval = self.settings.probe_interval
+        backoff = Backoff(_FIRST_PAUSE, interval)
         while True:
             fault = await self._probe()
-            self._health.tried(fault)
-            self._opened.clear()
             self._set_reason(fault)
-            interval = self.settings.probe_interval * random.uniform(0.75, 1.25)
-            try:
-                async with asyncio.timeout(self._health.pause() if fault else interval):
-                    await self._opened.wait()
-            except TimeoutError:
-                continue
-            await asyncio.sleep(self._health.pause())
+            if fault:
+                await asyncio.sleep(backoff.next())
+            else:
+                backoff.reset()
+                await asyncio.sleep(interval * random.uniform(0.75, 1.25))
 
     async def close(self, grace: float) -> None:
         with suppress(TimeoutError):
@@ -150,6 +151,7 @@ class MemberLink:
             return
         was_serving, self.reason = self.serving, reason
         if not reason:
+            self.breaker.reset()
             for model in self._models.values():
                 self.first_seen.setdefault(model.name, int(time.time()))
             logger.info("member %s serves %s", self.address, ", ".join(self.models))
@@ -168,9 +170,9 @@ class MemberLink:
                 data = await self.upstream.get("/models")
             listed = {model.id: model for model in ModelList.model_validate_json(data).data}
         except MemberError as error:
-            fault = error.failure.fault or "it does not list its models"
+            fault = _text(error.failure) or "it does not list its models"
         except aiohttp.ClientError as error:
-            fault = failure_of(error).fault
+            fault = _text(failure_of(error))
         except TimeoutError:
             fault = "it does not list its models in time"
         except ValidationError:
@@ -205,3 +207,7 @@ class MemberLink:
             )
             infos |= dict.fromkeys((model.name, *model.aliases), info)
         return infos
+
+
+def _text(failure: Failure) -> str:
+    return "" if failure.fault is None else failure.fault.text

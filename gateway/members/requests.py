@@ -41,7 +41,7 @@ def chat_body(request: chat_pb2.ChatRequest, model: MemberModel, *, stream: bool
         **_sampling(sampling),
         **_structured_output(request),
         **_template_variables(request),
-        **_scheduling(request),
+        **_scheduling(request, model),
     }
     if sampling.HasField("max_tokens"):
         body[model.max_tokens_field] = sampling.max_tokens
@@ -75,7 +75,7 @@ def completion_body(
         "max_tokens": sampling.max_tokens,
         **_sampling(sampling),
         **_structured_output(request),
-        **_scheduling(request),
+        **_scheduling(request, model),
     }
     if sampling.HasField("logprobs"):
         body["logprobs"] = sampling.logprobs
@@ -211,11 +211,14 @@ def _template_variables(request: chat_pb2.ChatRequest) -> Body:
     return body
 
 
-def _scheduling(request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest) -> Body:
+def _scheduling(
+    request: chat_pb2.ChatRequest | inference_pb2.GenerateRequest, model: MemberModel
+) -> Body:
     body: Body = {}
     if request.HasField("cache_salt"):
         body["cache_salt"] = request.cache_salt
-    if request.priority:
+    # It has had its effect in the gateway's queue; a member may know it, and need not.
+    if request.priority and "priority" in model.extra_fields:
         body["priority"] = request.priority
     return body
 
@@ -240,8 +243,6 @@ def unknown_fields(
         yield "structured_outputs", "structured_output"
     if request.HasField("cache_salt"):
         yield "cache_salt", "cache_salt"
-    if request.priority:
-        yield "priority", "priority"
     if isinstance(request, chat_pb2.ChatRequest):
         yield from _unknown_fields_of_chat(request)
 

@@ -156,8 +156,6 @@ class MemberSettings(Abilities):
     """Whether its list of models is read at intervals: to know whether it is there, and that it
     has the models that are claimed here."""
     probe_interval: PositiveFloat = 15.0
-    max_failures: PositiveInt = 3
-    """Answers that failed one after the other, until it is left out for a while."""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Protocol
+
+from rostra.gateway.backoff import Backoff, persist
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+"""Seconds until a source that failed is asked again."""
 
 
 class Membership(Protocol):
@@ -18,6 +24,11 @@ class Membership(Protocol):
         ...
 
 
+def following_backoff() -> Backoff:
+    """Of who follows a source."""
+    return Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+
+
 class StaticMembership:
     """A list that never changes."""
 
@@ -29,7 +40,8 @@ class StaticMembership:
 
 
 class UnionMembership:
-    """Several sources as one; what one of them said last holds until it says something else."""
+    """Several sources as one; what one of them said last holds until it says something else, also
+    while it fails."""
 
     def __init__(self, *sources: Membership) -> None:
         self._sources = sources
@@ -44,7 +56,14 @@ class UnionMembership:
                 news.set()
 
         listening = {
-            asyncio.create_task(listen(index, source)) for index, source in enumerate(self._sources)
+            asyncio.create_task(
+                persist(
+                    partial(listen, index, source),
+                    f"learning who the workers are ({type(source).__name__})",
+                    following_backoff(),
+                )
+            )
+            for index, source in enumerate(self._sources)
         }
         unfinished = set(listening)
         try:

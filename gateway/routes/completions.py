@@ -18,6 +18,7 @@ from rostra.gateway.event_stream import Batch, respond_with_events
 from rostra.gateway.keys import DISPATCHER, EXCHANGE, SETTINGS
 from rostra.gateway.merge import merged
 from rostra.gateway.request_body import read_body
+from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.schemas.completions import CompletionRequest
 from rostra.gateway.to_proto.generate import CompletionNames, generate_request
 from rostra.v1 import control_pb2, tokens_pb2
@@ -69,6 +70,8 @@ class _Answer:
         self._id = answer_id
         self._dispatcher = dispatcher
         self._exchange = exchange
+        # The answer names one model.
+        self._agreement = Agreement() if len(body.prompts) > 1 else None
 
     def choices(self) -> AsyncGenerator[Choice, None]:
         body = self._body
@@ -84,6 +87,7 @@ class _Answer:
             self._exchange,
             CompletionNames(body),
             hold=not body.stream,
+            agreement=self._agreement,
         )
         choices: CompletionChoices | None = None
         async with aclosing(call.messages()) as messages:

@@ -37,7 +37,7 @@ def _member(link: Link, warnings: tuple[str, ...]) -> dict[str, Any]:
         "state": "serving" if link.serving else state,
         "reason": link.reason,
         "state_seconds": None if worker is None else round(time.monotonic() - worker.since, 1),
-        "warnings": list(warnings),
+        "warnings": [*warnings, *_left_alone(link)],
         "models": _models(link),
         "load": {field: getattr(link.load, field) for field in MemberLoad.model_fields},
         "version": info.version,
@@ -48,6 +48,11 @@ def _member(link: Link, warnings: tuple[str, ...]) -> dict[str, Any]:
         "dtype": info.dtype,
         "tensor_parallel_size": info.tensor_parallel_size,
     }
+
+
+def _left_alone(link: Link) -> list[str]:
+    fault = link.breaker.fault
+    return [f"it is left alone for a while, as its calls failed: {fault}"] if fault else []
 
 
 def _models(link: Link) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rostra.gateway.schemas.fields import HINT, PositiveUInt32, Schema, broken_rule
+from rostra.gateway.schemas.fields import HINT, Int32, PositiveUInt32, Schema, broken_rule
 from rostra.gateway.schemas.prompts import Prompt, each_prompt
 
 MAX_INPUTS = 2048
@@ -23,6 +23,8 @@ class EmbeddingsRequest(Schema):
     dimensions: PositiveUInt32 | None = None
     """Cuts vectors to this length and normalises them again."""
     user: Annotated[str | None, HINT] = None
+    priority: Int32 | None = None
+    """Lower goes first where requests wait. Default 0."""
 
     @model_validator(mode="after")
     def _not_too_many(self) -> EmbeddingsRequest:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from rostra.gateway.schemas.fields import (
     HINT,
+    Int32,
     PositiveUInt32,
     Refused,
     Schema,
@@ -37,7 +38,8 @@ Texts = Annotated[
 class SimilarityFields(Schema):
     model: Annotated[str, Field(min_length=1, max_length=256)]
     user: Annotated[str | None, HINT] = None
-    priority: Annotated[int | None, AfterValidator(only(0))] = None
+    priority: Int32 | None = None
+    """Lower goes first where requests wait. Default 0."""
 
     activation: Refused = None
     softmax: Refused = None

@@ -10,9 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +19,8 @@ from rostra.mesh.errors import RostraError
 
 TIMEOUT = 10.0
 """Seconds for a gateway to answer."""
+_WIDE = 100
+"""Columns of a terminal, from which on versions and devices are shown."""
 COLOURS = {"serving": "green", "draining": "yellow", "out": "red"}
 
 
@@ -69,49 +70,69 @@ def follow(gateway: Gateway, interval: float) -> None:
                 shown = table(gateway.members())
                 live.update(shown, refresh=True)
             except RostraError as error:
-                note = Text.from_markup(f"[red]{escape(str(error))}[/]")
+                note = Text(str(error), "red")
                 live.update(Group(shown, note), refresh=True)
 
 
 def table(answer: dict[str, Any]) -> RenderableType:
     """One row for each member, and a line for each thing that is odd."""
     members = answer["members"]
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("member", "models", "state", "for"):
-        made.add_column(name, overflow="fold")
-    for name in ("running", "waiting", "KV", "hits"):
-        made.add_column(name, justify="right")
-    for name in ("version", "device"):
-        made.add_column(name, overflow="fold")
-    notes: list[str] = []
+    notes: list[Text] = []
     for member in members:
-        made.add_row(*_row(member))
-        where = escape(member["address"])
+        where = member["address"]
         if member["state"] == "out":
-            notes.append(f"[red]{where} is out:[/] {escape(member['reason'])}")
-        notes += [f"[yellow]{where}:[/] {escape(line)}" for line in member["warnings"]]
+            notes.append(Text.assemble((f"{where} is out:", "red"), f" {member['reason']}"))
+        notes += [Text.assemble((f"{where}:", "yellow"), f" {line}") for line in member["warnings"]]
+    for note in notes:
+        note.overflow = "fold"
     serving = sum(member["state"] == "serving" for member in members)
     head = f"{serving} of {len(members)} members serving, gateway {answer['gateway_version']}"
-    lines = [Text.from_markup(note, overflow="fold") for note in notes]
-    return Group(head, made, *lines)
+    return Group(head, _Rows(members), *notes)
 
 
-def _row(member: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class _Rows:
+    members: list[dict[str, Any]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= _WIDE
+        made = Table(box=None, pad_edge=False, header_style="bold")
+        rows = [_row(member, wide=wide) for member in self.members]
+        # Whole, so that it can be copied: where there is no room, the models fold.
+        longest = max((row[0].cell_len for row in rows), default=0)
+        made.add_column("member", no_wrap=True, min_width=longest)
+        made.add_column("models", overflow="fold")
+        for name in ("state", "for"):
+            made.add_column(name, no_wrap=True)
+        for name in ("run", "wait", "KV", "hits"):
+            made.add_column(name, justify="right", no_wrap=True)
+        for name in ("version", "device") if wide else ():
+            made.add_column(name, overflow="fold")
+        for row in rows:
+            made.add_row(*row)
+        yield made
+
+
+def _row(member: dict[str, Any], *, wide: bool) -> list[Text]:
     load = member["load"]
     state = member["state"]
     known = member["source"] != "external"
-    return [
-        escape(member["address"]) + ("" if known else " (external)"),
-        escape(", ".join(model["name"] for model in member["models"])),
-        f"[{COLOURS[state]}]{state}[/]",
+    cells = [
+        member["address"] + ("" if known else " (external)"),
+        ", ".join(model["name"] for model in member["models"]),
+        state,
         duration(member["state_seconds"]),
         str(load["running_requests"]),
         str(load["waiting_requests"]) if known else "-",
         share(load["kv_blocks_used"], load["kv_blocks_total"]),
         share(load["prefix_cache_hit_tokens"], load["prefix_cache_queried_tokens"]),
-        escape(member["version"]) or "-",
-        escape(member["device"]) or "-",
     ]
+    if wide:
+        cells += [member["version"] or "-", member["device"] or "-"]
+    # Not markup, in which a part of an IPv6 address may be the name of a picture.
+    made = [Text(cell) for cell in cells]
+    made[2].stylize(COLOURS[state])
+    return made
 
 
 def share(part: int, whole: int) -> str:

@@ -34,7 +34,10 @@ class TracingSettings(BaseModel):
     traced."""
     protocol: Protocol | None = None
     sample_ratio: float | None = Field(default=None, ge=0, le=1)
-    """Of the requests whose client did not decide it."""
+    """Of the requests whose client did not decide it, or is not followed."""
+    follow_clients: bool = True
+    """Whether a request that comes with a trace goes on with it, and is sampled where the client
+    has sampled it. Otherwise it begins a trace, which names the client's in a link."""
     prompts: bool = False
     """Whether the messages of requests are attributes of spans."""
 
@@ -65,6 +68,7 @@ class Tracing(NamedTuple):
 
     tracer: Tracer
     prompts: bool
+    follow_clients: bool
     queue: SpanQueue
 
     @property
@@ -111,7 +115,8 @@ def traced(service: str, settings: TracingSettings | None) -> Iterator[Tracing |
     )
     provider.add_span_processor(queue)
     try:
-        yield Tracing(provider.get_tracer("rostra", version("rostra")), settings.prompts, queue)
+        tracer = provider.get_tracer("rostra", version("rostra"))
+        yield Tracing(tracer, settings.prompts, settings.follow_clients, queue)
     finally:
         provider.shutdown()
 

@@ -152,9 +152,9 @@ class EngineClient:
 
     @property
     def max_running_requests(self) -> int | None:
-        """The most that can run at once; None where the engine does not say."""
-        embeds = self.info is None or self.info.embedding_size is not None
-        return None if embeds else self._config.max_num_seqs
+        """The most that can run at once, of generations, or of requests for vectors that take turns
+        with their inputs; None before the engine was ready."""
+        return None if self.info is None else self._config.max_num_seqs
 
     @property
     def load(self) -> EngineLoad:

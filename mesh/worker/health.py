@@ -25,6 +25,10 @@ class WorkerHealth:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def serving(self) -> bool:
+        return self._able and not self._draining
+
     async def start(self) -> None:
         await self._publish()
         await self.servicer.set(CONTROL, Status.SERVING)
@@ -52,6 +56,6 @@ class WorkerHealth:
             await self._publish()
 
     async def _publish(self) -> None:
-        serving = self._able and not self._draining
+        status = Status.SERVING if self.serving else Status.NOT_SERVING
         for service in (health.OVERALL_HEALTH, INFERENCE):
-            await self.servicer.set(service, Status.SERVING if serving else Status.NOT_SERVING)
+            await self.servicer.set(service, status)

@@ -1,6 +1,8 @@
-"""Where Prometheus reads a worker's metrics."""
+"""Where Prometheus reads a worker's metrics, and probes that speak no gRPC its health."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -11,14 +13,18 @@ from rostra.mesh.worker.metrics import WorkerMetrics
 
 
 class Listener:
-    """Serves GET /metrics over HTTP, and nothing else."""
+    """Serves GET /metrics, /health and /ready over HTTP, and nothing else."""
 
-    def __init__(self, listen: str, metrics: WorkerMetrics) -> None:
-        """Raises RostraError for what is no host:port."""
+    def __init__(self, listen: str, metrics: WorkerMetrics, ready: Callable[[], bool]) -> None:
+        """`ready`: whether the worker takes requests. Raises RostraError for what is no
+        host:port."""
         self._host, self._port = split_address(listen)
         self._metrics = metrics
         app = web.Application()
         app.router.add_get("/metrics", self._render)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/ready", self._tell_ready)
+        self._ready = ready
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> str:
@@ -39,6 +45,17 @@ class Listener:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """200 as long as the process is alive."""
+        return web.json_response({"status": "alive"})
+
+    async def _tell_ready(self, request: web.Request) -> web.Response:
+        """200 where gRPC's health says SERVING, else 503."""
+        ready = self._ready()
+        return web.json_response(
+            {"status": "ready" if ready else "not ready"}, status=200 if ready else 503
+        )
 
     async def _render(self, request: web.Request) -> web.Response:
         return web.Response(

@@ -102,7 +102,11 @@ class Worker:
         self.metrics.register(EngineCollector(self.engine, self.running, served))
         if tracing is not None:
             self.metrics.register(TracingCollector(tracing))
-        self.listener = None if config.metrics is None else Listener(config.metrics, self.metrics)
+        self.listener = (
+            None
+            if config.metrics is None
+            else Listener(config.metrics, self.metrics, lambda: self.health.serving)
+        )
 
     async def start(self) -> str:
         """Returns the address once the engine is ready; until then calls end UNAVAILABLE.

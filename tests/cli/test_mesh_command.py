@@ -235,6 +235,28 @@ def test_the_table():
     assert "10.0.0.1:50051: odd [weights]" in "\n".join(lines[5:])
 
 
+def test_addresses_are_whole_on_a_narrow_terminal():
+    addresses = ("worker-7.gpu.example.org:50051", "[fd00:1234:5678::17]:50051")
+    busy = {"running_requests": 128, "waiting_requests": 1024}
+    members = [
+        member(address=address, load=busy, models=[{"name": "org/a-model-of-a-long-name-70b"}])
+        for address in addresses
+    ]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table({"gateway_version": "0.1.0", "members": members}))
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    for address in addresses:
+        assert any(line.startswith(address) for line in lines)
+    # Nothing is cut off elsewhere either: the models fold.
+    assert "…" not in "".join(lines)
+    assert [line.split()[-4:] for line in lines if line.startswith(addresses)] == [
+        ["128", "1024", "-", "-"]
+    ] * 2
+    models = "".join(line[len(addresses[0]) :].split()[0] for line in lines[2:])
+    assert models.count("org/a-model-of-a-long-name-70b") == 2
+
+
 def test_units():
     assert [duration(seconds) for seconds in (None, 5, 65, 3700, 90_000)] == [
         *("-", "5s", "1m 5s", "1h 1m", "1d 1h")

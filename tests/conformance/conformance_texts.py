@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance_chat import template_rows, tool_rows
 from conformance_row import Row, hint, honoured, refused
 
+WHERE_REQUESTS_WAIT = "who goes first where requests wait at the gateway"
 EMBEDDINGS_BASE = {"model": "tiny", "input": "hi"}
 EMBEDDINGS: list[Row] = [
     honoured("model", "tiny-latest", lambda seen: seen.sent.model == "tiny-latest"),
@@ -20,6 +21,7 @@ EMBEDDINGS: list[Row] = [
         lambda seen: isinstance(seen.answer["data"][0]["embedding"], str),
     ),
     honoured("dimensions", 2, lambda seen: seen.sent.dimensions == 2),
+    hint("priority", -1, WHERE_REQUESTS_WAIT),
     hint("user", "somebody"),
 ]
 
@@ -65,7 +67,7 @@ DETOKENIZE: list[Row] = [
 SIMILARITY: list[Row] = [
     honoured("model", "tiny-latest", lambda seen: seen.sent.model == "tiny-latest"),
     hint("user", "somebody"),
-    refused("priority", 1, takes=(0,)),
+    hint("priority", -1, WHERE_REQUESTS_WAIT),
     refused("activation", True),
     refused("softmax", True),
     refused("use_activation", True),

@@ -94,4 +94,15 @@ BARE: Document = {
     "postgresql": {"enabled": False},
     "networkPolicy": {"enabled": False},
 }
-CASES = {"keyed": KEYED, "scaled": SCALED, "bare": BARE}
+SECURE: Document = {
+    "gateway": {"keysSecret": "keys", "tls": {"secret": "gateway-tls"}},
+    "workers": [worker(), worker(name="big", hosts=2, ranksPerHost=8)],
+    "workerTls": {
+        "secret": "worker-tls",
+        "gatewaySecret": "gateway-at-workers",
+        "serverName": "workers.mesh",
+    },
+    "metrics": {"workerPort": 9500, "scrapers": [{"kubernetes.io/metadata.name": "monitoring"}]},
+    "networkPolicy": {"callers": [{"kubernetes.io/metadata.name": "ingress-nginx"}]},
+}
+CASES = {"keyed": KEYED, "scaled": SCALED, "bare": BARE, "secure": SECURE}

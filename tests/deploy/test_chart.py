@@ -10,7 +10,19 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from rendered_chart import BARE, CASES, CHART, HELM, KEYED, ROOT, SCALED, Rendered, render, worker
+from rendered_chart import (
+    BARE,
+    CASES,
+    CHART,
+    HELM,
+    KEYED,
+    ROOT,
+    SCALED,
+    SECURE,
+    Rendered,
+    render,
+    worker,
+)
 
 from rostra.mesh.cli.config import RostraConfig
 
@@ -135,13 +147,21 @@ def test_nothing_goes_before_its_replacement_serves(rendered: Rendered):
 def test_probes_ask_what_they_are_for(rendered: Rendered):
     for name, template in rendered.pods():
         container = template["spec"]["containers"][0]
-        if container["name"] == "worker" and "readinessProbe" in container:
+        tls = any(volume["name"] == "tls" for volume in template["spec"]["volumes"])
+        if container["name"] == "worker" and "readinessProbe" in container and tls:
+            # Kubernetes speaks no TLS to gRPC.
+            paths = {"startup": "/ready", "readiness": "/ready", "liveness": "/health"}
+            for probe, path in paths.items():
+                asked = container[f"{probe}Probe"]["httpGet"]
+                assert asked == {"path": path, "port": "metrics"}
+        elif container["name"] == "worker" and "readinessProbe" in container:
             assert container["readinessProbe"]["grpc"]["service"] == "rostra.v1.Inference"
             assert container["livenessProbe"]["grpc"]["service"] == "rostra.v1.Control"
             assert container["livenessProbe"]["grpc"]["port"] == 50051
         if name == "rostra-gateway":
             assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
             assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+            assert container["readinessProbe"]["httpGet"]["scheme"] == ("HTTPS" if tls else "HTTP")
 
 
 def test_every_selector_finds_its_pods(rendered: Rendered):
@@ -205,6 +225,78 @@ def test_keys_are_mounted_where_the_gateway_reads_them(tmp_path: Path):
     assert table["api_keys"] == f"{mount['mountPath']}/keys.toml"
 
 
+def mounted(pod: Any, path: str) -> Any:
+    """The volume that a file lies in."""
+    (mount,) = [
+        each
+        for each in pod["containers"][0]["volumeMounts"]
+        if Path(each["mountPath"]) == Path(path).parent
+    ]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    return volume["secret"]
+
+
+def test_certificates_are_mounted_where_they_are_read(tmp_path: Path):
+    rendered = render(SECURE)
+    pods = rendered.pods()
+    gateway, arena = (dict(pods)[f"rostra-{name}"]["spec"] for name in ("gateway", "arena"))
+    table = settings_of(rendered, "rostra-gateway", tmp_path).gateway
+    for setting in ("tls_cert", "tls_key"):
+        assert mounted(gateway, table[setting])["secretName"] == "gateway-tls"
+    called = table["worker_tls"]
+    assert called["server_name"] == "workers.mesh"
+    assert {mounted(gateway, called[name])["secretName"] for name in ("ca", "cert", "key")} == {
+        "gateway-at-workers"
+    }
+    assert "--gateway=https://rostra-gateway:80" in arena["containers"][0]["args"]
+    settings = settings_of(rendered, "rostra-arena", tmp_path, "rostra-0.toml").arena
+    trusted = mounted(arena, settings["gateway_ca"])
+    assert trusted["secretName"] == "gateway-tls"
+    assert [item["key"] for item in trusted["items"]] == ["ca.crt"], "never the key"
+    names = [name for name, _ in pods if "worker" in name]
+    assert sorted(names) == ["rostra-worker-big", "rostra-worker-big", "rostra-worker-demo"]
+    for name, template in pods:
+        if name in names:
+            pod = template["spec"]
+            (entry,) = settings_of(rendered, name, tmp_path).worker
+            for path in (entry.tls_cert, entry.tls_key, entry.tls_client_ca):
+                assert mounted(pod, str(path))["secretName"] == "worker-tls"
+            assert "--insecure-public" not in pod["containers"][0]["args"]
+
+
+def test_prometheus_finds_what_it_may_reach(rendered: Rendered, tmp_path: Path):
+    for name, template in rendered.pods():
+        container = template["spec"]["containers"][0]
+        found = template["metadata"].get("annotations", {})
+        if container["name"] not in ("worker", "gateway") or "ports" not in container:
+            assert "prometheus.io/scrape" not in found
+            continue
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        port = ports["metrics" if container["name"] == "worker" else "http"]
+        assert found["prometheus.io/port"] == str(port)
+        if container["name"] == "worker":
+            (entry,) = settings_of(rendered, name, tmp_path).worker
+            assert entry.metrics == f"0.0.0.0:{port}"
+    for policy in rendered.of("NetworkPolicy"):
+        opened = [
+            [each["port"] for each in rule.get("ports", [])] for rule in policy["spec"]["ingress"]
+        ]
+        assert (["metrics"] in opened) == ("worker" in policy["metadata"]["name"])
+
+
+def test_who_may_call_is_no_wider_for_metrics():
+    monitoring = {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}
+    rendered = render(SECURE)
+    (rule,) = rendered.one("NetworkPolicy", "rostra-gateway")["spec"]["ingress"]
+    selectors = [each.get("namespaceSelector") for each in rule["from"]]
+    assert monitoring in selectors
+    assert {} not in selectors
+    rule = rendered.one("NetworkPolicy", "rostra-worker-demo")["spec"]["ingress"][1]
+    assert rule == {"from": [{"namespaceSelector": monitoring}], "ports": [{"port": "metrics"}]}
+    (rule,) = render(SCALED).one("NetworkPolicy", "rostra-gateway")["spec"]["ingress"]
+    assert {"namespaceSelector": {}} not in rule["from"]
+
+
 def test_one_arena_rates_and_the_others_show(tmp_path: Path):
     rendered = scaled()
     intervals = []
@@ -236,6 +328,7 @@ LISTENS = worker(config={"model": "m", "listen": "x"})
     ("values", "says"),
     [
         ({}, "gateway.keysSecret: name a Secret with keys.toml"),
+        (KEYED | {"workerTls": {"secret": "s"}}, "secret, gatewaySecret and serverName go"),
         (KEYED | {"postgresql": {"enabled": False}}, "postgresql.externalUrl: give the URL"),
         (BARE | {"workers": [LISTENS]}, "config.listen is for"),
         (

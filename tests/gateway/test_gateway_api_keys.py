@@ -25,12 +25,14 @@ CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
 EVERY, EVERY_KEY = new_key("everything")
 TINY, TINY_KEY = new_key("just-tiny", ["tiny"])
 OTHER, OTHER_KEY = new_key("other@example", ["some/other", "third"])
+OPERATOR, OPERATOR_KEY = new_key("operator", scopes=("operate",))
+KEYS = (EVERY_KEY, TINY_KEY, OTHER_KEY, OPERATOR_KEY)
 
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "keys.toml"
-    path.write_text("\n".join(entry(key) for key in (EVERY_KEY, TINY_KEY, OTHER_KEY)))
+    path.write_text("\n".join(entry(key) for key in KEYS))
     return path
 
 
@@ -89,6 +91,20 @@ async def test_other_headers_do_not_get_in_the_way(keyed: TestClient) -> None:
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/openapi.json", "/docs", "/"])
 async def test_what_stays_open(keyed: TestClient, path: str) -> None:
     assert (await keyed.get(path)).status == 200
+
+
+async def test_addresses_of_workers_are_not_for_everybody(
+    keyed: TestClient, worker: ScriptedWorker
+) -> None:
+    documented = Documented(await (await keyed.get("/openapi.json")).json())
+    for headers in ({}, bearer("rk-unknown"), bearer(OTHER), bearer(EVERY)):
+        answer = await keyed.get("/ready", headers=headers)
+        text = await answer.text()
+        assert (answer.status, worker.address in text) == (200, False)
+        assert (await answer.json())["status"] == "ready"
+        await documented.check("get", "/ready", answer)
+    answer = await keyed.get("/ready", headers=bearer(OPERATOR))
+    assert (await answer.json())["workers"] == {worker.address: "serving"}
 
 
 async def test_a_key_of_some_models(keyed: TestClient, worker: ScriptedWorker) -> None:

@@ -14,6 +14,7 @@ from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse, 
 from grpc import StatusCode
 
 from rostra.gateway.failover.breaker import Breaker
+from rostra.gateway.failover.faults import Fault
 from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.keys import FLEET
 from rostra.v1 import chat_pb2
@@ -49,9 +50,19 @@ def breaker(clock: Clock, changes: list[str]) -> Breaker:
 def call(breaker: Breaker, *, failed: bool) -> None:
     trial = breaker.begin()
     if failed:
-        trial.failed("no")
+        trial.failed(Fault("no"))
     else:
         trial.succeeded()
+
+
+def test_a_fault_that_lasts_opens_it_at_once(breaker: Breaker, clock: Clock) -> None:
+    for _ in range(3):
+        call(breaker, failed=False)
+    breaker.begin().failed(Fault("its key is refused", lasting=True))
+    assert (breaker.state, breaker.fault) == ("open", "its key is refused")
+    clock.now += 60.0
+    breaker.begin().answered()
+    assert breaker.state == "closed"
 
 
 def open_it(breaker: Breaker) -> None:
@@ -102,13 +113,13 @@ def test_one_call_tries_it_and_closes_it(
     assert (breaker.state, breaker.wait) == ("half-open", 0.0)
     probe = breaker.begin()
     assert breaker.wait == math.inf
-    breaker.begin().failed("one that began at the same moment is not the one that tries")
+    breaker.begin().failed(Fault("one that began at the same moment is not the one that tries"))
     assert (breaker.state, breaker.wait) == ("half-open", math.inf)
     assert changes == []
     probe.answered()
     assert (breaker.state, breaker.wait) == ("closed", 0.0)
     assert changes == ["x"]
-    probe.failed("after the first token")
+    probe.failed(Fault("after the first token"))
     assert breaker.state == "closed"
 
 
@@ -116,7 +127,7 @@ def test_a_failed_try_opens_it_for_longer(breaker: Breaker, clock: Clock) -> Non
     open_it(breaker)
     for pause in (4.0, 8.0, 16.0, 30.0, 30.0):
         clock.now += breaker.wait
-        breaker.begin().failed("still")
+        breaker.begin().failed(Fault("still"))
         assert 0.75 * pause <= breaker.wait <= 1.25 * pause
     clock.now += breaker.wait
     breaker.begin().succeeded()
@@ -140,7 +151,7 @@ def test_calls_from_before_it_opened_do_not_touch_it(breaker: Breaker, clock: Cl
     early[0].succeeded()
     clock.now += 3.0
     probe = breaker.begin()
-    early[1].failed("late")
+    early[1].failed(Fault("late"))
     early[2].answered()
     assert breaker.wait == math.inf
     probe.succeeded()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable
@@ -24,7 +25,7 @@ from pydantic import ValidationError
 from rostra.gateway.errors import ApiError
 from rostra.gateway.fleet import Fleet
 from rostra.gateway.keys import FLEET
-from rostra.gateway.membership import StaticMembership
+from rostra.gateway.membership import StaticMembership, UnionMembership
 from rostra.gateway.router import Router
 from rostra.gateway.routing.settings import RoutingSettings
 from rostra.gateway.settings import GatewaySettings
@@ -107,6 +108,7 @@ class Link:
     """What the router sees of a worker, or of another server."""
 
     wait = 0.0
+    room = math.inf
 
     def __init__(self, address: str, pending: int, *, share: float | None = None) -> None:
         self.address = address
@@ -177,6 +179,41 @@ async def test_members_join_and_leave() -> None:
         membership.changes.put_nowait(frozenset({second.address}))
         await eventually(lambda: set(fleet.models()) == {"second"})
         await fleet.close()
+
+
+class StumblingMembership:
+    """Fails so many times before it says anything."""
+
+    def __init__(self, failures: int, address: str) -> None:
+        self.failures = failures
+        self.said = frozenset({address})
+
+    async def addresses(self) -> AsyncIterator[frozenset[str]]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("nobody has foreseen this")
+        yield self.said
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_source_that_failed_is_followed_again(
+    worker: ScriptedWorker, caplog: pytest.LogCaptureFixture, beside: bool
+) -> None:
+    stumbling = StumblingMembership(2, worker.address)
+    async with ScriptedWorker(model="second") as second:
+        listed = StaticMembership([second.address])
+        membership = UnionMembership(listed, stumbling) if beside else stumbling
+        fleet = Fleet(membership, GatewaySettings(workers=["ignored:1"], **FAST))
+        await fleet.start()
+        if beside:
+            # The others are heard meanwhile.
+            await eventually(lambda: "second" in fleet.models())
+        await eventually(lambda: "tiny" in fleet.models())
+        await fleet.close()
+    failed = [each for each in caplog.records if "learning who the workers are" in each.message]
+    assert len(failed) == 2
+    assert [each.exc_info is not None for each in failed] == [True, False]
 
 
 async def test_a_wait_ends_at_the_deadline() -> None:

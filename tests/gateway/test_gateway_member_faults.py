@@ -33,6 +33,7 @@ from rostra.gateway.keys import DISPATCHER, FLEET
 KEY = "sk-very-secret"
 HELLO_CHUNK = chunk({"content": "Hello"})
 ONCE = {"max_attempts": 1}
+AT_ONCE = {"breaker_min_calls": 1}
 
 
 @pytest.fixture
@@ -146,8 +147,8 @@ async def test_a_key_is_sent_and_never_told(
         server.chat = says(401, error(message=f"bad key {KEY}"))
         _, told = await answer_of(client)
         assert KEY not in str(told)
-        ready = await (await client.get("/ready")).json()
-        assert ready["workers"] == {"other": "it refuses this gateway's key (HTTP 401)"}
+        (seen,) = (await (await client.get("/mesh/members")).json())["members"]
+        assert seen["warnings"][0].endswith("failed: it refuses this gateway's key (HTTP 401)")
     assert KEY not in caplog.text
 
 
@@ -198,25 +199,53 @@ async def test_the_gateways_own_deadline_is_not_the_servers_fault(
     server: ScriptedServer, url: str
 ) -> None:
     server.chat = streams(60.0)
-    async with gateway_with(member(url, max_failures=1), request_timeout=0.2) as client:
+    async with gateway_with(member(url), request_timeout=0.2, failover=AT_ONCE) as client:
         assert (await answer_of(client))[0] == 504
-        assert any_serving(client)
+        assert client.app[FLEET].members[0].breaker.state == "closed"
 
 
-async def test_failures_take_it_out_and_a_try_brings_it_back(
+async def test_failures_open_its_breaker_and_a_try_closes_it(
     server: ScriptedServer, url: str
 ) -> None:
     server.chat = says(500)
-    async with gateway_with(member(url, max_failures=2, probe_interval=0.8), **ONCE) as client:
+    failover = {"breaker_min_calls": 2, "breaker_pause": 0.5}
+    patient = {**ONCE, "worker_wait": 30.0}
+    async with gateway_with(member(url), failover=failover, **patient) as client:
+        (link,) = client.app[FLEET].members
         await answer_of(client)
-        assert any_serving(client)
+        assert link.breaker.state == "closed"
         await answer_of(client)
-        assert not any_serving(client)
-        ready = await client.get("/ready")
-        assert (await ready.json())["workers"] == {"other": "it answers with HTTP 500"}
-        asked = len(server.bodies)
+        assert link.breaker.state == "open"
+        told = await (await client.get("/mesh/members")).json()
+        assert told["members"][0]["warnings"] == [
+            "it is left alone for a while, as its calls failed: it answers with HTTP 500"
+        ]
+        # It still lists its models, so it is there, and tried by one request.
+        server.chat = streams(HELLO_CHUNK, STOP, USAGE, DONE)
+        assert (await answer_of(client))[0] == 200
+        assert link.breaker.state == "closed"
+        assert len(server.bodies) == 3
+
+
+async def test_a_refused_key_opens_its_breaker_at_once(server: ScriptedServer, url: str) -> None:
+    server.chat = says(401)
+    failover = {"breaker_pause": 60.0, "breaker_longest_pause": 60.0}
+    async with gateway_with(member(url), failover=failover, **ONCE) as client:
         assert (await answer_of(client))[0] == 503
-        assert len(server.bodies) == asked
+        assert (await answer_of(client))[0] == 503
+        assert len(server.bodies) == 1
+
+
+async def test_one_that_comes_back_starts_anew(server: ScriptedServer, url: str) -> None:
+    server.chat = says(401)
+    failover = {"breaker_pause": 60.0, "breaker_longest_pause": 60.0}
+    async with gateway_with(member(url), failover=failover, **ONCE) as client:
+        (link,) = client.app[FLEET].members
+        await answer_of(client)
+        assert link.breaker.state == "open"
+        server.listing = says(500)
+        await eventually(lambda: not any_serving(client))
+        server.listing = server._list
         server.chat = streams(HELLO_CHUNK, STOP, USAGE, DONE)
         await eventually(lambda: any_serving(client))
         assert (await answer_of(client))[0] == 200
@@ -227,10 +256,10 @@ async def test_mistakes_of_clients_never_count(
     server: ScriptedServer, url: str, status: int
 ) -> None:
     server.chat = says(status, error(), **{"Retry-After": "0"})
-    async with gateway_with(member(url, max_failures=1), **ONCE) as client:
+    async with gateway_with(member(url), failover=AT_ONCE, **ONCE) as client:
         for _ in range(3):
             assert 400 <= (await answer_of(client))[0] < 500
-        assert any_serving(client)
+        assert client.app[FLEET].members[0].breaker.state == "closed"
 
 
 async def test_a_model_that_is_not_there(

@@ -1,8 +1,7 @@
-"""The parts that members are made of: events, health, prices, tokens, settings."""
+"""The parts that members are made of: events, prices, tokens, settings."""
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from pydantic import ValidationError
 from rostra.gateway.app import create_app
 from rostra.gateway.errors import GatewayError
 from rostra.gateway.members.events import EventReader
-from rostra.gateway.members.health import Health
 from rostra.gateway.members.payloads import CompletionLogprobs
 from rostra.gateway.members.settings import MemberSettings, Prices
 from rostra.gateway.members.tokens import completion_tokens
@@ -48,31 +46,6 @@ def test_an_event_of_several_lines_is_joined_and_names_are_left_out() -> None:
     reader = EventReader()
     assert reader.feed(b"event: x\ndata: a\ndata:b\nid: 3\n\ndata: c\n") == [b"a\nb"]
     assert reader.feed(b"\n") == [b"c"]
-
-
-def test_health_opens_tries_and_closes() -> None:
-    health = Health(2, 8.0, random.Random(1))
-    health.tried()
-    assert not health.failed("a")
-    health.succeeded()
-    assert not health.failed("a")
-    health.tried()
-    assert health.failed("b"), "a good list of models is no good answer"
-    assert health.fault == "b"
-    assert not health.failed("c"), "it is open already"
-    pauses = []
-    for _ in range(5):
-        pauses.append(health.pause())
-        health.tried("still")
-    assert all(2**n * 0.75 <= pause <= 2**n * 1.25 for n, pause in enumerate(pauses[:4]))
-    assert pauses[4] <= 10.0
-    health.tried()
-    assert not health.fault
-    assert health.failed("d"), "one failure after a try is enough"
-    health.tried()
-    health.succeeded()
-    assert health.pause() < 1.0
-    assert health.failed("gone", gone=True)
 
 
 def test_prices_are_per_million() -> None:

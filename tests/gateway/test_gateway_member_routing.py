@@ -81,6 +81,9 @@ def test_shares() -> None:
     assert abs(counts["far"] / 6000 - 1 / 4) < 0.02
     assert (counts["spare"], counts["c"]) == (0, 0)
     assert chosen(router, {"a", "b", "c", "far"}) == "spare"
+    for link in links:
+        link.room = 0.0
+    assert chosen(router) == "spare", "nobody with a share has room"
 
 
 async def test_requests_at_once(server: ScriptedServer, url: str) -> None:
@@ -94,7 +97,7 @@ async def test_requests_at_once(server: ScriptedServer, url: str) -> None:
             await asyncio.sleep(0.001)
 
     watching = asyncio.create_task(watch())
-    async with gateway_with(member(url, max_concurrent=2), worker_wait=5.0) as client:
+    async with gateway_with(member(url, max_concurrent=2)) as client:
         answers = await asyncio.gather(*(answer_of(client) for _ in range(8)))
     watching.cancel()
     assert [status for status, _ in answers] == [200] * 8
@@ -103,21 +106,24 @@ async def test_requests_at_once(server: ScriptedServer, url: str) -> None:
 
 async def test_nobody_waits_for_ever_for_a_place(server: ScriptedServer, url: str) -> None:
     server.chat = streams(60.0)
-    async with gateway_with(member(url, max_concurrent=1), worker_wait=0.1) as client:
+    admission = {"queue_timeout": 0.1}
+    async with gateway_with(member(url, max_concurrent=1), admission=admission) as client:
         first = asyncio.create_task(answer_of(client))
         await eventually(lambda: server.running == 1)
         response = await client.post(CHAT, json=HELLO)
         assert (response.status, response.headers["Retry-After"]) == (429, "1")
-        assert (await response.json())["error"]["code"] == "queue_full"
+        assert (await response.json())["error"]["code"] == "queue_timeout"
         first.cancel()
 
 
 async def test_requests_a_minute(server: ScriptedServer, url: str) -> None:
-    async with gateway_with(member(url, requests_per_minute=3)) as client:
+    admission = {"queue_timeout": 2.0}
+    async with gateway_with(member(url, requests_per_minute=3), admission=admission) as client:
         for _ in range(3):
             assert (await answer_of(client))[0] == 200
         response = await client.post(CHAT, json=HELLO)
         assert response.status == 429
+        assert (await response.json())["error"]["code"] == "deadline_unreachable"
         assert 50 <= int(response.headers["Retry-After"]) <= 60
         assert len(server.bodies) == 3
 
@@ -145,7 +151,6 @@ async def test_requests_a_minute(server: ScriptedServer, url: str) -> None:
         ({}, "stop_token_ids", {"stop_token_ids": [1]}),
         ({}, "ignore_eos", {"ignore_eos": True}),
         ({}, "min_tokens", {"min_tokens": 1}),
-        ({}, "priority", {"priority": 1}),
         ({}, "cache_salt", {"cache_salt": "x"}),
         ({}, "guided_regex", {"guided_regex": "a+"}),
         ({}, "chat_template_kwargs.x", {"chat_template_kwargs": {"x": 1}}),
@@ -184,7 +189,7 @@ async def test_what_asks_for_nothing_more_is_taken(server: ScriptedServer, url: 
         "continue_final_message": None,
         "ignore_eos": False,
         "min_tokens": 0,
-        "priority": 0,
+        "priority": 3,
         "stop_token_ids": [],
         "response_format": {"type": "text"},
         "chat_template_kwargs": {},

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient
-from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse
+from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse, says
 from grpc import StatusCode
 from pydantic import ValidationError
 
@@ -180,6 +180,41 @@ async def test_fallbacks(others: tuple[ScriptedWorker, ScriptedWorker]) -> None:
         await big.stop()
         await eventually(lambda: serving(client) == 1)
         assert await ask(client, "big") == (200, "small", "small")
+
+
+def _of_prompts(**refusals: StatusCode) -> Any:
+    """Answers each prompt but these."""
+
+    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
+        if request.text in refusals:
+            await refuse(context, refusals[request.text])
+        async for message in says(["word"])(request, context):
+            yield message
+
+    return script
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED])
+async def test_prompts_of_one_request_are_answered_by_one_model(
+    others: tuple[ScriptedWorker, ScriptedWorker], status: StatusCode, stream: bool
+) -> None:
+    big, small = others
+    body = {"model": "big", "prompt": ["a", "b"], "stream": stream}
+    fallback = {"big": {"fallback": ["small"]}}
+    async with before(others, fallback, max_attempts=4) as client:
+        # One of them was answered by the first model, so the other has to be.
+        big.script = _of_prompts(b=status)
+        answer = await client.post("/v1/completions", json=body)
+        code = "no_worker_available" if status is StatusCode.UNAVAILABLE else "queue_full"
+        assert code in await answer.text()
+        assert small.requests == []
+        # Both were lost before anything had come: both fall back.
+        big.script = _of_prompts(a=status, b=status)
+        answer = await client.post("/v1/completions", json=body)
+        assert (answer.status, answer.headers["x-rostra-model"]) == (200, "small")
+        assert '"model":"big"' not in await answer.text()
+        assert sorted(request.text for request in small.requests) == ["a", "b"]
 
 
 async def test_who_may_use_a_name(

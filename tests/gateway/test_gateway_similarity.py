@@ -143,7 +143,6 @@ async def test_many_pairs_go_in_several_requests(
         ("/v1/score", {"text_1": ["a", "b"], "text_2": "a"}, "text_1"),
         ("/v1/score", {"text_1": [[1]], "text_2": "a"}, "text_1[0]"),
         ("/v1/score", {"text_1": {"content": []}, "text_2": "a"}, "text_1"),
-        ("/v1/score", {"text_1": "a", "text_2": "b", "priority": 1}, "priority"),
         (
             "/v1/score",
             {"text_1": "a", "text_2": "b", "truncate_prompt_tokens": 5},

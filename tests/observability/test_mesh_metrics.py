@@ -43,6 +43,13 @@ def eventually(mesh: Mesh, condition: Callable[[Values], bool], timeout: float =
     return found
 
 
+def test_probes_by_http(watched: Mesh) -> None:
+    base = watched.worker_metrics.removesuffix("/metrics")
+    for path, status in (("health", "alive"), ("ready", "ready")):
+        answer = requests.get(f"{base}/{path}", timeout=10)
+        assert (answer.status_code, answer.json()) == (200, {"status": status})
+
+
 def test_what_a_worker_counts_of_a_request(watched: Mesh) -> None:
     before = values(watched)
     usage = watched.chat("the fox " * 20, max_tokens=30).json()["usage"]

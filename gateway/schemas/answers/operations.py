@@ -17,5 +17,9 @@ class Readiness(Answer):
     status: Literal["ready", "not ready"]
     workers: Annotated[
         dict[str, str],
-        Field(description="By address: `serving`, or the reason why not."),
+        Field(
+            description="By address: `serving`, or the reason why not. Where there are API keys, "
+            "only for one of the scope `operate`.",
+            default_factory=dict,
+        ),
     ]

@@ -42,6 +42,14 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* Where Prometheus reads a pod's metrics, by the annotations that its usual configurations know. */}}
+{{- define "rostra.scraped" -}}
+prometheus.io/scrape: "true"
+prometheus.io/path: /metrics
+prometheus.io/port: {{ .port | quote }}
+prometheus.io/scheme: {{ .scheme }}
+{{- end -}}
+
 {{/* Replicas apart from each other, where there is room. */}}
 {{- define "rostra.spread" -}}
 topologySpreadConstraints:
@@ -58,7 +66,7 @@ worker-{{ .worker.name }}
 {{- end -}}
 
 {{- define "rostra.workerConfig" -}}
-{{- range list "listen" "replicas" -}}
+{{- range list "listen" "replicas" "metrics" "tls_cert" "tls_key" "tls_client_ca" -}}
 {{- if hasKey $.worker.config . -}}
 {{- fail (printf "workers %s: config.%s is for rostra up; the chart sets what corresponds to it" $.worker.name .) -}}
 {{- end -}}
@@ -66,6 +74,10 @@ worker-{{ .worker.name }}
 {{- $table := mustDeepCopy .worker.config -}}
 {{- if gt (int .worker.hosts) 1 -}}
 {{- $_ := set $table "tensor_parallel_size" (mul (int .worker.hosts) (int .worker.ranksPerHost)) -}}
+{{- end -}}
+{{- $_ := set $table "metrics" (printf "0.0.0.0:%d" (int .root.Values.metrics.workerPort)) -}}
+{{- if .root.Values.workerTls.secret -}}
+{{- $_ := mergeOverwrite $table (dict "tls_cert" "/etc/rostra-tls/tls.crt" "tls_key" "/etc/rostra-tls/tls.key" "tls_client_ca" "/etc/rostra-tls/ca.crt") -}}
 {{- end -}}
 {{- dict "worker" (list $table) | toToml -}}
 {{- end -}}
@@ -91,8 +103,12 @@ postgresql+psycopg://rostra@{{ include "rostra.name" (dict "root" . "part" "post
 {{- end -}}
 {{- end -}}
 
+{{- define "rostra.gatewayScheme" -}}
+{{- empty .Values.gateway.tls.secret | ternary "http" "https" -}}
+{{- end -}}
+
 {{- define "rostra.gatewayConfig" -}}
-{{- range list "host" "port" "workers" "workers_file" "api_keys" -}}
+{{- range list "host" "port" "workers" "workers_file" "api_keys" "tls_cert" "tls_key" "tls_client_ca" "worker_tls" -}}
 {{- if hasKey $.Values.gateway.config . -}}
 {{- fail (printf "gateway.config.%s is set by the chart" .) -}}
 {{- end -}}
@@ -108,13 +124,25 @@ postgresql+psycopg://rostra@{{ include "rostra.name" (dict "root" . "part" "post
 {{- else -}}
 {{- $_ := set $table "insecure_public" true -}}
 {{- end -}}
+{{- if .Values.gateway.tls.secret -}}
+{{- $_ := mergeOverwrite $table (dict "tls_cert" "/etc/rostra-tls/tls.crt" "tls_key" "/etc/rostra-tls/tls.key") -}}
+{{- end -}}
+{{- with .Values.workerTls -}}
+{{- if or .secret .gatewaySecret -}}
+{{- if not (and .secret .gatewaySecret .serverName) -}}
+{{- fail "workerTls: secret, gatewaySecret and serverName go together" -}}
+{{- end -}}
+{{- $folder := "/etc/rostra-worker-tls" -}}
+{{- $_ := set $table "worker_tls" (dict "ca" (printf "%s/ca.crt" $folder) "cert" (printf "%s/tls.crt" $folder) "key" (printf "%s/tls.key" $folder) "server_name" .serverName) -}}
+{{- end -}}
+{{- end -}}
 {{- dict "gateway" $table | toToml -}}
 {{- end -}}
 
 {{/* For one pod: `rates` says whether it is the one that rates. */}}
 {{- define "rostra.arenaConfig" -}}
 {{- $arena := .root.Values.arena -}}
-{{- range list "host" "port" "gateway_url" "votes_url" "ratings_dir" "api_key" -}}
+{{- range list "host" "port" "gateway_url" "gateway_ca" "votes_url" "ratings_dir" "api_key" -}}
 {{- if hasKey $arena.config . -}}
 {{- fail (printf "arena.config.%s is set by the chart" .) -}}
 {{- end -}}
@@ -123,6 +151,9 @@ postgresql+psycopg://rostra@{{ include "rostra.name" (dict "root" . "part" "post
 {{- if $arena.ingress.enabled -}}
 {{- $_ := set $table "behind_proxy" true -}}
 {{- $_ := set $table "allowed_origins" (append (default list $table.allowed_origins) $arena.ingress.host) -}}
+{{- end -}}
+{{- if .root.Values.gateway.tls.secret -}}
+{{- $_ := set $table "gateway_ca" "/etc/rostra-gateway-ca/ca.crt" -}}
 {{- end -}}
 {{- if not .rates -}}
 {{- $_ := set $table "refresh" (mustMergeOverwrite (default dict $table.refresh) (dict "interval" 0)) -}}

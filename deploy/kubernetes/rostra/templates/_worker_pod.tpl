@@ -6,6 +6,9 @@ metadata:
   labels: {{- include "rostra.labels" . | nindent 4 }}
   annotations:
     checksum/config: {{ include "rostra.workerConfig" . | sha256sum }}
+    {{- if .leader }}
+    {{- include "rostra.scraped" (dict "port" $root.Values.metrics.workerPort "scheme" "http") | nindent 4 }}
+    {{- end }}
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
@@ -40,11 +43,19 @@ spec:
         - worker
         - --config=/etc/rostra/rostra.toml
         - --listen=0.0.0.0:50051
+        {{- if not $root.Values.workerTls.secret }}
         # The network policy lets in gateways alone.
         - --insecure-public
+        {{- end }}
       {{- else }}
-      # The network policy lets in gateways alone.
-      args: [worker, --config=/etc/rostra/rostra.toml, "--listen=0.0.0.0:50051", --insecure-public]
+      args:
+        - worker
+        - --config=/etc/rostra/rostra.toml
+        - --listen=0.0.0.0:50051
+        {{- if not $root.Values.workerTls.secret }}
+        # The network policy lets in gateways alone.
+        - --insecure-public
+        {{- end }}
       {{- end }}
       {{- with $worker.env }}
       env: {{- toYaml . | nindent 8 }}
@@ -52,21 +63,22 @@ spec:
       {{- if .leader }}
       ports:
         - { name: grpc, containerPort: 50051 }
+        - { name: metrics, containerPort: {{ $root.Values.metrics.workerPort }} }
       # Loading may take long. After that, alive is who answers, and ready who can compute.
       startupProbe:
-        grpc: { port: 50051, service: rostra.v1.Inference }
+        {{- include "rostra.workerProbe" (dict "root" $root "path" "/ready" "service" "rostra.v1.Inference") | nindent 8 }}
         periodSeconds: 5
         timeoutSeconds: 5
         failureThreshold: {{ div (add (int $worker.startupSeconds) 4) 5 }}
       readinessProbe:
-        grpc: { port: 50051, service: rostra.v1.Inference }
+        {{- include "rostra.workerProbe" (dict "root" $root "path" "/ready" "service" "rostra.v1.Inference") | nindent 8 }}
         periodSeconds: 5
         timeoutSeconds: 5
         failureThreshold: 2
       livenessProbe:
         # Answers as long as the process does: a worker starts its engine again by itself, and one
         # that drains must not be killed for it.
-        grpc: { port: 50051, service: rostra.v1.Control }
+        {{- include "rostra.workerProbe" (dict "root" $root "path" "/health" "service" "rostra.v1.Control") | nindent 8 }}
         periodSeconds: 10
         timeoutSeconds: 10
         failureThreshold: 6
@@ -81,6 +93,9 @@ spec:
         - { name: home, mountPath: /var/lib/rostra }
         - { name: tmp, mountPath: /tmp }
         - { name: shm, mountPath: /dev/shm }
+        {{- if $root.Values.workerTls.secret }}
+        - { name: tls, mountPath: /etc/rostra-tls, readOnly: true }
+        {{- end }}
   volumes:
     - name: config
       configMap: { name: {{ .name }} }
@@ -94,4 +109,17 @@ spec:
       emptyDir: { sizeLimit: 1Gi }
     - name: shm
       emptyDir: { medium: Memory, sizeLimit: {{ $worker.shm }} }
+    {{- with $root.Values.workerTls.secret }}
+    - name: tls
+      secret: { secretName: {{ . }}, defaultMode: 0440 }
+    {{- end }}
+{{- end -}}
+
+{{/* Kubernetes' probes by gRPC speak no TLS. */}}
+{{- define "rostra.workerProbe" -}}
+{{- if .root.Values.workerTls.secret -}}
+httpGet: { path: {{ .path }}, port: metrics }
+{{- else -}}
+grpc: { port: 50051, service: {{ .service }} }
+{{- end -}}
 {{- end -}}
