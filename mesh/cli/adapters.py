@@ -34,8 +34,8 @@ def load(
     from rostra.v1 import control_pb2
 
     request = control_pb2.LoadAdapterRequest(name=name, source=folder)
-    adapter = _ask(worker, lambda stub: stub.LoadAdapter(request, timeout=timeout)).adapter
-    typer.echo(_line(adapter))
+    adapter = ask(worker, lambda stub: stub.LoadAdapter(request, timeout=timeout)).adapter
+    typer.echo(line(adapter))
 
 
 @app.command()
@@ -44,7 +44,7 @@ def unload(name: Name, worker: Address, timeout: Timeout = 300.0) -> None:
     from rostra.v1 import control_pb2
 
     request = control_pb2.UnloadAdapterRequest(name=name)
-    _ask(worker, lambda stub: stub.UnloadAdapter(request, timeout=timeout))
+    ask(worker, lambda stub: stub.UnloadAdapter(request, timeout=timeout))
     typer.echo(f"unloaded {name}")
 
 
@@ -54,14 +54,14 @@ def list_adapters(worker: Address, timeout: Timeout = 10.0) -> None:
     from rostra.v1 import control_pb2
 
     request = control_pb2.ListAdaptersRequest()
-    adapters = _ask(worker, lambda stub: stub.ListAdapters(request, timeout=timeout)).adapters
+    adapters = ask(worker, lambda stub: stub.ListAdapters(request, timeout=timeout)).adapters
     for adapter in adapters:
-        typer.echo(_line(adapter))
+        typer.echo(line(adapter))
     if not adapters:
         typer.echo(f"no adapters on {worker}", err=True)
 
 
-def _ask(address: str, call: Callable[[control_pb2_grpc.ControlStub], T]) -> T:
+def ask(address: str, call: Callable[[control_pb2_grpc.ControlStub], T]) -> T:
     """Raises RostraError with what the worker says, or that there is none."""
     import grpc
 
@@ -75,7 +75,7 @@ def _ask(address: str, call: Callable[[control_pb2_grpc.ControlStub], T]) -> T:
             raise RostraError(f"worker {address}: {error.details()}") from error
 
 
-def _line(adapter: control_pb2.AdapterInfo) -> str:
+def line(adapter: control_pb2.AdapterInfo) -> str:
     return (
         f"{adapter.name} on {adapter.base_model}, rank {adapter.rank}, revision {adapter.revision}"
     )

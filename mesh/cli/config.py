@@ -126,6 +126,7 @@ class RostraConfig(BaseModel):
     arena: dict[str, Any] = {}
     contestant: tuple[dict[str, Any], ...] = ()
     tracing: TracingSettings = TracingSettings()
+    train: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def read(cls, path: Path | None) -> RostraConfig:
