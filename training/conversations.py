@@ -19,10 +19,13 @@ KEYS: dict[Form, str] = {
     "alpaca": "instruction",
 }
 """What a row of each form has, and one of another has not."""
+SYSTEM: Role = "system"
+USER: Role = "user"
+ASSISTANT: Role = "assistant"
 ROLES: dict[str, Role] = {
-    **{name: "system" for name in ("system", "developer")},
-    **{name: "user" for name in ("user", "human")},
-    **{name: "assistant" for name in ("assistant", "gpt", "chatgpt", "bot", "model", "bard")},
+    **dict.fromkeys(("system", "developer"), SYSTEM),
+    **dict.fromkeys(("user", "human"), USER),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "bard"), ASSISTANT),
 }
 
 

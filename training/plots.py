@@ -20,6 +20,7 @@ FIGURES = (
     ("Learning rate", ("learning_rate",)),
 )
 """Title, and what is drawn in it where the run logged it; what is evaluated has dots."""
+RESOURCES = Resources(mode="inline", components=["bokeh"])
 COLOURS = ("#0072b2", "#d55e00")
 """Okabe and Ito 2008, Color universal design."""
 
@@ -27,7 +28,7 @@ COLOURS = ("#0072b2", "#d55e00")
 def write_plots(metrics: Sequence[dict[str, Any]], path: Path) -> None:
     """One figure for each of `FIGURES` that has values."""
     drawn = [_figure(title, names, metrics) for title, names in FIGURES if _has(names, metrics)]
-    page = file_html(column(drawn), resources=Resources(mode="inline"), title="Metrics of the run")
+    page = file_html(column(drawn), resources=RESOURCES, title="Metrics of the run")
     path.write_text(page, encoding="utf-8")
 
 
@@ -49,6 +50,8 @@ def _figure(title: str, names: Sequence[str], metrics: Sequence[dict[str, Any]])
         line = plot.line(steps, values, color=colour, legend_label=label, line_width=1.5)
         if held_out:
             line = plot.scatter(steps, values, color=colour, legend_label=label, size=6)
-        plot.add_tools(HoverTool(renderers=[line], tooltips=[("step", "@x"), (label, "@y{0.0000}")]))
+        plot.add_tools(
+            HoverTool(renderers=[line], tooltips=[("step", "@x"), (label, "@y{0.0000}")])
+        )
     plot.xaxis.minor_tick_line_color = None
     return plot

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from rostra.training.cleaning import same_question
 from rostra.training.conversations import Message
@@ -44,64 +44,63 @@ def preferences(
     """
     for each in battles:
         report.rows += 1
-        reason = _filtered(each, settings, reliability or {}) or _unusable(each, settings)
-        if reason:
+        reasons = chain(_filters(each, settings, reliability or {}), _faults(each, settings))
+        if reason := next(reasons, None):
             text, _, detail = reason.partition(": ")
             report.leave_out(each.where, text, detail)
             continue
         yield from _pairs(each, settings, report)
 
 
-def _filtered(
+def _filters(
     battle: VotedBattle, settings: DpoSettings, reliability: Mapping[str, float]
-) -> str | None:
+) -> Iterator[str]:
     """Why the settings leave it out."""
     if settings.campaigns and battle.campaign not in settings.campaigns:
-        return f"of another campaign: {battle.campaign}"
+        yield f"of another campaign: {battle.campaign}"
     if not settings.imported and battle.imported:
-        return "imported, not cast here"
+        yield "imported, not cast here"
     if settings.contestants and not {battle.left, battle.right} <= set(settings.contestants):
-        return f"between other contestants: {battle.left}, {battle.right}"
+        yield f"between other contestants: {battle.left}, {battle.right}"
     for tag, values in settings.categories.items():
         if battle.tags.get(tag) not in values:
-            return f"of another {tag}: {battle.tags.get(tag, 'not tagged')}"
+            yield f"of another {tag}: {battle.tags.get(tag, 'not tagged')}"
     if settings.since is not None and (battle.at is None or battle.at < settings.since):
-        return "cast before the time that was asked for"
+        yield "cast before the time that was asked for"
     if settings.until is not None and (battle.at is None or battle.at >= settings.until):
-        return "cast after the time that was asked for"
+        yield "cast after the time that was asked for"
     if settings.min_reliability is not None:
         known = reliability.get(battle.voter or "")
         if known is None:
-            return "by a voter who is not known"
-        if known < settings.min_reliability:
-            return f"by a voter who is not reliable enough: {known:.2f}"
-    return None
+            yield "by a voter who is not known"
+        elif known < settings.min_reliability:
+            yield f"by a voter who is not reliable enough: {known:.2f}"
 
 
-def _unusable(battle: VotedBattle, settings: DpoSettings) -> str | None:
+def _faults(battle: VotedBattle, settings: DpoSettings) -> Iterator[str]:
     """Why there is no pair in it."""
     if battle.mode != "battle":
-        return NOT_BLIND
+        yield NOT_BLIND
     if battle.revealed:
-        return REVEALED
+        yield REVEALED
     if battle.failed:
-        return "a failed battle"
+        yield "a failed battle"
     if battle.outcome == "both_bad" and settings.both_bad == "drop":
-        return "both bad: neither is to be preferred"
+        yield "both bad: neither is to be preferred"
     if battle.outcome in ("tie", "both_bad") and settings.ties == "drop":
-        return "a tie"
+        yield "a tie"
     if not battle.questions or not battle.questions[0].strip():
-        return "without its texts"
+        yield "without its texts"
+        return
     if battle.has_images:
-        return "a question with images"
+        yield "a question with images"
     if len(battle.questions) > 1 and settings.several_turns == "drop":
-        return f"several turns, after whose first the two have no common prompt: {battle.turns}"
+        yield f"several turns, after whose first the two have no common prompt: {battle.turns}"
     left, right = battle.answers_left[0], battle.answers_right[0]
     if left is None or right is None or not left.text.strip() or not right.text.strip():
-        return "an empty answer"
-    if left.text.strip() == right.text.strip():
-        return "two answers that are the same"
-    return None
+        yield "an empty answer"
+    elif left.text.strip() == right.text.strip():
+        yield "two answers that are the same"
 
 
 def _pairs(battle: VotedBattle, settings: DpoSettings, report: Report) -> Iterator[Preference]:
@@ -112,7 +111,8 @@ def _pairs(battle: VotedBattle, settings: DpoSettings, report: Report) -> Iterat
     else:
         report.mended[SYSTEM_PROMPTS] += 1
     left, right = battle.answers_left[0], battle.answers_right[0]
-    assert left is not None and right is not None  # _unusable
+    assert left is not None
+    assert right is not None
     if battle.outcome == "a":
         yield Preference(prompt, left, right, battle.where)
     elif battle.outcome == "b":
@@ -121,8 +121,3 @@ def _pairs(battle: VotedBattle, settings: DpoSettings, report: Report) -> Iterat
         # Half the loss of each way round is the cross-entropy to a label of one half.
         yield Preference(prompt, left, right, battle.where, tie=True)
         yield Preference(prompt, right, left, battle.where, tie=True)
-
-
-def counted(found: Iterable[Preference]) -> Counter[str]:
-    """How many decided votes and how many ties."""
-    return Counter("ties" if each.tie else "decided" for each in found)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from rostra.training.conversations import Message
@@ -74,12 +75,9 @@ class Renderer:
         return spans
 
     def _end(self, text: str, at: int) -> int:
-        """Of the turn whose content ends at `at`: after the first special token, if there is one.
-        """
+        """Of the turn whose content ends at `at`: after the first special token, if any."""
         ends = [
-            place + len(token)
-            for token in self._special
-            if (place := text.find(token, at)) >= 0
+            place + len(token) for token in self._special if (place := text.find(token, at)) >= 0
         ]
         return min(ends, default=len(text.rstrip()) if len(text.rstrip()) > at else at)
 
@@ -92,7 +90,7 @@ class Renderer:
         cuts = [0, *(place for span in spans for place in span), len(text)]
         ids: list[int] = []
         learned: list[bool] = []
-        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for number, (start, end) in enumerate(pairwise(cuts)):
             piece = self._ids(text[start:end]) if end > start else []
             ids += piece
             learned += [number % 2 == 1] * len(piece)

@@ -1,11 +1,11 @@
 """The folder of a run: what it was told, its checkpoints, and whether it can go on.
 
-    run.json         settings, and a digest of the rows that are trained and evaluated on
-    rejected.jsonl   rows that are not, with the reason
-    metrics.jsonl    what was logged, a line each
-    checkpoints/     of the trainer; one that is whole has a file COMPLETE
-    adapter/         what was trained, as PEFT saves it (or model/, after full fine-tuning)
-    metrics.html     the same as figures
+run.json         settings, and a digest of the rows that are trained and evaluated on
+rejected.jsonl   rows that are not, with the reason
+metrics.jsonl    what was logged, a line each
+checkpoints/     of the trainer; one that is whole has a file COMPLETE
+adapter/         what was trained, as PEFT saves it (or model/, after full fine-tuning)
+metrics.html     the same as figures
 """
 
 from __future__ import annotations

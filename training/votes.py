@@ -229,7 +229,8 @@ def reliabilities(battles: Sequence[VotedBattle], seed: int) -> dict[str, float]
         frame = pl.DataFrame(rows, {name: SCHEMA[name] for name in names})
         board = reduce_wanted(frame, Wanted(("voter",))).board
         spec = ModelSpec(structure="voters", factor="voter")
-        posterior = fit(board, FitSettings(seed=seed), spec=spec)
+        # Means of probabilities need fewer draws than the ends of intervals.
+        posterior = fit(board, FitSettings(chains=2, draws=500, seed=seed), spec=spec)
     except ArenaError as error:
         raise TrainingError(f"min_reliability: {error}") from error
     kinds = posterior.draws["voter_kind"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -35,7 +36,6 @@ from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
     from rostra.mesh.home import Home
-    from rostra.training.base import BaseModel
     from rostra.training.running import Trained
     from rostra.training.settings import RunSettings
 
@@ -64,7 +64,9 @@ def sft(
     ] = None,
     eval_data: Annotated[
         list[Path] | None,
-        typer.Option(help="Evaluate on this file, in place of a share of the rows.", dir_okay=False),
+        typer.Option(
+            help="Evaluate on this file, in place of a share of the rows.", dir_okay=False
+        ),
     ] = None,
     eval_share: EvalShare = None,
     packing: Annotated[
@@ -181,7 +183,7 @@ def dpo(
 def _given(options: Mapping[str, Any], *others: str) -> dict[str, Any]:
     """What the command line says of the settings, which goes over the file."""
     return {
-        name: value
+        name: value.value if isinstance(value, Enum) else value
         for name, value in options.items()
         if name not in others and value is not None and value != []
     }

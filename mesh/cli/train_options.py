@@ -60,9 +60,7 @@ SaveEvery = Annotated[
 ]
 Serve = Annotated[
     str | None,
-    typer.Option(
-        metavar="HOST:PORT", help="Load the adapter into this worker when it is trained."
-    ),
+    typer.Option(metavar="HOST:PORT", help="Load the adapter into this worker when it is trained."),
 ]
 ServeAs = Annotated[
     str | None, typer.Option(help="Its name there. Default: that of the run's folder.")
