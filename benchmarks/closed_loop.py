@@ -41,6 +41,8 @@ BASE = "smollm2-base"
 ADAPTER = "smollm2-brief"
 BEFORE, AFTER = "before", "after"
 ENOUGH = 0.95
+SYSTEM_PROMPT = "Answer in one or two sentences."
+"""Of every contestant: most answers then end before their limit, and lengths differ."""
 CONFIG = """
 [[worker]]
 model = "{model}"
@@ -56,6 +58,8 @@ campaigns = ["{campaign}"]
 lora_rank = {rank}
 lora_targets = ["q_proj", "k_proj", "v_proj", "o_proj"]
 epochs = {epochs}
+schedule = "constant"
+warmup = 0.0
 batch_size = {batch}
 learning_rate = {rate}
 max_length = 256
@@ -69,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         work = (args.work or Path(temporary)).resolve()
         work.mkdir(parents=True, exist_ok=True)
         row = loop(args, work)
-    report(args, "closed-loop", [row])
+    report(args, "closed_loop", [row])
     return 0 if row["probability"] > ENOUGH else 1
 
 
@@ -168,7 +172,9 @@ def _contestant(
     name: str, sampling: Sampling, seed: int | None, adapter: str | None = None
 ) -> Contestant:
     own = sampling if seed is None else sampling.model_copy(update={"seed": seed})
-    return Contestant(name=name, model=MODEL, adapter=adapter, sampling=own)
+    return Contestant(
+        name=name, model=MODEL, adapter=adapter, sampling=own, system_prompt=SYSTEM_PROMPT
+    )
 
 
 def _asked(args: argparse.Namespace, *, fresh: bool) -> list[str]:
@@ -246,12 +252,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--battles", type=int, default=60, help="that the adapter is trained on")
     parser.add_argument("--fresh", type=int, default=40, help="in which it is judged")
-    parser.add_argument("--max-tokens", type=int, default=48, help="of an answer")
+    parser.add_argument("--max-tokens", type=int, default=64, help="of an answer")
     parser.add_argument("--temperature", type=float, default=0.9)
     parser.add_argument("--rank", type=int, default=8)
-    parser.add_argument("--epochs", type=float, default=1.0)
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--epochs", type=float, default=2.0)
+    parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--eval-share", type=float, default=0.1)
     parser.add_argument("--home", type=Path, help="with the demo model; default: the user's")
     parser.add_argument("--work", type=Path, help="keep votes, adapter and ratings here")

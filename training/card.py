@@ -101,9 +101,10 @@ def _result(metrics: Sequence[dict[str, Any]]) -> str:
     found = list(metrics)
     rows = [
         f"| {name.removeprefix('eval_').replace('rewards/', 'reward ')} "
-        f"| {first(found, name):.4f} | {last(found, name):.4f} |"
+        # Rewards are told against the base, whose own are nothing.
+        f"| {'-' if 'rewards/' in name else f'{before:.4f}'} | {last(found, name):.4f} |"
         for name in EVALUATED
-        if first(found, name) is not None
+        if (before := first(found, name)) is not None
     ]
     if not rows:
         loss = last(found, "loss")

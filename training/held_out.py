@@ -16,7 +16,8 @@ def held_out(groups: Sequence[str], share: float, seed: int) -> list[bool]:
     """
     sizes = Counter(groups)
     order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed}\0{group}".encode()).digest())
-    wanted, count, taken = share * len(groups), 0, set()
+    wanted, count = share * len(groups), 0
+    taken: set[str] = set()
     for group in order[:-1]:
         if share == 0 or (taken and count >= wanted):
             break

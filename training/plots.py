@@ -8,7 +8,7 @@ from typing import Any
 
 from bokeh.embed import file_html
 from bokeh.layouts import column
-from bokeh.models import HoverTool
+from bokeh.models import GlyphRenderer, HoverTool
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
@@ -20,7 +20,7 @@ FIGURES = (
     ("Learning rate", ("learning_rate",)),
 )
 """Title, and what is drawn in it where the run logged it; what is evaluated has dots."""
-RESOURCES = Resources(mode="inline", components=["bokeh"])
+RESOURCES = Resources(mode="inline")
 COLOURS = ("#0072b2", "#d55e00")
 """Okabe and Ito 2008, Color universal design."""
 
@@ -47,11 +47,13 @@ def _figure(title: str, names: Sequence[str], metrics: Sequence[dict[str, Any]])
         steps, values = zip(*points, strict=True)
         held_out = name.startswith("eval_")
         label = "held out" if held_out else "trained on"
-        line = plot.line(steps, values, color=colour, legend_label=label, line_width=1.5)
+        drawn: GlyphRenderer[Any] = plot.line(
+            steps, values, color=colour, legend_label=label, line_width=1.5
+        )
         if held_out:
-            line = plot.scatter(steps, values, color=colour, legend_label=label, size=6)
+            drawn = plot.scatter(steps, values, color=colour, legend_label=label, size=6)
         plot.add_tools(
-            HoverTool(renderers=[line], tooltips=[("step", "@x"), (label, "@y{0.0000}")])
+            HoverTool(renderers=[drawn], tooltips=[("step", "@x"), (label, "@y{0.0000}")])
         )
     plot.xaxis.minor_tick_line_color = None
     return plot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,13 +118,17 @@ def settings_packs(settings: RunSettings) -> bool:
 
 
 def _save(trainer: Any, path: Path, base: BaseModel, settings: RunSettings) -> None:
-    """Under the model's name, since a path of this host tells nobody anything."""
-    if settings.method != "full":
-        trainer.model.peft_config["default"].base_model_name_or_path = base.name
     trainer.save_model(str(path))
-    if together.is_first():
-        # The trainer's own arguments, pickled.
-        (path / "training_args.bin").unlink(missing_ok=True)
+    if not together.is_first():
+        return
+    # The trainer's own arguments, pickled.
+    (path / "training_args.bin").unlink(missing_ok=True)
+    if settings.method != "full":
+        # The model's name, since a path of this host tells nobody anything.
+        config = path / "adapter_config.json"
+        told = json.loads(config.read_text(encoding="utf-8"))
+        told["base_model_name_or_path"] = base.name
+        config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _quiet(settings: RunSettings) -> None:

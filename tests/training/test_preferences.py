@@ -290,6 +290,7 @@ def test_a_resumed_run_sees_the_votes_it_began_with(votes_url, tiny_tokenizer):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_contrary_voters_are_not_reliable():
     battles = [
         changed(left="ariel", right=other, voter=voter, outcome=outcome)

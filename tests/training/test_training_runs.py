@@ -244,11 +244,12 @@ def dropout(tmp_path):
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(900)
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(tiny_base, foxes, tmp_path, dropout):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(tiny_base, foxes, whole, *dropout), check=True, timeout=240)
+    subprocess.run(command(tiny_base, foxes, whole, *dropout), check=True, timeout=400)
     process = subprocess.Popen(command(tiny_base, foxes, broken, *dropout))
-    end = time.monotonic() + 240
+    end = time.monotonic() + 400
     while len(curve(broken / "metrics.jsonl")) < 6:
         assert process.poll() is None
         assert time.monotonic() < end
@@ -261,7 +262,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(tiny_base, foxes, t
     (broken / "checkpoints" / "checkpoint-999").mkdir()
     resume = (*dropout, "--resume")
     done = subprocess.run(
-        command(tiny_base, foxes, broken, *resume), check=True, timeout=240, stdout=subprocess.PIPE
+        command(tiny_base, foxes, broken, *resume), check=True, timeout=400, stdout=subprocess.PIPE
     )
     if killed_at < 27:
         assert b"Resuming from checkpoint-" in done.stdout
@@ -287,16 +288,17 @@ def assert_same_tensors(first, second):
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(900)
 def test_two_processes_train_as_one_with_the_same_batches(tiny_base, foxes, tmp_path):
     """Data parallel by torchrun: two batches of two are the one of four."""
     one, two = tmp_path / "one", tmp_path / "two"
-    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    run += ["--master-port", "0", "--module", "rostra.mesh.cli.main"]
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run += ["--module", "rostra.mesh.cli.main"]
     words = command(tiny_base, foxes, two)[3:]
     words[words.index("--batch-size") + 1] = "2"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*run, *words], check=True, timeout=240, env=environment, stdout=subprocess.PIPE
+        [*run, *words], check=True, timeout=400, env=environment, stdout=subprocess.PIPE
     )
     assert done.stdout.count(b"Wrote ") == 1
     sft(tiny_base, foxes, one, threads=1)
@@ -349,7 +351,7 @@ def test_votes_make_the_preferred_answers_likelier(tiny_base, short_wins, tmp_pa
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["provenance"]["log_seq"] == 24
     assert record["provenance"]["log_head"] in card
-    assert "reward accuracy" in card
+    assert "reward accuracies" in card
 
 
 def test_a_resumed_dpo_run_has_the_same_curve(tiny_base, short_wins, tmp_path):
