@@ -67,8 +67,8 @@ def load(
 
     request = control_pb2.LoadAdapterRequest(name=name, source=folder)
     caller = _caller(ca, cert, key, server_name, tls=tls)
-    answer = _ask(worker, caller, lambda stub: stub.LoadAdapter(request, timeout=timeout))
-    typer.echo(_line(answer.adapter))
+    answer = ask(worker, caller, lambda stub: stub.LoadAdapter(request, timeout=timeout))
+    typer.echo(line(answer.adapter))
 
 
 @app.command()
@@ -87,7 +87,7 @@ def unload(
 
     request = control_pb2.UnloadAdapterRequest(name=name)
     caller = _caller(ca, cert, key, server_name, tls=tls)
-    _ask(worker, caller, lambda stub: stub.UnloadAdapter(request, timeout=timeout))
+    ask(worker, caller, lambda stub: stub.UnloadAdapter(request, timeout=timeout))
     typer.echo(f"unloaded {name}")
 
 
@@ -106,9 +106,9 @@ def list_adapters(
 
     request = control_pb2.ListAdaptersRequest()
     caller = _caller(ca, cert, key, server_name, tls=tls)
-    answer = _ask(worker, caller, lambda stub: stub.ListAdapters(request, timeout=timeout))
+    answer = ask(worker, caller, lambda stub: stub.ListAdapters(request, timeout=timeout))
     for adapter in answer.adapters:
-        typer.echo(_line(adapter))
+        typer.echo(line(adapter))
     if not answer.adapters:
         typer.echo(f"no adapters on {worker}", err=True)
 
@@ -126,7 +126,7 @@ def _caller(
     return CallerTls(ca, cert, key, server_name)
 
 
-def _ask(
+def ask(
     address: str, tls: CallerTls | None, call: Callable[[control_pb2_grpc.ControlStub], T]
 ) -> T:
     """Raises RostraError with what the worker says, or that there is none."""
@@ -154,7 +154,7 @@ def _ask(
             raise RostraError(f"worker {address}: {said}") from error
 
 
-def _line(adapter: control_pb2.AdapterInfo) -> str:
+def line(adapter: control_pb2.AdapterInfo) -> str:
     return (
         f"{adapter.name} on {adapter.base_model}, rank {adapter.rank}, revision {adapter.revision}"
     )

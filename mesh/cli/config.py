@@ -128,6 +128,7 @@ class RostraConfig(BaseModel):
     contestant: tuple[dict[str, Any], ...] = ()
     judge: tuple[dict[str, Any], ...] = ()
     tracing: TracingSettings = TracingSettings()
+    train: dict[str, dict[str, Any]] = {}
 
     @classmethod
     def read(cls, path: Path | None) -> RostraConfig:

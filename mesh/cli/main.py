@@ -21,6 +21,7 @@ from rostra.mesh.cli.keys import app as keys
 from rostra.mesh.cli.mesh import app as mesh
 from rostra.mesh.cli.models import app as models
 from rostra.mesh.cli.rate import rate
+from rostra.mesh.cli.train import app as train
 from rostra.mesh.cli.up import up
 from rostra.mesh.cli.votes import app as votes
 from rostra.mesh.cli.worker import worker
@@ -48,6 +49,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(access, name="access")
 app.add_typer(votes, name="votes")
 app.add_typer(judge, name="judge")
+app.add_typer(train, name="train")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The tiny model is that of the worker's tests.
+sys.path.append(str(Path(__file__).parents[1] / "worker"))
+
+from tiny_model import save_tiny_model
+
+from rostra.training.base import BaseModel
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
+    path = tmp_path_factory.mktemp("tiny-base")
+    save_tiny_model(path)
+    return BaseModel("tiny", path, revision="r1", source="a test", licence="apache-2.0")
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_base: BaseModel) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tiny_base.path)
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Callable[..., Path]:
+    def write(*rows: Any, name: str = "data.jsonl") -> Path:
+        path = tmp_path / name
+        lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def foxes(jsonl: Callable[..., Path]) -> Path:
+    """A small corpus that a tiny model learns: the answers have a pattern."""
+    return jsonl(
+        *(
+            {
+                "messages": [
+                    {"role": "user", "content": f"who is number {number}"},
+                    {"role": "assistant", "content": f"the quick fox {number}"},
+                ]
+            }
+            for number in range(40)
+        )
+    )
