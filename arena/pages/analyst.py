@@ -12,8 +12,8 @@ from panel.custom import JSComponent
 
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import fill_in, no_ratings
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.document import no_ratings
+from rostra.arena.pages.templates import HERE, fill_in
 from rostra.arena.ratings.classical.comparison import beside as compare
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS, themes
 from rostra.arena.ratings.plots.gallery import SECTIONS

@@ -165,7 +165,7 @@ class RoundView(RoundPage):
 
     def _show_campaign(self) -> None:
         attach = self._attachments.shown(self.campaign, self._current, blind=self.mode == "battle")
-        self.param.update(attach=attach, **self._entrance.shown())
+        self._tell(attach=attach, **self._entrance.shown())
 
     async def _agree(self, data: dict[str, Any]) -> None:
         self._entrance.agreed = str(data.get("sha256", ""))
@@ -191,7 +191,7 @@ class RoundView(RoundPage):
     async def _leave_round(self) -> None:
         left, self._current = self._current, None
         self._streams = []
-        self.param.update(
+        self._tell(
             phase="empty",
             round=self.round + 1,
             prompts=[],
@@ -227,7 +227,7 @@ class RoundView(RoundPage):
     async def _reveal(self, current: Round) -> None:
         told = await reveal.told(current, self.campaign.standings, self._texts)
         if current is self._current:
-            self.param.update(phase="voted", **told)
+            self._tell(phase="voted", **told)
             self._show_campaign()
             self._run(self._judge(current))
 
@@ -273,7 +273,7 @@ class RoundView(RoundPage):
         """Shows the last turn from its beginning, and those before as they are."""
         last = len(current.turns) - 1
         self._streams[last:] = [{side: AnswerStream() for side in current.contestants}]
-        self.param.update(
+        self._tell(
             phase="answering",
             prompts=list(current.turns),
             images=sizes(current),
