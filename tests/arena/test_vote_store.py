@@ -12,7 +12,7 @@ import pytest
 
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.votes import database as database_module
-from rostra.arena.votes import store as store_module
+from rostra.arena.votes import writes as writes_module
 from rostra.arena.votes.records import OUTCOMES, EndedAnswer, Ticket
 from rostra.arena.votes.store import VoteStore
 
@@ -170,7 +170,7 @@ def test_same_address_has_one_pseudonym_for_a_day_and_none_after(
     for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
         store.vote(ended_battle(address), "a")
     salts = rows(votes_url, "SELECT salt FROM voter_salts")
-    monkeypatch.setattr(store_module, "_now", lambda: now + timedelta(days=1))
+    monkeypatch.setattr(writes_module, "now", lambda: now + timedelta(days=1))
     store.vote(ended_battle("192.0.2.7"), "a")
     first, second, other, next_day = (row.voter for row in store.comparisons())
     assert first == second

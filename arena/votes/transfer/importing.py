@@ -135,10 +135,10 @@ class Importer:
         _insert(session, Vote, [each.vote for each in built])
         _insert(session, BattleTag, [tag for each in built for tag in each.tags])
         _insert(session, ImportedBattle, [each.imported for each in built])
-        chain = Chain(session)
-        for each in built:
-            chain.append("import", each.battle["id"], each.vote["at"], each.content())
-        self._store_reasons(session, chain, [row for row in batch if isinstance(row, Reasons)])
+        with Chain(session.connection()) as chain:
+            for each in built:
+                chain.append("import", each.battle["id"], each.vote["at"], each.content())
+            self._store_reasons(session, chain, [row for row in batch if isinstance(row, Reasons)])
 
     def _store_reasons(self, session: Session, chain: Chain, batch: Sequence[Reasons]) -> None:
         if not batch:
