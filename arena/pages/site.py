@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +33,7 @@ from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
 from rostra.arena.pages.templates import fill_in
+from rostra.arena.ratings.plots.assets import themes
 from rostra.arena.state import Arena
 
 
@@ -57,6 +59,7 @@ def analyst_page(arena: Arena, campaign: Campaign) -> Viewable:
     view = AnalystView(base=campaign.base, sizing_mode="stretch_width", margin=0)
 
     async def fill() -> None:
+        view.themes = await asyncio.to_thread(themes)
         view.html = await analyst(campaign, arena.store)
 
     pn.state.onload(fill)

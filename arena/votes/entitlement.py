@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 
 
 def belongs(battle: Any, ticket: Ticket) -> Any:
-    """The `battle` of the ticket's id, if there is one. Like those of the other functions it has the
-    attributes of `rostra.arena.votes.models.Battle`."""
+    """The `battle` of the ticket's id, if there is one. As everywhere here it has the attributes of
+    `rostra.arena.votes.models.Battle`."""
     if (
         battle is None
         or is_redacted(battle)

@@ -16,7 +16,7 @@ from rostra.arena.contestant import Contestant
 from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Pair, Side
 from rostra.arena.votes import writes
-from rostra.arena.votes.database import WRITES, open_database, write_turn
+from rostra.arena.votes.database import WRITES, open_database, snapshot, write_turn
 from rostra.arena.votes.entitlement import belongs, refused
 from rostra.arena.votes.models import Battle, RefusedPrompt, TurnImage, Vote
 from rostra.arena.votes.records import (
@@ -34,6 +34,7 @@ from rostra.arena.votes.records import (
     VoteCounts,
 )
 from rostra.arena.votes.stored import picture, stored_battle
+from rostra.arena.votes.tally import Tally
 from rostra.arena.votes.texts import storable
 from rostra.arena.votes.voters import pseudonym
 
@@ -55,6 +56,7 @@ class VoteStore:
         self._writing = sessionmaker(self._to_write)
         self._turn = write_turn(self._engine)
         self._counting = threading.Lock()
+        self._tally = Tally()
         self.num_stored = 0
         """Votes that came by this object."""
 
@@ -224,13 +226,14 @@ class VoteStore:
     ) -> int:
         """How many rows `comparisons` would return; of `campaigns`, none for all, but for those
         `without`."""
-        rows = select(func.count()).select_from(Vote).join(Battle).where(*_blind(include_revealed))
+        wanted = _blind(include_revealed)
         if campaigns:
-            rows = rows.where(Battle.campaign.in_(campaigns))
+            wanted.append(Battle.campaign.in_(sorted(campaigns)))
         if without:
-            rows = rows.where(Battle.campaign.not_in(without))
-        with self._reading() as session:
-            return session.scalar(rows) or 0
+            wanted.append(Battle.campaign.not_in(sorted(without)))
+        key = (include_revealed, frozenset(campaigns), frozenset(without))
+        with snapshot(self._engine) as connection:
+            return self._tally.count(connection, key, wanted)
 
     def counts(self) -> VoteCounts:
         with self._reading() as session:

@@ -31,10 +31,12 @@ def link(previous: bytes, body: str) -> bytes:
     return hashlib.sha256(previous + body.encode()).digest()
 
 
-def envelope(seq: int, kind: str, battle_id: str, at: datetime) -> dict[str, Any]:
+def envelope(
+    seq: int, kind: str, battle_id: str, at: datetime, version: int = VERSION
+) -> dict[str, Any]:
     """What every body begins with; the columns beside it say the same."""
     return {
-        "version": VERSION,
+        "version": version,
         "seq": seq,
         "kind": kind,
         "battle_id": battle_id,
