@@ -202,3 +202,24 @@ def test_writers_of_one_process_queue_instead_of_asking_again_and_again(
         list(pool.map(open_battles, range(8)))
     assert store.counts().battles == 160
     store.close()
+
+
+def test_votes_are_counted_up_from_the_last_count(store, ended_battle):
+    def counted(**kind) -> int:
+        number = store.number_of_comparisons(**kind)
+        assert number == store.number_of_comparisons(**kind)
+        return number
+
+    assert counted() == 0
+    first = ended_battle("192.0.2.1")
+    store.vote(first, "a")
+    store.vote(ended_battle("192.0.2.2", True), "b")
+    assert (counted(), counted(include_revealed=True)) == (1, 2)
+    # Neither reasons nor a battle without a vote is one.
+    store.give_reasons(first, ["style"])
+    ended_battle("192.0.2.3")
+    assert (counted(), counted(include_revealed=True)) == (1, 2)
+    store.vote(ended_battle("192.0.2.4"), "tie")
+    assert (counted(), counted(include_revealed=True)) == (2, 3)
+    assert (counted(campaigns=["default"]), counted(without=["default"])) == (2, 0)
+    assert len(store.comparisons()) == counted()
