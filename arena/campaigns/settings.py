@@ -120,12 +120,13 @@ class CampaignSettings(BaseModel):
         if isinstance(self.consent, str):
             return self.consent
         wanted = (language, self.language, FALLBACK, *self.consent)
-        return next((self.consent[each] for each in wanted if each in self.consent), "")
+        found = (self.consent.get(each) for each in wanted if each is not None)
+        return next((text for text in found if text), "")
 
     @cached_property
     def consent_hashes(self) -> frozenset[bytes]:
         """SHA-256 of each of its texts in UTF-8: agreeing to one of them does for all."""
-        texts = [self.consent] if isinstance(self.consent, str) else self.consent.values()
+        texts = [self.consent] if isinstance(self.consent, str) else list(self.consent.values())
         return frozenset(hashlib.sha256(text.encode()).digest() for text in texts if text)
 
     def within(self, arena: ArenaSettings) -> ArenaSettings:

@@ -97,7 +97,7 @@ class RoundPage(JSComponent):
         # In place: Bokeh sends the same object to a page that comes back.
         self.told.update(changed)
         drawn = [{"turn": t, "side": side, **asdict(part)} for t, side, part in parts]
-        message = {"told": changed} if changed else {}
+        message: dict[str, Any] = {"told": changed} if changed else {}
         if drawn:
             message["parts"] = drawn
         if message:

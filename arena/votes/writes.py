@@ -158,8 +158,7 @@ def end_answer(
 
 def vote(connection: Connection, ticket: Ticket, outcome: Outcome) -> tuple[StoredVote, bool]:
     """The vote that stands, and whether it is new."""
-    battle = _one(connection, _WHOLE, ticket.battle_id)
-    belongs(battle, ticket)
+    battle = belongs(_one(connection, _WHOLE, ticket.battle_id), ticket)
     of = {"battle": battle.id}
     if (stands := connection.execute(_VOTE, of).one_or_none()) is not None:
         if stands.outcome != outcome:
@@ -180,8 +179,7 @@ def vote(connection: Connection, ticket: Ticket, outcome: Outcome) -> tuple[Stor
 def give_reasons(
     connection: Connection, ticket: Ticket, tags: list[ReasonTag], comment: str | None
 ) -> StoredReasons:
-    battle = _one(connection, _STANDING, ticket.battle_id)
-    belongs(battle, ticket)
+    battle = belongs(_one(connection, _STANDING, ticket.battle_id), ticket)
     of = {"battle": battle.id}
     if connection.execute(_VOTE, of).one_or_none() is None:
         raise refused(ticket, "Vote first, then say why.")

@@ -18,11 +18,11 @@ GENESIS = bytes(32)
 """Stands before the first entry."""
 HEAD = 1
 """Primary key of the one row of `log_head`."""
+_ENTRIES: Any = LogEntry.__table__
+_HEADS: Any = LogHead.__table__
 _END = select(LogHead.seq, LogHead.hash).where(LogHead.id == HEAD).with_for_update()
 _MOVE = (
-    update(LogHead.__table__)
-    .where(LogHead.id == HEAD)
-    .values(seq=bindparam("to"), hash=bindparam("hashed"))
+    update(_HEADS).where(_HEADS.c.id == HEAD).values(seq=bindparam("to"), hash=bindparam("hashed"))
 )
 
 
@@ -61,7 +61,7 @@ class Chain:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is None and self._entries:
-            self._connection.execute(insert(LogEntry.__table__), self._entries)
+            self._connection.execute(insert(_ENTRIES), self._entries)
             self._connection.execute(_MOVE, {"to": self._seq, "hashed": self._hash})
 
     def append(self, kind: Kind, battle_id: str, at: datetime, content: Mapping[str, Any]) -> None:
