@@ -12,7 +12,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.images.picture import Picture
@@ -43,7 +53,7 @@ def _table(model: type[Any]) -> Table:
 
 _BATTLES, _TURNS, _IMAGES = _table(Battle), _table(Turn), _table(TurnImage)
 _ANSWERS, _VOTES, _REASONS = _table(Answer), _table(Vote), _table(VoteReasons)
-_ID = bindparam("battle")
+_ID: BindParameter[str] = bindparam("battle")
 _WHOLE = select(_BATTLES).where(_BATTLES.c.id == _ID).with_for_update()
 _STANDING = (
     select(
