@@ -108,6 +108,7 @@ def _listen(arena: Arena) -> Server:
     port = settings.port or _free_port(settings.host)
     local = {_authority(host, port) for host in (settings.host, "localhost", "127.0.0.1")}
     pn.config.reconnect = True
+    pn.config.browser_info = False
     keep_bundles()
     without_diagnostics()
     try:
@@ -127,6 +128,8 @@ def _listen(arena: Arena) -> Server:
                 ("/round/forget", ForgetTicket, {"claims": arena.claims}),
                 ("/round/resume", ResumeTicket, {"claims": arena.claims}),
             ],
+            # Models that nothing here asks anything of.
+            location=False,
             include_cookies=COOKIES,
             **server_options(arena.access),
             auth_provider=Door(

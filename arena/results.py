@@ -7,15 +7,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.ratings import audit
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.plots.history import Result
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.storage import latest
 from rostra.arena.standings import Standings
+
+if TYPE_CHECKING:
+    from rostra.arena.ratings.plots.history import Result
 
 MOST_EARLIER = 60
 """Former results that a course of ratings goes back to."""
@@ -93,6 +95,8 @@ class ResultsReader:
             return None
         folder = same[-1][0]
         if style not in self._loaded or self._loaded[style].folder != folder:
+            from rostra.arena.ratings.plots.history import Result
+
             earlier = tuple(Result(outline.created, outline.ratings) for _, outline in same)
             try:
                 posterior = Posterior.load(folder)

@@ -92,11 +92,13 @@ class Arena:
         contestants: Mapping[Side, Contestant],
         mode: Mode,
         voter: Voter,
+        *,
+        consent_sha256: bytes | None = None,
         matchmaking: Mapping[str, Any] | None = None,
     ) -> Round:
-        opening = Opening(
-            campaign.name, voter.key, voter.groups, campaign.settings.consent_sha256, matchmaking
-        )
+        """`consent_sha256`: of the text that the voter agreed to; `matchmaking`: how they were
+        drawn."""
+        opening = Opening(campaign.name, voter.key, voter.groups, consent_sha256, matchmaking)
         return Round(contestants, mode, self.store, self.client, opening)
 
     async def resume(self, ticket: Ticket, campaign: str, mode: Mode) -> Round | None:

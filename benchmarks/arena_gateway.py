@@ -1,9 +1,10 @@
 """A gateway that answers every question with the same Markdown, at a pace of each model's own.
 
-    python -m benchmarks.arena_gateway [--pace CHARACTERS_A_SECOND]
+    python -m benchmarks.arena_gateway [--pace CHARACTERS_A_SECOND] [MODEL ...]
 
 Prints its URL when it listens. A model whose name ends in a digit writes that many percent slower.
-`/sent` has how many answers it gave, and its CPU seconds.
+Models that are named are listed, as such that take images. `/sent` has how many answers it gave,
+and its CPU seconds.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ PIECE = 12
 
 
 class Gateway:
-    def __init__(self, pace: float) -> None:
+    def __init__(self, pace: float, models: list[str]) -> None:
         self._pace = pace
+        self._models_with_images = models
         self._num_answers = 0
 
     async def serve(self) -> None:
@@ -72,8 +74,10 @@ class Gateway:
         return response
 
     async def _models(self, _request: web.Request) -> web.Response:
-        """None by name: every model is answered, and none takes images."""
-        return web.json_response({"object": "list", "data": []})
+        """Every model is answered, those too that are not here."""
+        taken = ["text", "image"]
+        data = [{"id": name, "input_modalities": taken} for name in self._models_with_images]
+        return web.json_response({"object": "list", "data": data})
 
     async def _sent(self, _request: web.Request) -> web.Response:
         return web.json_response({"answers": self._num_answers, "cpu": time.process_time()})
@@ -87,7 +91,9 @@ def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pace", type=float, default=300.0)
-    asyncio.run(Gateway(parser.parse_args().pace).serve())
+    parser.add_argument("models", nargs="*", help="that take images")
+    given = parser.parse_args()
+    asyncio.run(Gateway(given.pace, given.models).serve())
 
 
 if __name__ == "__main__":

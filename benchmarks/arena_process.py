@@ -15,7 +15,7 @@ from rostra.arena.contestant import Contestant
 from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 
-_SERVE = """
+SERVE = """
 import asyncio, sys
 from rostra.arena.app import serve
 from rostra.arena.settings import ArenaSettings
@@ -64,15 +64,16 @@ def served(command: list[str]) -> Iterator[Served]:
 
 
 @contextmanager
-def gateway(pace: float) -> Iterator[Served]:
-    with served(["-m", "benchmarks.arena_gateway", "--pace", str(pace)]) as found:
+def gateway(pace: float, images: tuple[str, ...] = ()) -> Iterator[Served]:
+    """`images`: names of models that take some."""
+    with served(["-m", "benchmarks.arena_gateway", "--pace", str(pace), *images]) as found:
         yield found
 
 
 @contextmanager
 def arena(settings: ArenaSettings) -> Iterator[Served]:
     given = settings.model_dump_json(exclude_unset=True)
-    with served(["-c", _SERVE, given]) as found:
+    with served(["-c", SERVE, given]) as found:
         yield found
 
 

@@ -30,7 +30,7 @@ class PageError(Exception):
 class VoterPage:
     """One page of a round, from its HTML to the end of its websocket.
 
-    `state` is what the server last said of each parameter of `RoundView`. `seconds` has how long
+    `state` is what the server last said of each value of `RoundPage`. `seconds` has how long
     the HTML (`page`) and the document after it (`document`) took.
     """
 
@@ -47,7 +47,7 @@ class VoterPage:
         self.num_bytes = 0
         self._http = session
         self.tab = tab or secrets.token_hex(8)
-        self._view = self._data = ""
+        self._view = ""
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self._posts: set[asyncio.Task[None]] = set()
@@ -163,18 +163,13 @@ class VoterPage:
 
     def _take_document(self, document: Any) -> None:
         view = next(
-            (each for each in _objects(document["roots"]) if _attribute(each, "kind") is not None),
+            (each for each in _objects(document["roots"]) if _attribute(each, "told") is not None),
             None,
         )
         if view is None:
             raise PageError("the document has no view of a round")
-        data = view["attributes"]["data"]
-        self._view, self._data = view["id"], data["id"]
-        (defined,) = (each for each in document["defs"] if each["name"] == data["name"])
-        # What has its default is in the definition alone.
-        given = {each["name"]: each["default"] for each in defined["properties"]}
-        given |= data["attributes"]
-        self.state = {name: _decoded(value) for name, value in given.items()}
+        self._view = view["id"]
+        self.state = _decoded(_attribute(view, "told"))
 
     async def _read(self) -> None:
         while (message := await self._next_message()) is not None:
@@ -188,12 +183,11 @@ class VoterPage:
         self._changed.set()
 
     def _apply(self, event: dict[str, Any]) -> None:
-        if event["kind"] == "ModelChanged" and event["model"]["id"] == self._data:
-            self.state[event["attr"]] = _decoded(event["new"])
-        elif event["kind"] == "MessageSent" and event["msg_data"]["name"] == "esm_event":
+        if event["kind"] == "MessageSent" and event["msg_data"]["name"] == "esm_event":
             self._take_message(_decoded(event["msg_data"]["values"])["data"])
 
     def _take_message(self, data: dict[str, Any]) -> None:
+        self.state |= data.get("told", {})
         if claim := data.get("claim"):
             keeping = asyncio.create_task(self._keep(claim))
             self._posts.add(keeping)

@@ -39,7 +39,13 @@ FIELDS = (
     Field("target", "Votes wanted", "number"),
     Field("at_target", "When there are as many", "one"),
     Field("audience", "Groups of voters let in", "lines", "One a line; none: everybody."),
-    Field("consent", "Consent", "long", "Markdown that a voter agrees to first."),
+    Field(
+        "consent",
+        "Consent",
+        "long",
+        "Markdown that a voter agrees to first, or one by language, "
+        'as in {"en": "...", "de": "..."}',
+    ),
     Field("language", "Language", "one", "Where a voter has not chosen one."),
     Field("suggested_prompts", "Suggested questions", "lines", "Three, one a line."),
     Field("prompts_file", "Set of questions", "file"),
@@ -92,7 +98,7 @@ def values(settings: CampaignSettings | None) -> dict[str, str | list[str]]:
             found[field.name] = ""
         elif field.kind == "lines":
             found[field.name] = "\n".join(value)
-        elif field.kind == "json":
+        elif field.kind == "json" or isinstance(value, dict):
             found[field.name] = json.dumps(value, indent=1, ensure_ascii=False)
         elif field.kind == "time":
             moment = getattr(settings, field.name).astimezone(UTC)
@@ -149,7 +155,7 @@ def _value(field: Field, given: str | list[str], known: Mapping[str, Path]) -> A
     elif field.kind == "time" and len(value) == len("2026-01-01T00:00"):
         # A field of date and time says no zone.
         value = f"{value}:00Z"
-    elif field.kind == "json":
+    elif field.kind == "json" or (field.kind == "long" and value.startswith("{")):
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import lru_cache
 from typing import Literal
 
 from rostra.arena.access.voter import Voter
@@ -145,10 +145,10 @@ class Campaign:
         """Address of its first page."""
         return self.base or "/"
 
-    @cached_property
-    def consent_html(self) -> str:
+    def consent_html(self, language: Language) -> str:
         """What a voter agrees to, safe whatever it says; empty where nothing is asked."""
-        return render(self.settings.consent) if self.settings.consent else ""
+        text = self.settings.consent_in(language)
+        return _rendered(text) if text else ""
 
     def number_of_votes(self, store: VoteStore) -> int:
         """That its ratings would be computed from now. Blocks."""
@@ -181,3 +181,8 @@ class Campaign:
         tables = self.settings.texts.get(language, {})
         own = {f"{table}.{key}": text for table, of in tables.items() for key, text in of.items()}
         return Texts(language, catalogue.entries | own) if own else catalogue
+
+
+@lru_cache(maxsize=64)
+def _rendered(text: str) -> str:
+    return render(text)

@@ -41,11 +41,12 @@ class Accent(BaseModel):
     @property
     def css(self) -> str:
         """Tokens in place of the pages' own."""
-        rules = [
-            f"{root} {{ --accent: {colour}; --accent-text: {colour}; --accent-ink: {ink(colour)} }}"
-            for root, colour in ((":root", self.light), (':root[data-theme="dark"]', self.dark))
-        ]
-        return "\n".join(rules)
+        ink_light, ink_dark = ink(self.light), ink(self.dark)
+        accent = f"light-dark({self.light}, {self.dark})"
+        return (
+            f":root {{ --accent: {accent}; --accent-text: {accent}; "
+            f"--accent-ink: light-dark({ink_light}, {ink_dark}) }}"
+        )
 
 
 def contrast(one: str, other: str) -> float:

@@ -35,6 +35,8 @@ FOLDER = "campaigns"
 LONGEST_CONSENT = 20_000
 """Characters."""
 
+ConsentText = Annotated[str, StringConstraints(max_length=LONGEST_CONSENT)]
+RequiredText = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_CONSENT)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 Overrides = dict[Language, dict[str, dict[str, str]]]
 """By language, table and key of the catalogue in `rostra.arena.texts`."""
@@ -54,8 +56,9 @@ class CampaignSettings(BaseModel):
     accent: Accent | None = None
     texts: Overrides = {}
     """In place of those of the catalogue, with the same placeholders."""
-    consent: str = Field(default="", max_length=LONGEST_CONSENT)
-    """Markdown that a voter agrees to before the first question; empty: nothing is asked."""
+    consent: ConsentText | dict[Language, RequiredText] = ""
+    """Markdown that a voter agrees to before the first question, or one by language; empty: nothing
+    is asked."""
     contestants: tuple[str, ...] = ()
     """By name; none: all of the arena."""
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = MODES
@@ -111,10 +114,20 @@ class CampaignSettings(BaseModel):
         """What its addresses begin with."""
         return "" if self.name == DEFAULT else f"/c/{self.name}"
 
+    def consent_in(self, language: Language) -> str:
+        """The text for a page in `language`: of several without that one, the campaign's own
+        language's, English, or the first."""
+        if isinstance(self.consent, str):
+            return self.consent
+        wanted = (language, self.language, FALLBACK, *self.consent)
+        found = (self.consent.get(each) for each in wanted if each is not None)
+        return next((text for text in found if text), "")
+
     @cached_property
-    def consent_sha256(self) -> bytes | None:
-        """Of the text in UTF-8; None where there is none."""
-        return hashlib.sha256(self.consent.encode()).digest() if self.consent else None
+    def consent_hashes(self) -> frozenset[bytes]:
+        """SHA-256 of each of its texts in UTF-8: agreeing to one of them does for all."""
+        texts = [self.consent] if isinstance(self.consent, str) else list(self.consent.values())
+        return frozenset(hashlib.sha256(text.encode()).digest() for text in texts if text)
 
     def within(self, arena: ArenaSettings) -> ArenaSettings:
         """`arena` as it is in this campaign. Raises ValueError, which begins with the key."""

@@ -12,11 +12,10 @@ from panel.custom import JSComponent
 
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import fill_in, no_ratings
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.document import no_ratings
+from rostra.arena.pages.templates import HERE, fill_in
 from rostra.arena.ratings.classical.comparison import beside as compare
-from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS, themes
-from rostra.arena.ratings.plots.gallery import SECTIONS
+from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.results import Saved
@@ -31,7 +30,7 @@ class AnalystView(JSComponent):
 
     html = param.String()
     base = param.String(doc="What the addresses of the campaign begin with.")
-    themes = param.Dict(default=themes())
+    themes = param.Dict(default={})
 
     _esm = FIGURES_JS + (HERE / "analyst.js").read_text(encoding="utf-8")
     _stylesheets: ClassVar[list[Any]] = [
@@ -57,6 +56,9 @@ async def analyst(campaign: Campaign, store: VoteStore) -> str:
 
 
 def draw(saved: Saved, styles: frozenset[bool], labels: Mapping[str, str]) -> str:
+    # Every plot there is, in the thread that reads results.
+    from rostra.arena.ratings.plots.gallery import SECTIONS
+
     posterior = saved.posterior
     return fill_in(
         "analyst.html",

@@ -5,7 +5,7 @@ Panel evaluates each component's module from a blob, which has no folder to impo
 
 from __future__ import annotations
 
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.templates import HERE
 
 ANSWER_JS = (HERE / "answer.js").read_text(encoding="utf-8")
 ANSWER_CSS = "".join(

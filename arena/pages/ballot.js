@@ -34,7 +34,7 @@ function voteBar(model, send) {
     vote(pressed[0])
   }
   document.addEventListener("keydown", onKey)
-  model.on("remove", () => document.removeEventListener("keydown", onKey))
+  model.close(() => document.removeEventListener("keydown", onKey))
 
   bar.update = () => {
     OUTCOMES.forEach(([outcome], i) => {

@@ -26,10 +26,4 @@ class BattleView(RoundView):
         except ArenaError as error:
             logger.info("no pair for a question with images: %s", error)
             raise ToldVoterError(self._texts("image.no_pair")) from error
-        return self._arena.new_round(
-            campaign,
-            {side: draw.pair[side] for side in SIDES},
-            self.mode,
-            self._voter,
-            draw.record,
-        )
+        return self._round({side: draw.pair[side] for side in SIDES}, draw.record)

@@ -10,9 +10,9 @@ from tornado.web import RequestHandler
 
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
-from rostra.arena.pages.document import fill_in
 from rostra.arena.pages.entrance import moment, progress
 from rostra.arena.pages.frame import CAMPAIGNS, LANGUAGE_COOKIE, THEME_COOKIE
+from rostra.arena.pages.templates import fill_in
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts, texts

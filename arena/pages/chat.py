@@ -16,4 +16,4 @@ class ChatView(NamedView):
 
     def new_round(self, chosen: dict[str, Any], *, images: bool) -> Round:
         contestant = self._contestant(chosen.get("a"), images=images)
-        return self._arena.new_round(self.campaign, {"a": contestant}, self.mode, self._voter)
+        return self._round({"a": contestant})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rostra.arena.pages.document import fill_in
+from rostra.arena.pages.templates import fill_in
 from rostra.arena.ratings.plots.bars import ranks
 from rostra.arena.ratings.plots.names import chance
 from rostra.arena.ratings.posterior import Posterior

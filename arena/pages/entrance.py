@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,8 +61,13 @@ class Entrance:
 
     @property
     def _asks_consent(self) -> bool:
-        wanted = self.campaign.settings.consent_sha256
-        return wanted is not None and self.agreed != wanted.hex()
+        return bool(self.campaign.settings.consent_hashes) and self.consent_sha256 is None
+
+    @property
+    def consent_sha256(self) -> bytes | None:
+        """Of the text that was agreed to, where it is one of the campaign's as it is now."""
+        hashes = self.campaign.settings.consent_hashes
+        return next((each for each in hashes if each.hex() == self.agreed), None)
 
     def _in_place_of_a_question(self) -> dict[str, Any]:
         """`kind`, `title`, `lead`, `links` of label and address; for consent also `html`, `sha256`
@@ -82,13 +88,14 @@ class Entrance:
                 "lead": texts("campaign.closed_lead"),
                 "links": [[texts("campaign.results"), f"{campaign.base}/leaderboard"]],
             }
-        if self._asks_consent and settings.consent_sha256 is not None:
+        if self._asks_consent:
+            text = settings.consent_in(texts.language)
             return {
                 "kind": "consent",
                 "title": texts("campaign.consent"),
                 "lead": texts("campaign.consent_lead"),
-                "html": campaign.consent_html,
-                "sha256": settings.consent_sha256.hex(),
+                "html": campaign.consent_html(texts.language),
+                "sha256": hashlib.sha256(text.encode()).hexdigest(),
                 "action": texts("campaign.agree"),
                 "links": [],
             }

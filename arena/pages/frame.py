@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 import panel as pn
-import param
 from bokeh.document import Document
-from panel.custom import JSComponent
-from panel.io.resources import get_dist_path
 from panel.viewable import Viewable
-from panel_material_ui.template.base import Page
 
 from rostra.arena.access.access import voter_of
 from rostra.arena.access.guard import LOGIN_PATH
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.settings import DEFAULT
-from rostra.arena.pages.lean import apart
+from rostra.arena.pages.lean import define_what_is_there
+from rostra.arena.pages.templates import HERE, template
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import NAMES, Language, Texts
 from rostra.arena.texts.choice import choose
 from rostra.arena.votes.records import Mode
 
-HERE = Path(__file__).parent
+STYLE = TOKENS_CSS + (HERE / "frame.css").read_text(encoding="utf-8")
+THEME_JS = (HERE / "theme.js").read_text(encoding="utf-8")
+HEADER_JS = (HERE / "header.js").read_text(encoding="utf-8")
 LINKS = {
     "battle": "",
     "side_by_side": "/side-by-side",
@@ -46,25 +44,6 @@ CONSENT_COOKIE = "rostra-consent"
 COOKIES = [THEME_COOKIE, LANGUAGE_COOKIE, CONSENT_COOKIE, f"{CONSENT_COOKIE}-{DEFAULT}"]
 """What a session is told of. Its token is in the page for every script to read, and tells all that
 the session was told."""
-
-
-class Nav(JSComponent):
-    """The links of the header and the choice of language."""
-
-    brand = param.String()
-    logo = param.String(doc="Address of a picture beside it; empty: none.")
-    home = param.String(doc="Address of the first page.")
-    label = param.String(doc="What the links are, for those who hear the page.")
-    language = param.String()
-    languages = param.List(default=[list(item) for item in NAMES.items()])
-    language_label = param.String()
-    current = param.String(doc="Path of the page it stands on.")
-    links = param.List()
-    dark = param.Boolean(doc="Kept in a cookie and on the root element whenever it changes.")
-
-    _bundle_path: ClassVar[None] = None
-    _esm = HERE / "nav.js"
-    _stylesheets: ClassVar[list[Any]] = [HERE / "nav.css"]
 
 
 def session() -> Document:
@@ -121,65 +100,30 @@ def page(
     key: str,
     language: Language = "en",
     current: str | None = None,
-) -> Page:
+) -> Viewable:
     """`view` as all of the content of a page of the campaign, in `language`. `key`: of its name, in
     the section `nav` of the texts; `current`: its address, that of the key where it is None."""
     words = texts_for(campaign)
-    # Panel sets this with the HTML. A session made anew by the websocket of a returning browser has
-    # had none, and would send that browser elsewhere for its style sheets.
-    session().template_variables.setdefault("dist_url", get_dist_path())
-    session().template_variables["language"] = language
-    dark = pn.state.cookies.get(THEME_COOKIE) == "dark"
+    theme = pn.state.cookies.get(THEME_COOKIE)
     accent = campaign.settings.accent
-    nav = Nav(
+    document = session()
+    # One set of models is all that is live; what stands around it costs a template.
+    document.template = template("frame.html")
+    document.template_variables.update(
+        language=language,
+        words=words,
+        heading=f"{words(f'nav.{key}')} · {campaign.title}",
+        theme=theme if theme in ("light", "dark") else "",
+        style=STYLE + accent.css if accent else STYLE,
+        theme_script=THEME_JS,
+        header_script=HEADER_JS,
+        fills=view.sizing_mode == "stretch_both",
         brand=campaign.title,
         logo=f"{campaign.base}/logo?{campaign.logo.version}" if campaign.logo else "",
         home=campaign.home,
-        current=address(campaign, key) if current is None else current,
         links=links(arena, campaign, words),
-        label=words("nav.pages"),
-        language=words.language,
-        language_label=words("nav.language"),
-        dark=dark,
+        current=address(campaign, key) if current is None else current,
+        languages=NAMES,
     )
-    heading = f"{words(f'nav.{key}')} · {campaign.title}"
-    frame = Page(
-        main=[view],
-        header=[nav],
-        dark_theme=dark,
-        busy_indicator=None,
-        meta_title=heading,
-        meta_description=words("nav.description"),
-        raw_css=[TOKENS_CSS, accent.css] if accent else [TOKENS_CSS],
-        template=(HERE / "frame.html").read_text(encoding="utf-8"),
-        theme_config={
-            scheme: {
-                "palette": {
-                    "primary": {"main": surface, "contrastText": text},
-                    "background": {"default": ground, "paper": ground},
-                }
-            }
-            for scheme, surface, text, ground in (
-                ("light", "#ffffff", "#16191d", "#f6f7f8"),
-                ("dark", "#1a1d21", "#e9ecef", "#121417"),
-            )
-        },
-        sx={
-            # The page draws one in spite of `busy_indicator`, and it has no name.
-            "& .MuiLinearProgress-root": {"display": "none"},
-            "& .MuiAppBar-root": {
-                "boxShadow": "none",
-                "backgroundImage": "none",
-                "backgroundColor": "var(--surface)",
-                "color": "var(--text)",
-                "borderBottom": "1px solid var(--line)",
-            },
-        },
-    )
-    apart(frame)
-    frame.param.watch(lambda event: nav.param.update(dark=event.new), "dark_theme")
-    # Panel's server gives all of its pages one title.
-    frame.server_doc = lambda doc=None, title=None, location=True: (  # type: ignore[method-assign]
-        Page.server_doc(frame, doc, heading or title, location)
-    )
-    return frame
+    define_what_is_there(document)
+    return view

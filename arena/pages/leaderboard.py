@@ -18,8 +18,8 @@ from panel.custom import JSComponent
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import every, fill_in, no_ratings
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.document import every, no_ratings
+from rostra.arena.pages.templates import HERE, fill_in
 from rostra.arena.ratings.audit import sentences
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 from rostra.arena.ratings.plots.bars import Axis, ranks, spoken

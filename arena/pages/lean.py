@@ -19,18 +19,6 @@ from panel.config import config
 from panel.io import server
 from panel.io.resources import Resources, bundle_resources
 from panel.io.state import state
-from panel.util.parameters import edit_readonly
-from panel_material_ui.template.base import Page
-
-
-def apart(frame: Page) -> None:
-    """Lets it be busy with its own things only.
-
-    Panel ties it to whether any session of the process is busy: every event of one page is then
-    told to all others, and none of them is ever forgotten, as what they are tied to stays.
-    """
-    with edit_readonly(frame):
-        frame.busy = frame.param.loading
 
 
 def without_diagnostics() -> None:

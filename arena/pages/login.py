@@ -21,8 +21,8 @@ from rostra.arena.access.settings import SharedPassword
 from rostra.arena.access.targets import safe
 from rostra.arena.access.voter import Voter
 from rostra.arena.errors import ToldVoterError
-from rostra.arena.pages.document import fill_in
-from rostra.arena.pages.frame import HERE, LANGUAGE_COOKIE, THEME_COOKIE
+from rostra.arena.pages.frame import LANGUAGE_COOKIE, THEME_COOKIE
+from rostra.arena.pages.templates import HERE, fill_in
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts, texts

@@ -63,7 +63,7 @@ function opening(model, ask, choosers) {
       make("li", {}, make("button", { type: "button", onclick: () => ask(text) }, text))))
   }
   suggest()
-  model.on("change:suggestions", suggest)
+  model.watch(["suggestions"], suggest)
   return make(
     "section",
     { class: "empty" },

@@ -16,7 +16,6 @@ from rostra.arena.pages.analyst import beside
 from rostra.arena.pages.contestant import contestant
 from rostra.arena.pages.leaderboard import Choice, table, table_csv
 from rostra.arena.ratings.errors import RatingsError
-from rostra.arena.ratings.plots.gallery import PLOTS, Question
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.results import Saved
@@ -99,12 +98,15 @@ class Results(GuardedHandler):
         }
         if what not in answers:
             raise RatingsError(f"no {what!r} here; there are {', '.join(answers)}")
-        if what == "plot" and self._one("name") not in PLOTS:
-            raise RatingsError(f"no figure {self._one('name')!r}; there are {', '.join(PLOTS)}")
         self._rope()
         return answers[what]
 
     def _plot(self, saved: Saved, posterior: Posterior) -> str:
+        # Every plot there is, in the thread that reads results.
+        from rostra.arena.ratings.plots.gallery import PLOTS, Question
+
+        if self._one("name") not in PLOTS:
+            raise RatingsError(f"no figure {self._one('name')!r}; there are {', '.join(PLOTS)}")
         settings = self._campaign.arena
         asked = Question(
             prices={

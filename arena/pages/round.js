@@ -1,8 +1,9 @@
 // The view of one round. All state is the server's; this draws it and reports what the voter does.
 // It follows the other scripts of its page in one module; see round_view.py.
 
-export function render({ model, el }) {
-  const send = (action, details = {}) => model.send_msg({ action, round: model.round, ...details })
+export function render({ model: connection, el }) {
+  const model = toldBy(connection)
+  const send = (action, details = {}) => model.send({ action, round: model.round, ...details })
   const words = model.texts.page
   const sides = model.sides
   const choosers = {}
@@ -221,11 +222,11 @@ export function render({ model, el }) {
   }
   const watched = ["phase", "round", "prompts", "status", "choice", "notes", "names", "ratings",
     "verdict", "settings", "reasons_given", "entrance", "progress", "images", "attach"]
-  for (const name of watched) model.on(`change:${name}`, drawSoon)
+  model.watch(watched, drawSoon)
   draw()
 
   // ---- what the server says once
-  model.on("msg:custom", (message) => {
+  model.listen((message) => {
     if (message.round !== model.round) return
     if (message.later) later = message.later
     if (message.claim) kept.keep(message.claim)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import param
 from panel.custom import JSComponent
@@ -13,13 +13,16 @@ from panel.custom import JSComponent
 from rostra.arena.matchmaking import Side
 from rostra.arena.pages import words
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.templates import HERE
+from rostra.arena.pages.told import Told, first
 from rostra.arena.rendering import AnswerStream, Part
 from rostra.arena.round import Round
 from rostra.arena.texts import Texts
 from rostra.arena.votes.records import MOST_COMMENT, REASON_TAGS
 
+Phase = Literal["empty", "answering", "ended", "voted", "failed"]
 SCRIPTS = (
+    "told.js",
     "prover.js",
     "opening.js",
     "attaching.js",
@@ -33,37 +36,39 @@ SCRIPTS = (
 class RoundPage(JSComponent):
     """All that the browser is told. In a battle names come with the vote, never before.
 
-    What the answers say goes by messages, so that nothing of it is sent twice.
+    It goes in one property, as it is when the page is opened or comes back, and from then on in
+    messages of what has changed: a page costs by its properties, a change by its messages. Nothing
+    is taken back from a browser but what it asks for.
     """
 
-    phase: Any = param.Selector(
-        default="empty", objects=["empty", "answering", "ended", "voted", "failed"]
-    )
-    round = param.Integer(default=0, doc="Counts rounds, so that a late press cannot hit the next.")
-    prompts = param.List(doc="The questions so far.")
-    images = param.List(doc="By turn, width and height of its images.")
-    attach = param.Dict(default={}, doc="Whether and how images may go with a question.")
-    status = param.String(doc="What is waited for, or what can be done.")
-    notes = param.Dict(default={}, doc="By side: how its last answer stands.")
-    names = param.Dict(default={}, doc="By side; in a battle set by the vote.")
-    ratings = param.Dict(default={}, doc="By side; set by the vote.")
-    settings = param.Dict(default={}, doc="By side, rows of name and value; set by the vote.")
-    verdict = param.List(doc="Sentences; set by the vote.")
-    choice = param.String(doc="The outcome voted for.")
-    reasons_given = param.Boolean(doc="Whether the reasons for the vote are stored.")
-    sides = param.List(default=["a", "b"])
-    kind = param.String(doc="The mode.")
-    suggestions = param.List()
-    contestants = param.List(doc="Name and label of those to choose from; none in a battle.")
-    chosen = param.Dict(default={}, doc="By side, the name that stands in the choice at first.")
-    reason_tags = param.List(default=list(REASON_TAGS))
-    texts = param.Dict(default={})
-    base = param.String(doc="What the addresses of the campaign begin with.")
-    consent_cookie = param.String(doc="Where the browser keeps what was agreed to.")
-    entrance = param.Dict(default={}, doc="What is told in place of a line for a question.")
-    progress = param.Dict(default={}, doc="Votes of those that are wanted.")
-    max_chars = param.Integer()
-    max_comment = param.Integer(default=MOST_COMMENT)
+    told = param.Parameter(doc="Everything below by its name.")
+
+    phase = Told[Phase]("empty")
+    round = Told[int](0, "Counts rounds, so that a late press cannot hit the next.")
+    prompts = Told[list[str]]([], "The questions so far.")
+    images = Told[list[list[list[int]]]]([], "By turn, width and height of its images.")
+    attach = Told[dict[str, Any]]({}, "Whether and how images may go with a question.")
+    status = Told[str]("", "What is waited for, or what can be done.")
+    notes = Told[dict[str, str]]({}, "By side: how its last answer stands.")
+    names = Told[dict[str, str]]({}, "By side; in a battle set by the vote.")
+    ratings = Told[dict[str, str]]({}, "By side; set by the vote.")
+    settings = Told[dict[str, Any]]({}, "By side, rows of name and value; set by the vote.")
+    verdict = Told[list[str]]([], "Sentences; set by the vote.")
+    choice = Told[str]("", "The outcome voted for.")
+    reasons_given = Told[bool](False, "Whether the reasons for the vote are stored.")
+    sides = Told[list[str]](["a", "b"])
+    kind = Told[str]("", "The mode.")
+    suggestions = Told[list[str]]([])
+    contestants = Told[list[list[str]]]([], "Name and label of those to choose from.")
+    chosen = Told[dict[str, str]]({}, "By side, the name that stands in the choice at first.")
+    reason_tags = Told[list[str]](list(REASON_TAGS))
+    texts = Told[dict[str, Any]]({})
+    base = Told[str]("", "What the addresses of the campaign begin with.")
+    consent_cookie = Told[str]("", "Where the browser keeps what was agreed to.")
+    entrance = Told[dict[str, Any]]({}, "What is told in place of a line for a question.")
+    progress = Told[dict[str, Any]]({}, "Votes of those that are wanted.")
+    max_chars = Told[int](0)
+    max_comment = Told[int](MOST_COMMENT)
 
     _bundle_path: ClassVar[None] = None
     _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
@@ -74,10 +79,29 @@ class RoundPage(JSComponent):
         ANSWER_CSS,
     ]
 
-    def __init__(self, language: Texts, /, **params: Any) -> None:
-        super().__init__(**params)
+    def __init__(
+        self, language: Texts, /, *, sizing_mode: str = "stretch_both", **told: Any
+    ) -> None:
+        super().__init__(told={**first(RoundPage), **told}, sizing_mode=sizing_mode)
         self._texts = language
         self._streams: list[dict[Side, AnswerStream]] = []
+
+    @property
+    def _linked_properties(self) -> tuple[str, ...]:
+        return ()
+
+    def _tell(self, *, parts: Iterable[tuple[int, Side, Part]] = (), **told: Any) -> None:
+        """Tells of `told` what has changed, with `parts` of answers, in one message: each costs as
+        much as what is drawn."""
+        changed = {name: value for name, value in told.items() if self.told[name] != value}
+        # In place: Bokeh sends the same object to a page that comes back.
+        self.told.update(changed)
+        drawn = [{"turn": t, "side": side, **asdict(part)} for t, side, part in parts]
+        message: dict[str, Any] = {"told": changed} if changed else {}
+        if drawn:
+            message["parts"] = drawn
+        if message:
+            self._say(**message)
 
     async def _show_past(self, current: Round) -> None:
         """The answers before the last ones, as they ended."""
@@ -97,8 +121,7 @@ class RoundPage(JSComponent):
             side: streams[side].update(answer.text, ended=answer.ended)
             for side, answer in current.answers.items()
         }
-        self._draw((turn, side, part) for side, part in grown.items() if part is not None)
-        shown: dict[str, Any] = {
+        told: dict[str, Any] = {
             "status": words.status(current, self._texts),
             "notes": {
                 side: words.note(answer, self._texts) for side, answer in current.answers.items()
@@ -106,20 +129,19 @@ class RoundPage(JSComponent):
         }
         # What is not drawn yet cannot be voted on.
         if current.ended and all(stream.done for stream in streams.values()):
-            shown["phase"] = "ended" if current.can_go_on or current.vote else "failed"
-        self.param.update(**shown)
-
-    def _redraw(self) -> None:
-        self._draw(
-            (turn, side, stream.whole())
-            for turn, streams in enumerate(self._streams)
-            for side, stream in streams.items()
+            told["phase"] = "ended" if current.can_go_on or current.vote else "failed"
+        self._tell(
+            parts=((turn, side, part) for side, part in grown.items() if part is not None), **told
         )
 
-    def _draw(self, parts: Iterable[tuple[int, Side, Part]]) -> None:
-        """In one message: each costs as much as what is drawn."""
-        if drawn := [{"turn": t, "side": side, **asdict(part)} for t, side, part in parts]:
-            self._say(parts=drawn)
+    def _redraw(self) -> None:
+        self._tell(
+            parts=(
+                (turn, side, stream.whole())
+                for turn, streams in enumerate(self._streams)
+                for side, stream in streams.items()
+            )
+        )
 
     def _say(self, **message: Any) -> None:
         self._send_msg({"round": self.round, **message})

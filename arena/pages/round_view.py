@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, cast
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, ClassVar
 
 from rostra.arena.access.toll import Toll
 from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
+from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError, ToldVoterError, VoteRefusedError
 from rostra.arena.images.picture import Picture
-from rostra.arena.pages import reveal
+from rostra.arena.matchmaking import Side
 from rostra.arena.pages.attachments import Attachments, sizes
 from rostra.arena.pages.entrance import Entrance
 from rostra.arena.pages.frame import consent_cookie
-from rostra.arena.pages.round_page import RoundPage
+from rostra.arena.pages.voting import Voting
 from rostra.arena.rendering import AnswerStream
 from rostra.arena.round import CADENCE, Round
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts
-from rostra.arena.votes.records import OUTCOMES, Mode, Outcome
+from rostra.arena.votes.records import Mode
 
 logger = logging.getLogger(__name__)
 
 
-class RoundView(RoundPage):
+class RoundView(Voting):
     """Does what the voter asks for."""
 
     mode: ClassVar[Mode]
@@ -70,6 +71,18 @@ class RoundView(RoundPage):
         """A round with new contestants, who take images where there are `images`. `chosen` is what
         the browser says was chosen; raises `ToldVoterError` where it cannot be."""
         raise NotImplementedError
+
+    def _round(
+        self, contestants: dict[Side, Contestant], matchmaking: dict[str, Any] | None = None
+    ) -> Round:
+        return self._arena.new_round(
+            self.campaign,
+            contestants,
+            self.mode,
+            self._voter,
+            consent_sha256=self._entrance.consent_sha256,
+            matchmaking=matchmaking,
+        )
 
     async def _handle_msg(self, data: Any) -> None:  # type: ignore[override]
         """One action of the voter. What arrives is untrusted, and one runs at a time."""
@@ -165,7 +178,7 @@ class RoundView(RoundPage):
 
     def _show_campaign(self) -> None:
         attach = self._attachments.shown(self.campaign, self._current, blind=self.mode == "battle")
-        self.param.update(attach=attach, **self._entrance.shown())
+        self._tell(attach=attach, **self._entrance.shown())
 
     async def _agree(self, data: dict[str, Any]) -> None:
         self._entrance.agreed = str(data.get("sha256", ""))
@@ -191,7 +204,7 @@ class RoundView(RoundPage):
     async def _leave_round(self) -> None:
         left, self._current = self._current, None
         self._streams = []
-        self.param.update(
+        self._tell(
             phase="empty",
             round=self.round + 1,
             prompts=[],
@@ -206,45 +219,6 @@ class RoundView(RoundPage):
         self._show_campaign()
         if left is not None:
             await self._arena.live.drop(left)
-
-    async def _vote(self, data: dict[str, Any]) -> None:
-        outcome = data.get("outcome")
-        if outcome not in OUTCOMES or self.phase != "ended" or self._current is None:
-            return
-        current = self._current
-        self._arena.limits.check("vote", self._voter, self._texts)
-        try:
-            await current.cast(cast(Outcome, outcome))
-        except VoteRefusedError:
-            if current.vote is None:
-                raise
-            await self._reveal(current)
-            self.status = self._texts("status.refused_voted")
-        else:
-            self.campaign.progress.votes += 1
-            await self._reveal(current)
-
-    async def _reveal(self, current: Round) -> None:
-        told = await reveal.told(current, self.campaign.standings, self._texts)
-        if current is self._current:
-            self.param.update(phase="voted", **told)
-            self._show_campaign()
-            self._run(self._judge(current))
-
-    async def _judge(self, current: Round) -> None:
-        lines = await reveal.verdict(current, self.campaign.results, self._texts)
-        if current is self._current:
-            self.verdict = lines
-
-    async def _reasons(self, data: dict[str, Any]) -> None:
-        tags, comment = data.get("tags"), str(data.get("comment", ""))
-        if self._current is None or self.phase != "voted" or not isinstance(tags, list):
-            return
-        try:
-            await self._current.give_reasons(map(str, tags), comment)
-        except VoteRefusedError as error:
-            raise ToldVoterError(self._texts("status.refused_reasons")) from error
-        self.reasons_given = True
 
     async def _resume(self, data: dict[str, Any]) -> None:
         ticket = self._arena.claims.take(str(data.get("claim", "")))
@@ -264,8 +238,8 @@ class RoundView(RoundPage):
         "again": _again,
         "another": _another,
         "new": _new,
-        "vote": _vote,
-        "reasons": _reasons,
+        "vote": Voting._vote,
+        "reasons": Voting._reasons,
         "resume": _resume,
     }
 
@@ -273,7 +247,7 @@ class RoundView(RoundPage):
         """Shows the last turn from its beginning, and those before as they are."""
         last = len(current.turns) - 1
         self._streams[last:] = [{side: AnswerStream() for side in current.contestants}]
-        self.param.update(
+        self._tell(
             phase="answering",
             prompts=list(current.turns),
             images=sizes(current),
@@ -304,7 +278,7 @@ class RoundView(RoundPage):
             else:
                 await current.next_moment()
 
-    def _run(self, work: Any) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

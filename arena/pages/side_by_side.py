@@ -16,4 +16,4 @@ class SideBySideView(NamedView):
         a, b = (self._contestant(chosen.get(side), images=images) for side in ("a", "b"))
         if a is b:
             raise ToldVoterError(self._texts("status.same"))
-        return self._arena.new_round(self.campaign, {"a": a, "b": b}, self.mode, self._voter)
+        return self._round({"a": a, "b": b})

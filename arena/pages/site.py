@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,7 @@ from rostra.arena.pages.analyst import AnalystView, analyst
 from rostra.arena.pages.battle import BattleView
 from rostra.arena.pages.campaigns import campaigns
 from rostra.arena.pages.chat import ChatView
-from rostra.arena.pages.document import document, fill_in
+from rostra.arena.pages.document import document
 from rostra.arena.pages.frame import (
     ADMIN,
     CAMPAIGNS,
@@ -25,23 +26,22 @@ from rostra.arena.pages.frame import (
     OF_MODES,
     consent_cookie,
     page,
-    session,
     texts_for,
     voter,
 )
 from rostra.arena.pages.leaderboard import LeaderboardView, leaderboard
-from rostra.arena.pages.lean import define_what_is_there
 from rostra.arena.pages.round_view import RoundView
 from rostra.arena.pages.side_by_side import SideBySideView
+from rostra.arena.pages.templates import fill_in
+from rostra.arena.ratings.plots.assets import themes
 from rostra.arena.state import Arena
 
 
 def round_page(arena: Arena, campaign: Campaign, key: str, kind: type[RoundView]) -> Viewable:
     words = texts_for(campaign)
     agreed = str(pn.state.cookies.get(consent_cookie(campaign), ""))
-    view = kind(arena, campaign, voter(), words, agreed=agreed, sizing_mode="stretch_both")
+    view = kind(arena, campaign, voter(), words, agreed=agreed)
     pn.state.on_session_destroyed(lambda _context: view.leave())
-    define_what_is_there(session())
     return page(arena, campaign, view, key=key, language=words.language)
 
 
@@ -59,6 +59,7 @@ def analyst_page(arena: Arena, campaign: Campaign) -> Viewable:
     view = AnalystView(base=campaign.base, sizing_mode="stretch_width", margin=0)
 
     async def fill() -> None:
+        view.themes = await asyncio.to_thread(themes)
         view.html = await analyst(campaign, arena.store)
 
     pn.state.onload(fill)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-
-from sqlalchemy.orm import Session
+from collections.abc import Sequence
+from typing import Any
 
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.matchmaking import SIDES, Side
 from rostra.arena.votes.log.redacted import is_redacted
-from rostra.arena.votes.models import Battle
 from rostra.arena.votes.records import Ticket
-from rostra.arena.votes.texts import storable
 
 logger = logging.getLogger(__name__)
 
 
-def entitled(session: Session, ticket: Ticket, *, locked: bool = True) -> Battle:
-    """The battle of a ticket, nobody else's until the transaction ends if `locked`."""
-    battle = session.get(Battle, storable(ticket.battle_id), with_for_update=locked or None)
+def belongs(battle: Any, ticket: Ticket) -> Any:
+    """The `battle` of the ticket's id, if there is one. As everywhere here it has the attributes of
+    `rostra.arena.votes.models.Battle`."""
     if (
         battle is None
         or is_redacted(battle)
@@ -30,17 +28,17 @@ def entitled(session: Session, ticket: Ticket, *, locked: bool = True) -> Battle
     return battle
 
 
-def votable(battle: Battle, ticket: Ticket) -> None:
+def votable(battle: Any, turns: Sequence[Any], answers: Sequence[Any], ticket: Ticket) -> None:
     if battle.mode == "direct":
         raise refused(ticket, "A direct chat has nothing to vote on.")
     if battle.failed:
         raise refused(ticket, "An answer of this round failed. Take a new pair.")
-    last = len(battle.turns) - 1
-    if {answer.side for answer in battle.answers if answer.turn == last} != set(SIDES):
+    last = len(turns) - 1
+    if {answer.side for answer in answers if answer.turn == last} != set(SIDES):
         raise refused(ticket, "Wait until both answers have ended.")
 
 
-def sides(battle: Battle) -> tuple[Side, ...]:
+def sides(battle: Any) -> tuple[Side, ...]:
     return SIDES[:1] if battle.mode == "direct" else SIDES
 
 

@@ -7,30 +7,18 @@ import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Pair, Side
-from rostra.arena.votes.database import WRITES, open_database, write_turn
-from rostra.arena.votes.entitlement import digest, entitled, refused, sides, votable
-from rostra.arena.votes.log.bodies import reasons_body, vote_body
-from rostra.arena.votes.log.chain import Chain
-from rostra.arena.votes.log.redacted import is_redacted
-from rostra.arena.votes.models import (
-    Answer,
-    Battle,
-    RefusedPrompt,
-    Turn,
-    TurnImage,
-    Vote,
-    VoteReasons,
-)
+from rostra.arena.votes import writes
+from rostra.arena.votes.database import WRITES, open_database, snapshot, write_turn
+from rostra.arena.votes.entitlement import belongs, refused
+from rostra.arena.votes.models import Battle, RefusedPrompt, TurnImage, Vote
 from rostra.arena.votes.records import (
     MOST_COMMENT,
     OUTCOMES,
@@ -45,20 +33,10 @@ from rostra.arena.votes.records import (
     Ticket,
     VoteCounts,
 )
-from rostra.arena.votes.stored import (
-    newest,
-    picture,
-    stored_battle,
-    stored_reasons,
-    stored_vote,
-    turn_images,
-)
+from rostra.arena.votes.stored import picture, stored_battle
+from rostra.arena.votes.tally import Tally
 from rostra.arena.votes.texts import storable
 from rostra.arena.votes.voters import pseudonym
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class VoteStore:
@@ -74,9 +52,11 @@ class VoteStore:
         """Creates or upgrades the tables. Raises `ArenaError` when that cannot be done."""
         self._engine = open_database(url)
         self._reading = sessionmaker(self._engine)
-        self._writing = sessionmaker(self._engine.execution_options(**{WRITES: True}))
+        self._to_write = self._engine.execution_options(**{WRITES: True})
+        self._writing = sessionmaker(self._to_write)
         self._turn = write_turn(self._engine)
         self._counting = threading.Lock()
+        self._tally = Tally()
         self.num_stored = 0
         """Votes that came by this object."""
 
@@ -92,6 +72,12 @@ class VoteStore:
         """Likewise, in a transaction that writes."""
         with self._turn, self._writing.begin() as session:
             yield session
+
+    @contextmanager
+    def _writes(self) -> Iterator[Connection]:
+        """A transaction that writes."""
+        with self._turn, self._to_write.begin() as connection:
+            yield connection
 
     def open_battle(
         self,
@@ -117,26 +103,20 @@ class VoteStore:
             raise ValueError(f"mode {mode!r} takes {'one' if mode == 'direct' else 'two'}")
         a, b = (pair, None) if isinstance(pair, Contestant) else (pair.a, pair.b)
         ticket = Ticket(uuid.uuid4().hex, secrets.token_urlsafe(32))
-        now = _now()
-        with self.changing() as session:
-            session.add(
-                Battle(
-                    id=ticket.battle_id,
-                    created_at=now,
-                    voter=pseudonym(session, voter, now.date()),
-                    token_sha256=digest(ticket.token),
-                    campaign=campaign,
-                    mode=mode,
-                    contestant_a=a.name,
-                    contestant_b=b and b.name,
-                    settings_a=a.snapshot(),
-                    settings_b=b and b.snapshot(),
-                    matchmaking=None if matchmaking is None else dict(matchmaking),
-                    consent_sha256=consent_sha256,
-                    voter_groups=sorted(groups) or None,
-                    turns=[Turn(number=0, prompt=storable(prompt), asked_at=now)],
-                    images=turn_images(0, images),
-                )
+        with self._writes() as connection:
+            writes.open_battle(
+                connection,
+                ticket,
+                a,
+                b,
+                prompt,
+                voter,
+                campaign=campaign,
+                mode=mode,
+                matchmaking=matchmaking,
+                consent_sha256=consent_sha256,
+                groups=groups,
+                images=images,
             )
         return ticket
 
@@ -145,14 +125,8 @@ class VoteStore:
     ) -> None:
         """Stores a follow-up question, the `number`th from 0, and the images to it. Refused after
         the vote."""
-        with self.changing() as session:
-            battle = entitled(session, ticket)
-            if battle.vote is not None:
-                raise refused(ticket, "This round has been voted on. Take a new pair to go on.")
-            if number != len(battle.turns):
-                raise refused(ticket, "This question has been asked already.")
-            battle.turns.append(Turn(number=number, prompt=storable(prompt), asked_at=_now()))
-            battle.images.extend(turn_images(number, images))
+        with self._writes() as connection:
+            writes.add_turn(connection, ticket, number, prompt, images)
 
     def end_answer(
         self,
@@ -165,18 +139,8 @@ class VoteStore:
     ) -> None:
         """Stores how an answer ended. An answer that names itself marks its battle for good, one
         that failed until a newer attempt has not. Refused after the vote."""
-        with self.changing() as session:
-            battle = session.get_one(Battle, battle_id, with_for_update=True)
-            if battle.vote is not None or is_redacted(battle):
-                raise refused(Ticket(battle_id, ""), "This round is over.")
-            if turn >= len(battle.turns) or side not in sides(battle):
-                raise ValueError(f"battle {battle_id} has no answer {side!r} to turn {turn}")
-            fields = {name: _fitting(name, value) for name, value in asdict(answer).items()}
-            battle.answers.append(
-                Answer(turn=turn, side=side, attempt=attempt, ended_at=_now(), **fields)
-            )
-            battle.failed = any(each.error is not None for each in newest(battle.answers))
-            battle.identity_revealed = battle.identity_revealed or identity_revealed
+        with self._writes() as connection:
+            writes.end_answer(connection, battle_id, turn, side, answer, identity_revealed, attempt)
 
     def vote(self, ticket: Ticket, outcome: Outcome) -> StoredVote:
         """Stores the vote and its entry in the log, or returns the stored one when it has the same
@@ -187,24 +151,10 @@ class VoteStore:
         """
         if outcome not in OUTCOMES:
             raise refused(ticket, f"A vote is one of {', '.join(OUTCOMES)}.")
-        with self.changing() as session:
-            battle = entitled(session, ticket)
-            if battle.vote is not None:
-                if battle.vote.outcome != outcome:
-                    raise refused(
-                        ticket, "You have voted on this round already; your first vote stands."
-                    )
-                return stored_vote(battle.vote)
-            votable(battle, ticket)
-            turns, answers = list(battle.turns), list(battle.answers)
-            chain = Chain(session)
-            battle.vote = Vote(outcome=outcome, turns=len(turns), at=_now())
-            content = vote_body(battle, turns, answers, battle.vote, images=battle.images)
-            chain.append("vote", battle.id, battle.vote.at, content)
-            session.flush()
-            stored = stored_vote(battle.vote)
+        with self._writes() as connection:
+            stored, new = writes.vote(connection, ticket, outcome)
         with self._counting:
-            self.num_stored += 1
+            self.num_stored += new
         return stored
 
     def give_reasons(
@@ -223,41 +173,27 @@ class VoteStore:
         if not given and comment is None:
             raise refused(ticket, "Choose a reason or write a comment.")
         ordered = [tag for tag in REASON_TAGS if tag in given]
-        with self.changing() as session:
-            battle = entitled(session, ticket)
-            if battle.vote is None:
-                raise refused(ticket, "Vote first, then say why.")
-            reasons = battle.vote.reasons
-            if reasons is not None:
-                if (reasons.tags, reasons.comment) != (ordered, comment):
-                    raise refused(ticket, "You have given your reasons already; they stand.")
-                return stored_reasons(reasons)
-            chain = Chain(session)
-            reasons = VoteReasons(battle_id=battle.id, tags=ordered, comment=comment, at=_now())
-            session.add(reasons)
-            content = reasons_body(battle.text_salt, reasons)
-            chain.append("reasons", battle.id, reasons.at, content)
-            session.flush()
-            return stored_reasons(reasons)
+        with self._writes() as connection:
+            return writes.give_reasons(connection, ticket, ordered, comment)
 
     def resume(self, ticket: Ticket) -> StoredBattle:
         """The battle as it was left. Refused with a wrong token."""
         with self._reading() as session:
-            return stored_battle(entitled(session, ticket, locked=False))
+            return stored_battle(belongs(_battle(session, ticket), ticket))
 
     def image(self, ticket: Ticket, turn: int, number: int) -> Picture | None:
         """The `number`th image of a question, both from 0; `None` where there is none. Refused with
         a wrong token."""
         with self._reading() as session:
-            battle = entitled(session, ticket, locked=False)
+            battle = belongs(_battle(session, ticket), ticket)
             image = session.get(TurnImage, (battle.id, turn, number))
             return None if image is None else picture(image)
 
     def refuse_prompt(self, voter: str, rule: str, campaign: str = "default") -> None:
         """Notes that `rule` of moderation stopped a question of `voter`; not what it said."""
-        now = _now()
+        now = writes.now()
         with self.changing() as session:
-            known = pseudonym(session, voter, now.date())
+            known = pseudonym(session.connection(), voter, now.date())
             session.add(RefusedPrompt(at=now, campaign=campaign, voter=known, rule=rule))
 
     def number_of_votes(self, campaign: str, most: int) -> int:
@@ -291,13 +227,14 @@ class VoteStore:
     ) -> int:
         """How many rows `comparisons` would return; of `campaigns`, none for all, but for those
         `without`."""
-        rows = select(func.count()).select_from(Vote).join(Battle).where(*_blind(include_revealed))
+        wanted = _blind(include_revealed)
         if campaigns:
-            rows = rows.where(Battle.campaign.in_(campaigns))
+            wanted.append(Battle.campaign.in_(sorted(campaigns)))
         if without:
-            rows = rows.where(Battle.campaign.not_in(without))
-        with self._reading() as session:
-            return session.scalar(rows) or 0
+            wanted.append(Battle.campaign.not_in(sorted(without)))
+        key = (include_revealed, frozenset(campaigns), frozenset(without))
+        with snapshot(self._engine) as connection:
+            return self._tally.count(connection, key, wanted)
 
     def counts(self) -> VoteCounts:
         with self._reading() as session:
@@ -319,8 +256,5 @@ def _blind(include_revealed: bool) -> list[ColumnElement[bool]]:
     return unnamed if include_revealed else [*unnamed, Battle.identity_revealed.is_(False)]
 
 
-def _fitting(name: str, value: Any) -> Any:
-    """A field of an answer, as its column can hold it: the gateway may say anything."""
-    if not isinstance(value, str):
-        return value
-    return storable(value)[: getattr(Answer.__table__.c[name].type, "length", None)]
+def _battle(session: Session, ticket: Ticket) -> Battle | None:
+    return session.get(Battle, storable(ticket.battle_id))

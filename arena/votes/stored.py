@@ -1,14 +1,16 @@
-"""Rows of the vote store as the records that leave it."""
+"""Rows of the vote store as the records that leave it. `Any` has the attributes of its table in
+`rostra.arena.votes.models`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import cast
+from operator import attrgetter
+from typing import Any, TypeVar, cast
 
 from rostra.arena.images.picture import Picture
 from rostra.arena.matchmaking import Side
-from rostra.arena.votes.models import Answer, Battle, TurnImage, Vote, VoteReasons
+from rostra.arena.votes.models import Answer, Battle, TurnImage
 from rostra.arena.votes.records import (
     EndedAnswer,
     Mode,
@@ -21,18 +23,22 @@ from rostra.arena.votes.records import (
     StoredVote,
 )
 
+Ended = TypeVar("Ended")
+"""An answer."""
+_PLACE = attrgetter("turn", "side")
 
-def newest(answers: Iterable[Answer]) -> list[Answer]:
+
+def newest(answers: Iterable[Ended]) -> list[Ended]:
     """The last attempt of each turn and side, by turn and side."""
-    ordered = sorted(answers, key=lambda answer: (answer.turn, answer.side, answer.attempt))
-    return list({(answer.turn, answer.side): answer for answer in ordered}.values())
+    ordered = sorted(answers, key=attrgetter("turn", "side", "attempt"))
+    return list({_PLACE(answer): answer for answer in ordered}.values())
 
 
-def stored_vote(vote: Vote) -> StoredVote:
+def stored_vote(vote: Any) -> StoredVote:
     return StoredVote(vote.battle_id, cast(Outcome, vote.outcome), vote.at)
 
 
-def stored_reasons(reasons: VoteReasons) -> StoredReasons:
+def stored_reasons(reasons: Any) -> StoredReasons:
     tags = tuple(cast(ReasonTag, tag) for tag in reasons.tags)
     return StoredReasons(reasons.battle_id, tags, reasons.comment, reasons.at)
 
@@ -75,17 +81,18 @@ def stored_battle(battle: Battle) -> StoredBattle:
     )
 
 
-def turn_images(turn: int, pictures: Sequence[Picture]) -> list[TurnImage]:
-    """Of the `turn`th question, from 0."""
+def turn_images(battle_id: str, turn: int, pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Rows of the `turn`th question, from 0."""
     return [
-        TurnImage(
-            turn=turn,
-            number=number,
-            media_type=each.media_type,
-            width=each.width,
-            height=each.height,
-            sha256=each.sha256,
-            data=each.data,
-        )
+        {
+            "battle_id": battle_id,
+            "turn": turn,
+            "number": number,
+            "media_type": each.media_type,
+            "width": each.width,
+            "height": each.height,
+            "sha256": each.sha256,
+            "data": each.data,
+        }
         for number, each in enumerate(pictures)
     ]

@@ -7,17 +7,17 @@ import hmac
 import secrets
 from datetime import date
 
-from sqlalchemy import delete
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
 
 from rostra.arena.votes.models import VoterSalt
 
 SALT_BYTES = 32
 _SHOWN_BYTES = 16
+_SALT = select(VoterSalt.salt).where(VoterSalt.day == bindparam("day"))
 
 
-def pseudonym(session: Session, voter: str, day: date) -> str:
+def pseudonym(connection: Connection, voter: str, day: date) -> str:
     """Of `voter` (an address, a cookie, a login) on `day`: HMAC-SHA256 (RFC 2104) under that day's
     random salt.
 
@@ -25,17 +25,16 @@ def pseudonym(session: Session, voter: str, day: date) -> str:
     after which nobody, the operator included, can tell whom a pseudonym stood for. Must run inside
     a writing transaction.
     """
-    stored = session.get(VoterSalt, day) or _make(session, day)
-    digest = hmac.new(stored.salt, voter.encode(errors="surrogatepass"), hashlib.sha256).digest()
+    salt = connection.scalar(_SALT, {"day": day}) or _make(connection, day)
+    digest = hmac.new(salt, voter.encode(errors="surrogatepass"), hashlib.sha256).digest()
     return digest[:_SHOWN_BYTES].hex()
 
 
-def _make(session: Session, day: date) -> VoterSalt:
+def _make(connection: Connection, day: date) -> bytes:
     """The salt of `day`: this one, or another process's that was faster."""
-    session.execute(delete(VoterSalt).where(VoterSalt.day < day))
-    on_sqlite = session.get_bind().dialect.name == "sqlite"
-    insert = (sqlite.insert if on_sqlite else postgresql.insert)(VoterSalt)
-    session.execute(
+    connection.execute(delete(VoterSalt).where(VoterSalt.day < day))
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(VoterSalt)
+    connection.execute(
         insert.values(day=day, salt=secrets.token_bytes(SALT_BYTES)).on_conflict_do_nothing()
     )
-    return session.get_one(VoterSalt, day)
+    return connection.execute(_SALT, {"day": day}).scalar_one()

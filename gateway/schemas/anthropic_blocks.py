@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    InstanceOf,
+    Tag,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from rostra.gateway.schemas.fields import (
     Hint,
@@ -14,6 +23,7 @@ from rostra.gateway.schemas.fields import (
     only,
     unsupported,
 )
+from rostra.gateway.schemas.images import MAX_IMAGE_BYTES, MEDIA_TYPES, Image, decoded
 
 
 class TextBlock(Schema):
@@ -21,6 +31,57 @@ class TextBlock(Schema):
     text: str
     cache_control: Hint = None
     citations: Refused = None
+
+
+def _decode(source: Any) -> Image:
+    if isinstance(source, Image):
+        return source
+    if not isinstance(source, dict):
+        raise PydanticCustomError("image_source", "Input should be an object with a type")
+    kind = source.get("type")
+    if kind != "base64":
+        raise unsupported(
+            f"images are not fetched here (source of type {str(kind)[:64]!r}); "
+            "send one of type 'base64'"
+        )
+    media_type, data = source.get("media_type"), source.get("data")
+    if media_type not in MEDIA_TYPES:
+        raise unsupported(f"media_type of an image is one of {', '.join(MEDIA_TYPES)}")
+    if not isinstance(data, str):
+        raise PydanticCustomError("image_source", "data of an image should be a base64 string")
+    if others := sorted(set(source) - {"type", "media_type", "data"}):
+        raise unsupported(f"{others[0][:64]} is not supported in the source of an image")
+    return decoded(media_type, data)
+
+
+ImageSource = Annotated[
+    InstanceOf[Image],
+    BeforeValidator(_decode),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "type": {"const": "base64"},
+                "media_type": {"enum": list(MEDIA_TYPES)},
+                "data": {
+                    "type": "string",
+                    "pattern": "^[A-Za-z0-9+/]+={0,2}$",
+                    "description": f"The image itself, at most {MAX_IMAGE_BYTES} bytes of it.",
+                },
+            },
+            "required": ["type", "media_type", "data"],
+            "additionalProperties": False,
+        }
+    ),
+]
+
+
+class ImageBlock(Schema):
+    """For models that take images."""
+
+    type: Literal["image"]
+    source: ImageSource
+    cache_control: Hint = None
 
 
 class ThinkingBlock(Schema):
@@ -116,9 +177,11 @@ class ToolResultBlock(Schema):
 
 
 UserBlock = Annotated[
-    Annotated[TextBlock, Tag("<text>")] | Annotated[ToolResultBlock, Tag("<tool_result>")],
+    Annotated[TextBlock, Tag("<text>")]
+    | Annotated[ImageBlock, Tag("<image>")]
+    | Annotated[ToolResultBlock, Tag("<tool_result>")],
     _BLOCK_KIND,
-    _among("messages of the role 'user'", "text", "tool_result"),
+    _among("messages of the role 'user'", "text", "image", "tool_result"),
 ]
 AssistantBlock = Annotated[
     Annotated[TextBlock, Tag("<text>")]
@@ -143,7 +206,7 @@ class UserTurn(Schema):
     ]
 
     @property
-    def blocks(self) -> list[TextBlock | ToolResultBlock]:
+    def blocks(self) -> list[TextBlock | ImageBlock | ToolResultBlock]:
         if isinstance(self.content, str):
             return [TextBlock(type="text", text=self.content)]
         return list(self.content)

@@ -22,6 +22,7 @@ _BEGINNINGS = {
     "image/gif": re.compile(rb"GIF8[79]a"),
     "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
 }
+MEDIA_TYPES = tuple(_BEGINNINGS)
 _FORM = "data:image/png;base64,... (or jpeg, gif, webp)"
 
 
@@ -31,6 +32,10 @@ class Image:
 
     media_type: str
     data: bytes
+
+    @property
+    def url(self) -> str:
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
 
 def _decode(url: Any) -> Image:
@@ -44,10 +49,15 @@ def _decode(url: Any) -> Image:
     media_type = match[1].lower() if match else ""
     if match is None or media_type not in _BEGINNINGS:
         raise unsupported(f"the image has none of the types that are taken; send {_FORM}")
-    if (len(url) - match.end()) * 3 // 4 > MAX_IMAGE_BYTES + 2:
+    return decoded(media_type, url[match.end() :])
+
+
+def decoded(media_type: str, text: str) -> Image:
+    """`media_type`: one of `MEDIA_TYPES`; `text`: base64. Raises PydanticCustomError."""
+    if len(text) * 3 // 4 > MAX_IMAGE_BYTES + 2:
         raise _broken(f"the image is larger than {MAX_IMAGE_BYTES} bytes")
     try:
-        data = base64.b64decode(url[match.end() :], validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise _broken("the image is not valid base64") from None
     if not _BEGINNINGS[media_type].match(data):

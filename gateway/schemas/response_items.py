@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
-from rostra.gateway.schemas.fields import Hint, Refused, Schema, only, unsupported
+from rostra.gateway.schemas.fields import Hint, Refused, Schema, broken_rule, only, unsupported
+from rostra.gateway.schemas.images import DataUrl
 
 Status = Literal["in_progress", "completed", "incomplete"]
 ItemId = Annotated[str, Field(min_length=1, max_length=256)]
@@ -19,7 +28,10 @@ _TEXT_PARTS = ("input_text", "output_text")
 def _known_part(value: Any) -> Any:
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind not in _TEXT_PARTS:
-        raise unsupported(f"content parts of type '{kind}' are not supported here; send text")
+        raise unsupported(
+            f"content parts of type '{kind}' are not supported here; send text, or "
+            "input_image in a user's message"
+        )
     return value
 
 
@@ -33,6 +45,23 @@ class ItemText(Schema):
     prompt_cache_breakpoint: Hint = None
 
 
+class ItemImage(Schema):
+    """For models that take images."""
+
+    type: Literal["input_image"]
+    file_id: Refused = None
+    image_url: DataUrl
+    detail: Literal["auto", "low", "high"] | None = None
+    prompt_cache_breakpoint: Hint = None
+
+    def listed(self) -> dict[str, Any]:
+        return {
+            "type": "input_image",
+            "image_url": self.image_url.url,
+            "detail": self.detail or "auto",
+        }
+
+
 def _text_or_parts(value: Any) -> str | None:
     return "<text>" if isinstance(value, str) else "<parts>" if isinstance(value, list) else None
 
@@ -40,6 +69,31 @@ def _text_or_parts(value: Any) -> str | None:
 Texts = Annotated[
     Annotated[str, Tag("<text>")]
     | Annotated[list[Annotated[ItemText, BeforeValidator(_known_part)]], Tag("<parts>")],
+    Discriminator(
+        _text_or_parts,
+        custom_error_type="content_type",
+        custom_error_message="Input should be a string or a list of content parts",
+    ),
+]
+
+
+def _part_kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "<input_image>" if kind == "input_image" else "<text>"
+
+
+Parts = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[
+        list[
+            Annotated[
+                Annotated[ItemText, BeforeValidator(_known_part), Tag("<text>")]
+                | Annotated[ItemImage, Tag("<input_image>")],
+                Discriminator(_part_kind),
+            ]
+        ],
+        Tag("<parts>"),
+    ],
     Discriminator(
         _text_or_parts,
         custom_error_type="content_type",
@@ -59,16 +113,34 @@ class MessageItem(Schema):
 
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
-    content: Texts
+    content: Parts
     id: ItemId | None = None
     status: Status | None = None
     phase: Refused = None
 
+    @model_validator(mode="after")
+    def _shown_by_the_user(self) -> MessageItem:
+        for position, part in enumerate(self.parts):
+            if isinstance(part, ItemImage) and self.role != "user":
+                raise broken_rule(f"content[{position}]", "only the role 'user' has images")
+        return self
+
+    @property
+    def parts(self) -> list[str | ItemImage]:
+        """What was said, and what was shown."""
+        if isinstance(self.content, str):
+            return [self.content]
+        return [part.text if isinstance(part, ItemText) else part for part in self.content]
+
     def listed(self, item_id: str) -> dict[str, Any]:
-        if self.role == "assistant":
-            parts = [output_text(text) for text in texts_of(self.content)]
-        else:
-            parts = [{"type": "input_text", "text": text} for text in texts_of(self.content)]
+        parts = [
+            part.listed()
+            if isinstance(part, ItemImage)
+            else output_text(part)
+            if self.role == "assistant"
+            else {"type": "input_text", "text": part}
+            for part in self.parts
+        ]
         return {
             "id": item_id,
             "type": "message",

@@ -21,6 +21,8 @@ from rostra.gateway.schemas.anthropic_blocks import (
     UserTurn,
     texts,
 )
+from rostra.gateway.schemas.images import Image
+from rostra.gateway.to_proto.parts import content_part
 from rostra.gateway.to_proto.structured import json_schema
 from rostra.gateway.to_proto.tools import Mode, tool, tool_choice
 from rostra.v1 import chat_pb2, inference_pb2, sampling_pb2
@@ -126,15 +128,15 @@ def _messages(body: PromptFields) -> list[chat_pb2.ChatMessage]:
 
 
 def _of_user(turns: Iterable[UserTurn]) -> Iterator[chat_pb2.ChatMessage]:
-    """Results of calls are messages of their own; text between them stays where it is."""
-    said: list[str] = []
+    """Results of calls are messages of their own; what is between them stays where it is."""
+    said: list[str | Image] = []
     results = 0
     for turn in turns:
         for position, block in enumerate(turn.blocks):
-            if isinstance(block, TextBlock):
+            if not isinstance(block, ToolResultBlock):
                 if said and position == 0:
                     said.append("\n")
-                said.append(block.text)
+                said.append(block.text if isinstance(block, TextBlock) else block.source)
                 continue
             if said:
                 yield _message(chat_pb2.ROLE_USER, said)
@@ -173,6 +175,6 @@ def _of_assistant(turns: Sequence[AssistantTurn]) -> chat_pb2.ChatMessage:
     return message
 
 
-def _message(role: chat_pb2.Role.ValueType, parts: Iterable[str]) -> chat_pb2.ChatMessage:
-    content = [chat_pb2.ContentPart(text=text) for text in parts if text]
+def _message(role: chat_pb2.Role.ValueType, parts: Iterable[str | Image]) -> chat_pb2.ChatMessage:
+    content = [content_part(part) for part in parts if part]
     return chat_pb2.ChatMessage(role=role, content=content)

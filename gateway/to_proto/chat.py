@@ -10,6 +10,7 @@ from rostra.gateway.rest_names import RestNames
 from rostra.gateway.schemas.chat import ChatCompletionRequest
 from rostra.gateway.schemas.images import ImageUrlPart
 from rostra.gateway.schemas.messages import FunctionCall, Message
+from rostra.gateway.to_proto.parts import content_part
 from rostra.gateway.to_proto.sampling import sampling_params
 from rostra.gateway.to_proto.structured import grammar_name, structured_output
 from rostra.gateway.to_proto.tools import tool, tool_choice
@@ -127,13 +128,8 @@ def _messages(messages: list[Message]) -> list[chat_pb2.ChatMessage]:
 
 def _part(part: str | ImageUrlPart) -> chat_pb2.ContentPart:
     if isinstance(part, str):
-        return chat_pb2.ContentPart(text=part)
-    image = part.image_url.url
-    return chat_pb2.ContentPart(
-        image=chat_pb2.ImagePart(
-            data=image.data, media_type=image.media_type, detail=part.image_url.detail
-        )
-    )
+        return content_part(part)
+    return content_part(part.image_url.url, part.image_url.detail)
 
 
 def _call(call_id: str, function: FunctionCall) -> chat_pb2.ToolCall:

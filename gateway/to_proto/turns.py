@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from rostra.gateway.schemas.response_items import (
     FunctionCallItem,
     FunctionOutputItem,
+    ItemImage,
     MessageItem,
     ReasoningItem,
     SpokenItem,
     texts_of,
 )
+from rostra.gateway.to_proto.parts import content_part
 from rostra.v1 import chat_pb2
 
 _ROLES = {
@@ -49,11 +51,11 @@ def _goes_on(turn: list[SpokenItem], item: SpokenItem) -> bool:
 
 
 def _turn(items: list[SpokenItem]) -> chat_pb2.ChatMessage:
-    said = [item.content for item in items if isinstance(item, MessageItem)]
+    said = [item for item in items if isinstance(item, MessageItem)]
     thoughts = [item.text for item in items if isinstance(item, ReasoningItem) and item.text]
     return chat_pb2.ChatMessage(
         role=chat_pb2.ROLE_ASSISTANT,
-        content=_parts(text for content in said for text in texts_of(content)),
+        content=_parts(part for message in said for part in message.parts),
         tool_calls=[
             chat_pb2.ToolCall(id=item.call_id, name=item.name, arguments=item.arguments)
             for item in items
@@ -71,8 +73,11 @@ def _other(item: SpokenItem) -> chat_pb2.ChatMessage:
             tool_call_id=item.call_id,
         )
     assert isinstance(item, MessageItem)
-    return chat_pb2.ChatMessage(role=_ROLES[item.role], content=_parts(texts_of(item.content)))
+    return chat_pb2.ChatMessage(role=_ROLES[item.role], content=_parts(item.parts))
 
 
-def _parts(texts: Iterable[str]) -> list[chat_pb2.ContentPart]:
-    return [chat_pb2.ContentPart(text=text) for text in texts]
+def _parts(parts: Iterable[str | ItemImage]) -> list[chat_pb2.ContentPart]:
+    return [
+        content_part(part) if isinstance(part, str) else content_part(part.image_url, part.detail)
+        for part in parts
+    ]

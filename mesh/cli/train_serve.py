@@ -20,7 +20,9 @@ class Serving:
         self._worker = worker
         self._name = name
         models = ask(
-            worker, lambda stub: stub.GetModelInfo(control_pb2.GetModelInfoRequest(), timeout=10)
+            worker,
+            None,
+            lambda stub: stub.GetModelInfo(control_pb2.GetModelInfoRequest(), timeout=10),
         ).models
         bases = [each for each in models if not each.HasField("base_model")]
         if not any(revision == each.revision or base == each.name for each in bases):
@@ -40,7 +42,9 @@ class Serving:
         from rostra.v1 import control_pb2
 
         request = control_pb2.LoadAdapterRequest(name=self._name, source=str(folder.resolve()))
-        adapter = ask(self._worker, lambda stub: stub.LoadAdapter(request, timeout=300)).adapter
+        adapter = ask(
+            self._worker, None, lambda stub: stub.LoadAdapter(request, timeout=300)
+        ).adapter
         return [
             f"Serving {line(adapter)}.",
             "As a contestant of the arena it is, in rostra.toml:",

@@ -104,14 +104,13 @@ def test_the_configuration_file_names_table_and_key_in_one_line(
 
 
 def test_accents_are_checked_against_what_the_pages_stand_on() -> None:
-    for grounds in GROUNDS.values():
-        for ground in grounds:
-            assert f": {ground};" in TOKENS_CSS
+    for light, dark in zip(*GROUNDS.values(), strict=True):
+        assert f": light-dark({light}, {dark});" in TOKENS_CSS
     # WCAG's own examples of the ends, and grey as its tools give it.
     assert contrast("#ffffff", "#000000") == pytest.approx(21)
     assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
     accent = Accent(light="#7a3b8f", dark="#d9a0ea")
-    assert "--accent-text: #d9a0ea" in accent.css
+    assert "--accent-text: light-dark(#7a3b8f, #d9a0ea)" in accent.css
     for colour in ("#7a3b8f", "#d9a0ea"):
         assert contrast(ink(colour), colour) >= LEAST_CONTRAST
 
@@ -157,9 +156,25 @@ def test_texts_and_consent_of_a_campaign(arena: ArenaSettings) -> None:
     assert campaign.texts("en")("battle.title") == "Who is kinder?"
     assert campaign.texts("en")("nav.chat") == "Chat"
     assert "Who is kinder?" not in campaign.texts("de").entries.values()
-    assert settings.consent_sha256 == hashlib.sha256(settings.consent.encode()).digest()
-    assert "<strong>Yes</strong>" in campaign.consent_html
-    assert not any(bad in campaign.consent_html for bad in ("<b ", "href", "onclick=x>"))
+    assert settings.consent_hashes == {hashlib.sha256(settings.consent.encode()).digest()}
+    shown = campaign.consent_html("de")
+    assert "<strong>Yes</strong>" in shown
+    assert not any(bad in shown for bad in ("<b ", "href", "onclick=x>"))
+
+
+def test_consent_is_asked_in_the_language_of_the_page_and_given_in_one_for_all() -> None:
+    consent = {"de": "Ja.", "en": "Yes."}
+    settings = CampaignSettings(name="x", consent=consent)
+    assert [settings.consent_in(each) for each in ("de", "en", "ko")] == ["Ja.", "Yes.", "Yes."]
+    german = CampaignSettings(name="x", consent=consent, language="de")
+    assert german.consent_in("ko") == "Ja."
+    assert CampaignSettings(name="x", consent={"ko": "네."}).consent_in("en") == "네."
+    hashes = {hashlib.sha256(text.encode()).digest() for text in consent.values()}
+    assert settings.consent_hashes == german.consent_hashes == hashes
+    assert not CampaignSettings(name="x").consent_hashes
+    for wrong in ({"en": ""}, {"fr": "Oui."}):
+        with pytest.raises(ValidationError):
+            CampaignSettings(name="x", consent=wrong)
 
 
 def test_a_logo_is_a_picture_and_small(tmp_path: Path, arena: ArenaSettings) -> None:

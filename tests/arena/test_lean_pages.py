@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import ClassVar
 
+import panel as pn
 from bokeh.document import Document
+from panel.custom import JSComponent
 from panel.io.state import state
-from panel_material_ui.template.base import Page
 
-from rostra.arena.pages.lean import apart, define_what_is_there
-
-
-def watchers() -> int:
-    return len(state.param.watchers["busy"]["value"])
+from rostra.arena.pages.lean import define_what_is_there
+from rostra.arena.pages.round_page import RoundPage
+from rostra.arena.texts import texts
 
 
-def test_a_page_is_told_of_its_own_work_alone_and_is_forgotten():
-    before = watchers()
-    page = Page(main=[])
-    apart(page)
-    assert watchers() == before
-    page.loading = True
-    assert page.busy
-    gone = weakref.ref(page)
-    del page
-    gc.collect()
-    assert gone() is None
+class Line(JSComponent):
+    _esm: ClassVar[str] = "export function render() {}"
 
 
 def test_a_document_defines_what_it_has():
     document, whole = Document(), Document()
     for each in (document, whole):
-        Page(main=["Some words."]).server_doc(each)
+        Line().server_doc(each)
     define_what_is_there(document)
     lean, full = document.to_json(deferred=False), whole.to_json(deferred=False)
     kinds = {type(model).__name__ for model in document.models}
@@ -41,3 +32,37 @@ def test_a_document_defines_what_it_has():
     }
     assert len(lean["defs"]) < len(full["defs"])
     assert lean.keys() == full.keys()
+
+
+def test_a_round_is_one_property_which_is_as_it_was_told_last():
+    document = Document()
+    page = RoundPage(texts("en"), kind="battle")
+    page.server_doc(document, location=False)
+    (root,) = document.roots
+    page.status = "Wait."
+    page._tell(phase="ended", status="Choose.")
+    assert (page.phase, page.kind) == ("ended", "battle")
+    sent = dict(root.data.properties_with_values())
+    assert (sent["told"]["status"], sent["told"]["phase"]) == ("Choose.", "ended")
+    assert "status" not in sent
+    # A browser may say what it likes.
+    root.data.told = {"phase": "voted"}
+    assert page.phase == "ended"
+
+
+def test_pages_share_nothing_that_they_tell():
+    one, other = RoundPage(texts("en")), RoundPage(texts("en"))
+    one.told["prompts"].append("x")
+    assert other.prompts == []
+    assert "notes" in other.told
+
+
+def test_a_page_is_told_of_its_own_work_alone_and_is_forgotten():
+    before = len(state.param.watchers.get("busy", {}).get("value", ()))
+    page = RoundPage(texts("en"))
+    assert len(state.param.watchers.get("busy", {}).get("value", ())) == before
+    assert pn.state.curdoc is None
+    gone = weakref.ref(page)
+    del page
+    gc.collect()
+    assert gone() is None

@@ -138,6 +138,8 @@ OF_BATTLES = {
     "failed = true": "failed is False",
     "mode = 'side_by_side'": "mode is 'battle'",
     "campaign = 'other'": "campaign is 'default'",
+    "consent_sha256 = x'00'": "consent_sha256 is None in the log and '00'",
+    "voter_groups = '[\"staff\"]'": "voter_groups_sha256 is None",
 }
 
 

@@ -7,11 +7,16 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
+from transfer_battles import give, take
+from transfer_battles import store as other_store
 from typer.testing import CliRunner
 from vote_rounds import voted
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.votes.database import snapshot
+from rostra.arena.votes.log.canonical import canonical
+from rostra.arena.votes.log.chain import GENESIS, link
 from rostra.arena.votes.log.checkpoints import SignedHead, sign, stored_checkpoints
 from rostra.arena.votes.log.errors import LogBrokenError
 from rostra.arena.votes.log.keys import make_key, read_key
@@ -19,6 +24,7 @@ from rostra.arena.votes.log.lines import checkpoint_line, entry_line, header_lin
 from rostra.arena.votes.log.rows import logged
 from rostra.arena.votes.log.verify import verify
 from rostra.arena.votes.log.verify_file import verify_file
+from rostra.arena.votes.models import Battle, LogEntry, LogHead
 from rostra.arena.votes.store import VoteStore
 from rostra.mesh.cli.main import app
 
@@ -208,3 +214,63 @@ def test_mistakes_are_one_line(arguments, what):
     found = run(*arguments)
     assert what in str(found.exception)
     assert "\n" not in str(found.exception)
+
+
+def as_version_1(store: VoteStore) -> None:
+    """The log as it was written before it said what was consented to."""
+    with store._engine.begin() as connection:
+        head = GENESIS
+        for entry in connection.execute(select(LogEntry.__table__).order_by(LogEntry.seq)).all():
+            body = {
+                name: said
+                for name, said in json.loads(entry.body).items()
+                if name not in ("consent_sha256", "voter_groups_sha256")
+            }
+            old = canonical({**body, "version": 1})
+            head = link(head, old)
+            changed = update(LogEntry.__table__).where(LogEntry.seq == entry.seq)
+            connection.execute(changed.values(body=old, hash=head))
+        connection.execute(update(LogHead.__table__).values(hash=head))
+
+
+def test_a_log_from_before_it_said_consent_and_groups_is_verified_and_goes_on(
+    store: VoteStore, path: Path, tmp_path: Path
+) -> None:
+    agreed = {"consent_sha256": bytes(range(32)), "groups": ("staff", "night")}
+    ticket, _ = voted(store, **agreed)
+    store.give_reasons(ticket, ["style"])
+    as_version_1(store)
+    voted(store, **agreed)
+    give(store._engine, path, "jsonl", identities="kept")
+    first, reasons, second = (json.loads(line) for line in path.read_text().splitlines()[1:4])
+    assert [json.loads(each["body"])["version"] for each in (first, reasons, second)] == [1, 1, 2]
+    said = json.loads(second["body"])
+    assert said["consent_sha256"] == bytes(range(32)).hex()
+    assert "staff" not in second["body"]
+    assert second["groups"] == ["night", "staff"]
+    assert verify(store._engine).entries == verify_file(path).entries == 3
+
+    with other_store(tmp_path / "other.sqlite") as other:
+        imported, refused = take(other, path)
+        assert (refused, imported.taken) == ([], 3)
+        assert verify(other).entries == 3
+        rows = select(Battle.consent_sha256, Battle.voter_groups).order_by(Battle.created_at)
+        with other.connect() as connection:
+            found = [tuple(row) for row in connection.execute(rows)]
+    # The groups stand beside an entry; what the first consented to its body does not say.
+    assert found[0] == (None, ["night", "staff"])
+    assert found[1] == (bytes(range(32)), ["night", "staff"])
+
+
+def test_groups_are_shown_with_the_voter_only_and_must_be_those_of_the_log(
+    store: VoteStore, path: Path, tmp_path: Path
+) -> None:
+    voted(store, groups=("staff",))
+    for identities in ("hashed", "stripped"):
+        give(store._engine, path, "jsonl", identities=identities)
+        assert ("staff" in path.read_text()) == (identities == "hashed")
+    give(store._engine, path, "jsonl", identities="kept")
+    path.write_text(path.read_text().replace('"staff"', '"guest"'))
+    with other_store(tmp_path / "other.sqlite") as other:
+        _, refused = take(other, path)
+    assert "groups are not those" in refused[0].detail

@@ -12,7 +12,7 @@ import pytest
 
 from rostra.arena.errors import VoteRefusedError
 from rostra.arena.votes import database as database_module
-from rostra.arena.votes import store as store_module
+from rostra.arena.votes import writes as writes_module
 from rostra.arena.votes.records import OUTCOMES, EndedAnswer, Ticket
 from rostra.arena.votes.store import VoteStore
 
@@ -170,7 +170,7 @@ def test_same_address_has_one_pseudonym_for_a_day_and_none_after(
     for address in ("192.0.2.7", "192.0.2.7", "192.0.2.8"):
         store.vote(ended_battle(address), "a")
     salts = rows(votes_url, "SELECT salt FROM voter_salts")
-    monkeypatch.setattr(store_module, "_now", lambda: now + timedelta(days=1))
+    monkeypatch.setattr(writes_module, "now", lambda: now + timedelta(days=1))
     store.vote(ended_battle("192.0.2.7"), "a")
     first, second, other, next_day = (row.voter for row in store.comparisons())
     assert first == second
@@ -202,3 +202,24 @@ def test_writers_of_one_process_queue_instead_of_asking_again_and_again(
         list(pool.map(open_battles, range(8)))
     assert store.counts().battles == 160
     store.close()
+
+
+def test_votes_are_counted_up_from_the_last_count(store, ended_battle):
+    def counted(**kind) -> int:
+        number = store.number_of_comparisons(**kind)
+        assert number == store.number_of_comparisons(**kind)
+        return number
+
+    assert counted() == 0
+    first = ended_battle("192.0.2.1")
+    store.vote(first, "a")
+    store.vote(ended_battle("192.0.2.2", True), "b")
+    assert (counted(), counted(include_revealed=True)) == (1, 2)
+    # Neither reasons nor a battle without a vote is one.
+    store.give_reasons(first, ["style"])
+    ended_battle("192.0.2.3")
+    assert (counted(), counted(include_revealed=True)) == (1, 2)
+    store.vote(ended_battle("192.0.2.4"), "tie")
+    assert (counted(), counted(include_revealed=True)) == (2, 3)
+    assert (counted(campaigns=["default"]), counted(without=["default"])) == (2, 0)
+    assert len(store.comparisons()) == counted()

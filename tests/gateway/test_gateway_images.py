@@ -154,3 +154,90 @@ async def test_the_largest_image_is_taken() -> None:
 )
 async def test_parts_that_are_wrong(client: TestClient, messages: Any, param: str) -> None:
     assert (await refusal(client, messages))[0] == param
+
+
+def block_of(data: bytes, media_type: str = "image/png") -> dict[str, Any]:
+    encoded = base64.b64encode(data).decode()
+    source = {"type": "base64", "media_type": media_type, "data": encoded}
+    return {"type": "image", "source": source}
+
+
+async def test_blocks_of_the_messages_api_stay_between_the_texts(worker: ScriptedWorker) -> None:
+    worker.model.takes_images = True
+    result = {"type": "tool_result", "tool_use_id": "a", "content": "noon"}
+    call = {"type": "tool_use", "id": "a", "name": "time", "input": {}}
+    messages = [
+        {"role": "user", "content": "When?"},
+        {"role": "assistant", "content": [call]},
+        {
+            "role": "user",
+            "content": [
+                result,
+                {"type": "text", "text": "This"},
+                block_of(FILES["image/jpeg"], "image/jpeg"),
+                {"type": "text", "text": "and this?"},
+                block_of(PIXEL),
+            ],
+        },
+    ]
+    async with gateway_before([worker.address]) as client:
+        body = {"model": "tiny", "max_tokens": 5, "messages": messages}
+        response = await client.post("/v1/messages", json=body)
+        assert response.status == 200, await response.text()
+    said = worker.requests[0].messages[-1].content
+    assert [part.text or part.image.media_type for part in said] == [
+        *("This", "image/jpeg", "and this?", "image/png"),
+    ]
+    assert said[3].image.data == PIXEL
+
+
+async def test_images_of_a_response_are_listed_and_gone_on_from(worker: ScriptedWorker) -> None:
+    worker.model.takes_images = True
+    part = {"type": "input_image", "image_url": url_of(PIXEL), "detail": "low"}
+    asked = [{"role": "user", "content": [{"type": "input_text", "text": "What?"}, part]}]
+    async with gateway_before([worker.address]) as client:
+        first = await client.post("/v1/responses", json={"model": "tiny", "input": asked})
+        answer = await first.json()
+        assert first.status == 200, answer
+        items = await client.get(f"/v1/responses/{answer['id']}/input_items")
+        (listed,) = (await items.json())["data"]
+        assert listed["content"] == [{"type": "input_text", "text": "What?"}, part]
+        more = {"model": "tiny", "input": "And now?", "previous_response_id": answer["id"]}
+        assert (await client.post("/v1/responses", json=more)).status == 200
+    for request in worker.requests:
+        text, image = request.messages[0].content
+        assert (text.text, image.image.data, image.image.detail) == ("What?", PIXEL, "low")
+    assert len(worker.requests) == 2
+
+
+async def test_who_takes_no_images_says_so_on_every_route() -> None:
+    server = ScriptedServer("blind")
+    response: Any = {
+        "role": "user",
+        "content": [{"type": "input_image", "image_url": url_of(PIXEL)}],
+    }
+    message: Any = {"role": "user", "content": [block_of(PIXEL)]}
+    async with (
+        server.serve() as url,
+        gateway_with(member(url, models={"blind": "blind"})) as client,
+    ):
+        for path, body in (
+            ("/v1/responses", {"input": [response]}),
+            ("/v1/messages", {"messages": [message], "max_tokens": 5}),
+        ):
+            refused = await client.post(path, json={"model": "blind", **body})
+            assert refused.status == 400
+            assert "the model takes no images" in (await refused.json())["error"]["message"]
+    assert server.bodies == []
+
+
+async def test_only_users_show_images_in_a_response(worker: ScriptedWorker) -> None:
+    worker.model.takes_images = True
+    part = {"type": "input_image", "image_url": url_of(PIXEL)}
+    async with gateway_before([worker.address]) as client:
+        for role in ("assistant", "system"):
+            body = {"model": "tiny", "input": [{"role": role, "content": [part]}]}
+            refused = await client.post("/v1/responses", json=body)
+            error = (await refused.json())["error"]
+            assert (refused.status, error["param"]) == (400, "input[0].content[0]")
+            assert "only the role 'user' has images" in error["message"]

@@ -131,8 +131,30 @@ def with_block(block: dict[str, Any], role: str = "user") -> dict[str, Any]:
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0]"),
         ({"messages": [{"role": "user", "content": 3}]}, "messages[0].content"),
+        (with_block({"type": "image", "source": {}}), "messages[1].content[0].source: images are"),
         (
-            with_block({"type": "image", "source": {}}),
+            with_block({"type": "image", "source": {"type": "url", "url": "http://a.example/b"}}),
+            "messages[1].content[0].source: images are not fetched here (source of type 'url')",
+        ),
+        (
+            with_block({"type": "image", "source": {"type": "base64", "media_type": "image/bmp"}}),
+            "media_type of an image is one of image/png, image/jpeg, image/gif, image/webp",
+        ),
+        (
+            with_block({"type": "image", "source": {"type": "base64", "media_type": "image/png"}}),
+            "data of an image should be a base64 string",
+        ),
+        (
+            with_block(
+                {
+                    "type": "image",
+                    "source": {"type": "base64", "media_type": "image/png", "data": "eA=="},
+                }
+            ),
+            "messages[1].content[0].source: the image is no image/png",
+        ),
+        (
+            with_block({"type": "image", "source": {}}, "assistant"),
             "messages[1].content[0]: blocks of type 'image'",
         ),
         (with_block({"type": "document", "source": {}}), "'document'"),

@@ -202,8 +202,19 @@ async def test_formats(client: TestClient, worker: ScriptedWorker) -> None:
         ({"stream": True, "stream_options": {"include_obfuscation": True}}, None),
         ({"input": [{"type": "computer_call"}]}, "input[0]"),
         (
-            {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},
-            "input[0].content[0]",
+            {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]},
+            "input[0].content[0].file_id",
+        ),
+        (
+            {
+                "input": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_image", "image_url": "http://a.example/b"}],
+                    }
+                ]
+            },
+            "input[0].content[0].image_url",
         ),
         (
             {"input": [{"role": "user", "content": [{"type": "input_file"}]}]},

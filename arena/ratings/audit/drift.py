@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rostra.arena.ratings.audit.evidence import WEEK, Evidence, listed
 from rostra.arena.ratings.audit.finding import Finding
@@ -54,7 +54,7 @@ def probe(evidence: Evidence) -> Finding:
     change = centre @ (late.strengths - early.strengths)[compared]
     spread = (early.covariance + late.covariance)[np.ix_(compared, compared)]
     sd = np.sqrt(np.diag(centre @ spread @ centre))
-    critical = float(norm.isf((1 - (1 - ERROR_RATE) ** (1 / len(compared))) / 2))
+    critical = float(-ndtri((1 - (1 - ERROR_RATE) ** (1 / len(compared))) / 2))
     names = [evidence.names[i] for i in compared]
     z = change / sd
     changed = np.flatnonzero((np.abs(z) > critical) & (np.abs(change) > MATERIAL))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rostra.arena.ratings.board import Board
 from rostra.arena.ratings.classical.rows import LikelihoodSettings
@@ -128,7 +128,7 @@ class MaximumLikelihood:
         Who is above the main group has its interval without an upper end, which is infinity, and
         a lower one that is not known: NaN; the reverse below it.
         """
-        error = norm.ppf((1 + level) / 2) * self._se(self._covariance(kind))
+        error = ndtri((1 + level) / 2) * self._se(self._covariance(kind))
         lower, upper = self.ratings - error, self.ratings + error
         upper[self.place == 1], lower[self.place == -1] = np.inf, -np.inf
         return lower, upper

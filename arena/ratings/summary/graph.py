@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
@@ -13,6 +13,9 @@ from scipy.sparse.csgraph import connected_components
 from rostra.arena.ratings.board import Board
 
 IntArray = NDArray[np.int64]
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class Graph:
         index = np.flatnonzero(inside)
         if len(index) < 2:
             return None
+        import networkx as nx
+
         links = _networkx(self.met).subgraph(index.tolist())
         if not nx.is_connected(links):
             return None
@@ -85,6 +90,8 @@ class Graph:
 
 def graph(board: Board) -> Graph:
     """The graph of `board`."""
+    import networkx as nx
+
     size = len(board.contestants)
     met = np.zeros((size, size), dtype=np.int64)
     np.add.at(met, (board.left, board.right), board.decided.sum(axis=1))
@@ -105,6 +112,8 @@ def graph(board: Board) -> Graph:
 
 def _networkx(met: IntArray) -> nx.Graph:
     """Contestants by number; the weight of an edge is its votes."""
+    import networkx as nx
+
     links = nx.Graph()
     links.add_nodes_from(range(len(met)))
     links.add_weighted_edges_from((int(i), int(j), int(met[i, j])) for i, j in np.argwhere(met > 0))

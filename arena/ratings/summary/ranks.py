@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from rostra.arena.ratings.summary.intervals import PROBABILITIES, FloatArray
 
@@ -44,6 +43,9 @@ class Ranks:
 
 def ranks(posterior: Posterior) -> Ranks:
     """Ranks in every draw of the whole field, contestants without a vote among them."""
+    # Slow to import, and a server reads ranks that were computed before.
+    from scipy.stats import rankdata
+
     strengths = posterior.flat_strengths
     draws, size = strengths.shape
     by_draw = rankdata(-strengths, axis=1, method="min").astype(np.int64)

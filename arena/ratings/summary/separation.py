@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rostra.arena.ratings.outcomes import log_outcome_probabilities
 from rostra.arena.ratings.settings import ELO_PER_NAT
@@ -32,7 +32,7 @@ from rostra.arena.ratings.summary.intervals import PROBABILITIES, FloatArray
 if TYPE_CHECKING:
     from rostra.arena.ratings.posterior import Posterior
 
-WIDTH = float(norm.ppf(PROBABILITIES[-1]))
+WIDTH = float(ndtri(PROBABILITIES[-1]))
 """Half of a 94 % interval, in standard deviations."""
 MOST = 1e9
 """Votes; whatever would take more is told as infinity."""

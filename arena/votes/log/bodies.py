@@ -6,13 +6,16 @@ of the ORM or rows of a query. Texts stand in a body as commitments under the ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rostra.arena.votes.log.canonical import canonical_hash, commitment, timestamp
+from rostra.arena.votes.log.canonical import canonical, canonical_hash, commitment, timestamp
 
-VERSION = 1
-"""Of the form of the bodies; a log keeps the bodies it has when this changes."""
+VERSION = 2
+"""Of the form of the bodies; a log keeps the bodies it has when this changes. From 2 on, votes say
+what was consented to and commit to the voter's groups."""
+VERSIONS = (1, 2)
+"""Those that can be checked."""
 
 
 def vote_body(
@@ -22,6 +25,7 @@ def vote_body(
     vote: Any,
     source: Mapping[str, Any] | None = None,
     images: Iterable[Any] = (),
+    version: int = VERSION,
 ) -> dict[str, Any]:
     """All of a battle that its vote could depend on. `turns` by number; `answers` by turn, side and
     attempt; `images` by turn and number. `source` is what the importer of the vote says of where it
@@ -63,7 +67,17 @@ def vote_body(
     judge = getattr(battle, "judge", None)
     if judge is not None:
         body["judge"] = judge
+    if version >= 2:
+        consent = battle.consent_sha256
+        body["consent_sha256"] = None if consent is None else consent.hex()
+        body["voter_groups_sha256"] = groups_commitment(salt, battle.voter, battle.voter_groups)
     return body if source is None else {**body, "source": source}
+
+
+def groups_commitment(salt: bytes, voter: str, groups: Sequence[str] | None) -> str | None:
+    """Groups can be as telling as names, and are few enough to try out: with the pseudonym in it
+    the commitment tells nothing where that is not shown, even beside the salt."""
+    return commitment(salt, None if groups is None else canonical([voter, *groups]))
 
 
 def image_body(

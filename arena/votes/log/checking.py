@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rostra.arena.votes.log.bodies import VERSION
+from rostra.arena.votes.log.bodies import VERSIONS
 from rostra.arena.votes.log.chain import GENESIS, link
 from rostra.arena.votes.log.checkpoints import SignedHead
 from rostra.arena.votes.log.errors import LogBrokenError
@@ -77,9 +77,10 @@ class Checker:
                 "its hash is not that of the entry before it and its body", seq, battle_id
             )
         content = _parsed(body, seq, battle_id)
-        if content.get("version") != VERSION:
+        if content.get("version") not in VERSIONS:
             raise LogBrokenError(
-                f"its body is of version {content.get('version')!r}, this Rostra knows {VERSION}",
+                f"its body is of version {content.get('version')!r}, this Rostra knows those up to "
+                f"{VERSIONS[-1]}: upgrade",
                 seq,
                 battle_id,
             )

@@ -11,7 +11,8 @@ from typing import Any
 REDACTION = "redact"
 """The action of the `Change` that taking texts out leaves; its subject is the battle's id."""
 SALTED = frozenset(
-    f"{name}_sha256" for name in ("voter", "prompt", "image", "text", "error", "comment")
+    f"{name}_sha256"
+    for name in ("voter", "voter_groups", "prompt", "image", "text", "error", "comment")
 )
 """Commitments that cannot be made again."""
 

@@ -68,8 +68,17 @@ def _by_rows(found: Logged, body: dict[str, Any]) -> dict[str, Any]:
         content = reasons_body(battle.text_salt, recorded)
     else:
         source = body.get("source") if entry.kind == "import" else None
-        content = vote_body(battle, found.turns, found.answers, recorded, source, found.images)
-    expected = envelope(entry.seq, entry.kind, entry.battle_id, entry.at) | plain(content)
+        content = vote_body(
+            battle,
+            found.turns,
+            found.answers,
+            recorded,
+            source,
+            found.images,
+            version=body["version"],
+        )
+    place = (entry.seq, entry.kind, entry.battle_id, entry.at)
+    expected = envelope(*place, version=body["version"]) | plain(content)
     if not is_redacted(battle):
         return expected
     texts = (*(turn.prompt for turn in found.turns), *(each.text for each in found.answers))

@@ -33,6 +33,8 @@ SCHEMA = pa.schema(
         ("probability", pa.float64()),
         ("tokens_a", pa.int64()),
         ("tokens_b", pa.int64()),
+        ("consent_sha256", pa.string()),
+        ("voter_groups", pa.list_(pa.string())),
     ]
 )
 TEXTS = [(name, pa.string()) for name in ("prompt", "text_a", "text_b")]
@@ -60,6 +62,9 @@ def row(found: Voted, voter: str | None, *, texts: bool) -> dict[str, Any]:
         **found.tags,
         "policy": matchmaking.get("policy"),
         "probability": matchmaking.get("probability"),
+        "consent_sha256": battle.consent_sha256 and battle.consent_sha256.hex(),
+        # Who is not shown is not shown by these either.
+        "voter_groups": battle.voter_groups if voter is not None else None,
     }
     sides = {side: found.answers(side) for side in ("a", "b")}
     for side, answers in sides.items():

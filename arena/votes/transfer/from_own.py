@@ -12,6 +12,8 @@ import msgspec
 
 from rostra.arena.images.picture import Picture, media_type_of
 from rostra.arena.imports.json_lines import records
+from rostra.arena.votes.log.bodies import groups_commitment
+from rostra.arena.votes.log.canonical import commitment
 from rostra.arena.votes.log.chain import link
 from rostra.arena.votes.log.lines import FORMAT, VERSION, texts_in_body
 from rostra.arena.votes.records import MODES, OUTCOMES
@@ -124,9 +126,33 @@ def _of_entry(row: int, record: Mapping[str, Any]) -> Incoming | NotTaken | Reas
             "judge": body.get("judge"),
             "id": body["battle_id"],
             "created_at": _time(body["created_at"]),
+            # Absent from logs that were written before.
+            "consent_sha256": bytes.fromhex(body.get("consent_sha256") or "") or None,
+            "voter_groups": _groups(record, body, texts),
             **({name: texts[name] for name in ("settings_a", "settings_b")} if texts else {}),
         },
     )
+
+
+def _groups(
+    record: Mapping[str, Any], body: Mapping[str, Any], texts: Mapping[str, Any] | None
+) -> list[str] | None:
+    """Raises ValueError for others than the log commits to, which can be told where the pseudonym
+    is the one in the log."""
+    groups, voter = record.get("groups"), record.get("voter")
+    if groups is None:
+        return None
+    salt = bytes.fromhex(texts["salt"]) if texts else b""
+    known = bool(salt) and commitment(salt, voter) == body["voter_sha256"]
+    # Logs that were written before commit to none.
+    said = "voter_groups_sha256" in body
+    if (
+        known
+        and said
+        and groups_commitment(salt, str(voter), groups) != body["voter_groups_sha256"]
+    ):
+        raise ValueError("its groups are not those that the log commits to")
+    return [str(group) for group in groups]
 
 
 def _answers(body: Mapping[str, Any], texts: Mapping[str, Any]) -> tuple[Said, ...]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Engine, insert, select
@@ -18,8 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from rostra.arena.tags.precedence import IMPORT
 from rostra.arena.votes.database import WRITES
-from rostra.arena.votes.log.bodies import reasons_body, vote_body
-from rostra.arena.votes.log.canonical import canonical_hash
+from rostra.arena.votes.log.bodies import reasons_body
 from rostra.arena.votes.log.chain import Chain
 from rostra.arena.votes.models import (
     Answer,
@@ -31,7 +29,7 @@ from rostra.arena.votes.models import (
     Vote,
     VoteReasons,
 )
-from rostra.arena.votes.texts import storable
+from rostra.arena.votes.transfer.built import Built, answers_of, images_of, turns_of
 from rostra.arena.votes.transfer.forms import TransferError
 from rostra.arena.votes.transfer.identities import Pseudonyms
 from rostra.arena.votes.transfer.incoming import Incoming, NotTaken, Reasons, Source
@@ -135,17 +133,17 @@ class Importer:
         _insert(session, Vote, [each.vote for each in built])
         _insert(session, BattleTag, [tag for each in built for tag in each.tags])
         _insert(session, ImportedBattle, [each.imported for each in built])
-        chain = Chain(session)
-        for each in built:
-            chain.append("import", each.battle["id"], each.vote["at"], each.content())
-        self._store_reasons(session, chain, [row for row in batch if isinstance(row, Reasons)])
+        with Chain(session.connection()) as chain:
+            for each in built:
+                chain.append("import", each.battle["id"], each.vote["at"], each.content())
+            self._store_reasons(session, chain, [row for row in batch if isinstance(row, Reasons)])
 
     def _store_reasons(self, session: Session, chain: Chain, batch: Sequence[Reasons]) -> None:
         if not batch:
             return
         ids = [row.battle_id for row in batch]
         salts = select(Vote.battle_id, Battle.text_salt).join(Battle).where(Vote.battle_id.in_(ids))
-        voted = dict(session.execute(salts))
+        voted = {vote.battle_id: vote.text_salt for vote in session.execute(salts)}
         given = select(VoteReasons.battle_id).where(VoteReasons.battle_id.in_(ids))
         known = set(session.scalars(given))
         for row in batch:
@@ -176,7 +174,7 @@ class Importer:
     def _named(self, row: Incoming) -> str:
         return self._campaign or row.battle.get("campaign") or self._default_campaign
 
-    def _built(self, battle_id: str, row: Incoming) -> _Built:
+    def _built(self, battle_id: str, row: Incoming) -> Built:
         self._count["taken"] += 1
         self._count["untimed"] += row.at is None
         extra = dict(row.extra) if row.extra else None
@@ -196,6 +194,8 @@ class Importer:
             "matchmaking": None,
             "failed": False,
             "identity_revealed": False,
+            "consent_sha256": None,
+            "voter_groups": None,
             "text_salt": secrets.token_bytes(16),
             "judge": None,
             **row.battle,
@@ -211,93 +211,18 @@ class Importer:
             "timed": row.at is not None,
             "extra": extra,
         }
-        return _Built(
+        return Built(
             battle,
             imported,
-            _turns(battle_id, row, at),
-            _images(battle_id, row),
-            _answers(battle_id, row, at),
+            turns_of(battle_id, row, at),
+            images_of(battle_id, row),
+            answers_of(battle_id, row, at),
             {"battle_id": battle_id, "outcome": row.outcome, "turns": row.turns, "at": at},
             [
                 {"battle_id": battle_id, "name": name, "by": IMPORT, "value": value}
                 for name, value in row.tags.items()
             ],
         )
-
-
-@dataclass(frozen=True)
-class _Built:
-    """Rows of the tables."""
-
-    battle: dict[str, Any]
-    imported: dict[str, Any]
-    turns: list[dict[str, Any]]
-    images: list[dict[str, Any]]
-    answers: list[dict[str, Any]]
-    vote: dict[str, Any]
-    tags: list[dict[str, Any]]
-
-    def content(self) -> dict[str, Any]:
-        named = ("file", "form", "row", "original_id")
-        source = {name: self.imported[name] for name in named}
-        source["extra_sha256"] = canonical_hash(self.imported["extra"])
-        ordered = sorted(
-            self.answers, key=lambda each: (each["turn"], each["side"], each["attempt"])
-        )
-        return vote_body(
-            SimpleNamespace(**self.battle),
-            [SimpleNamespace(**turn) for turn in self.turns],
-            [SimpleNamespace(**answer) for answer in ordered],
-            SimpleNamespace(**self.vote),
-            source,
-            [SimpleNamespace(**image) for image in self.images],
-        )
-
-
-def _turns(battle_id: str, row: Incoming, at: datetime) -> list[dict[str, Any]]:
-    times = row.asked_at or (at,) * len(row.prompts)
-    return [
-        {"battle_id": battle_id, "number": number, "prompt": storable(prompt), "asked_at": time}
-        for number, (prompt, time) in enumerate(zip(row.prompts, times, strict=True))
-    ]
-
-
-def _images(battle_id: str, row: Incoming) -> list[dict[str, Any]]:
-    return [
-        {
-            "battle_id": battle_id,
-            "turn": shown.turn,
-            "number": shown.number,
-            "media_type": shown.picture.media_type,
-            "width": shown.picture.width,
-            "height": shown.picture.height,
-            "sha256": shown.picture.sha256,
-            "data": shown.picture.data,
-        }
-        for shown in row.images
-    ]
-
-
-def _answers(battle_id: str, row: Incoming, at: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            "battle_id": battle_id,
-            "turn": said.turn,
-            "side": said.side,
-            "attempt": 0,
-            "text": storable(said.text),
-            "finish_reason": None,
-            "error": None,
-            "model_revision": None,
-            "prompt_tokens": None,
-            "completion_tokens": said.completion_tokens,
-            "first_text_seconds": None,
-            "seconds": 0.0,
-            "ended_at": at,
-            **said.rest,
-        }
-        for said in row.answers
-    ]
 
 
 def _insert(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 Beside what an entry has there, a line of a vote may have
 
     voter      the pseudonym as this export shows it; the body only commits to the stored one
+    groups     of the voter, where it shows the voter; the body only commits to them
     tags       {name: value}, those that count
     imported   {"file", "form", "row", "original_id", "timed", "extra"} of an imported battle
 
@@ -62,6 +63,8 @@ def _beside(found: Voted, voter: str | None, texts: bool) -> dict[str, Any]:
     line: dict[str, Any] = {}
     if voter is not None:
         line["voter"] = voter
+        if found.battle.voter_groups:
+            line["groups"] = found.battle.voter_groups
     if found.tags:
         line["tags"] = found.tags
     if found.imported is not None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from playwright.sync_api import Page, Route
 
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
-from rostra.arena.pages.frame import HERE
+from rostra.arena.pages.templates import HERE
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.rendering import AnswerStream
 

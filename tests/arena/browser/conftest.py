@@ -6,9 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +16,8 @@ import pytest
 from aiohttp import web
 from axe_core import axe_script
 from playwright.sync_api import Browser, Page, Response
+from running_arena import running
+from threaded_gateway import ThreadedGateway
 
 from rostra.arena.matchmaking import Pair
 from rostra.arena.ratings.board import Board
@@ -31,52 +30,23 @@ from rostra.arena.refresh.settings import RefreshSettings
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.votes.store import VoteStore
 
-SERVE = """
-import asyncio, sys
-from rostra.arena.app import serve
-from rostra.arena.settings import ArenaSettings
-settings = ArenaSettings.model_validate_json(sys.argv[1])
-asyncio.run(serve(settings, lambda url: print(url, flush=True)))
-"""
 
-
-class ScriptedGateway:
+class ScriptedGateway(ThreadedGateway):
     """Answers any question. One with `hold` in it is held half-way until `release`; one with
     `fail` breaks off on the contestant with an adapter; one with `hostile` tries to do harm."""
 
     def __init__(self) -> None:
-        self.url = ""
-        self._loop = asyncio.new_event_loop()
+        super().__init__()
         self._held = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
 
-    def start(self) -> None:
-        self._thread.start()
-        self._ready.wait(30)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._held.set)
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(30)
+    def __exit__(self, *_: object) -> None:
+        self.release()
+        super().__exit__()
 
     def release(self) -> None:
-        self._loop.call_soon_threadsafe(self._held.set)
+        self.call(self._held.set)
 
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._answer)
-        runner = web.AppRunner(app, shutdown_timeout=1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        self._ready.set()
-        await self._stop.wait()
-        await runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         question = body["messages"][-1]["content"]
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -114,10 +84,8 @@ class RunningArena:
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[ScriptedGateway]:
-    gateway = ScriptedGateway()
-    gateway.start()
-    yield gateway
-    gateway.stop()
+    with ScriptedGateway() as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="session")
@@ -135,21 +103,10 @@ def arena(
         # What the pages show is what a test has put there.
         refresh=RefreshSettings(interval=0),
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, "the arena did not start"
+    with running(settings) as url:
         store = VoteStore(settings.votes_url)
         yield RunningArena(url, settings, store)
         store.close()
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
 
 
 @dataclass

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_core import violations
 from playwright.sync_api import Browser, Page, expect
+from running_arena import configured
 from vote_rounds import PAIR, voted
 
 from rostra.arena.access.passwords import hash_password
@@ -58,20 +57,8 @@ def url(gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store.close()
     config = folder / "rostra.toml"
     config.write_text(CONFIG.format(gateway=gateway.url, votes=votes, hash=hash_password(PASSWORD)))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rostra.mesh.cli.main", "arena", "--config", str(config),
-         "--home", str(folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready, "the arena did not start"
-        yield ready.split()[-1]
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
+    with configured(config) as url:
+        yield url
 
 
 def admin_page(chromium: Browser, url: str, **options: object) -> Page:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 from axe_core import violations
 from playwright.sync_api import Browser, Locator, Page, expect
+from running_arena import running
 from sqlalchemy import create_engine, text
 
 from rostra.arena.campaigns import stored
@@ -22,13 +21,6 @@ from rostra.arena.votes.store import VoteStore
 
 pytestmark = pytest.mark.browser
 
-SERVE = """
-import asyncio, sys
-from rostra.arena.app import serve
-from rostra.arena.settings import ArenaSettings
-settings = ArenaSettings.model_validate_json(sys.argv[1])
-asyncio.run(serve(settings, lambda url: print(url, flush=True)))
-"""
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg"><rect width="9" height="9"/><script>x</script></svg>'
 )
@@ -81,20 +73,10 @@ def site(gateway, contestants, tmp_path_factory) -> Iterator[Site]:
         campaigns=[{**SPRING, "logo": folder / "logo.svg"}, SMALL, *OTHERS],
         refresh=RefreshSettings(interval=0),
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        url = process.stdout.readline().strip()
-        assert url, "the arena did not start"
+    with running(settings) as url:
         store = VoteStore(settings.votes_url)
         yield Site(url, settings, store)
         store.close()
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from axe_core import violations
 from image_gateway import ImageGateway
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from running_arena import running
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.refresh.settings import RefreshSettings
@@ -25,13 +24,6 @@ from rostra.arena.votes.store import VoteStore
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-SERVE = """
-import asyncio, sys
-from rostra.arena.app import serve
-from rostra.arena.settings import ArenaSettings
-settings = ArenaSettings.model_validate_json(sys.argv[1])
-asyncio.run(serve(settings, lambda url: print(url, flush=True)))
-"""
 CONTESTANTS = (
     Contestant(name="ariel", label="Ariel", model="eyes-1"),
     Contestant(name="puck", label="Puck", model="eyes-2"),
@@ -53,32 +45,19 @@ class Seeing:
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeing]:
     """An arena two of whose four contestants take images."""
     folder: Path = tmp_path_factory.mktemp("seeing")
-    gateway = ImageGateway()
-    gateway.start()
-    settings = ArenaSettings(
-        port=0,
-        gateway_url=gateway.url,
-        votes_url=f"sqlite:///{folder / 'votes.sqlite3'}",
-        ratings_dir=folder / "ratings",
-        contestants=CONTESTANTS,
-        refresh=RefreshSettings(interval=0),
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        url = process.stdout.readline().strip()
-        assert url, "the arena did not start"
-        store = VoteStore(settings.votes_url)
-        yield Seeing(url, gateway, store)
-        store.close()
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
-        gateway.stop()
+    with ImageGateway() as gateway:
+        settings = ArenaSettings(
+            port=0,
+            gateway_url=gateway.url,
+            votes_url=f"sqlite:///{folder / 'votes.sqlite3'}",
+            ratings_dir=folder / "ratings",
+            contestants=CONTESTANTS,
+            refresh=RefreshSettings(interval=0),
+        )
+        with running(settings) as url:
+            store = VoteStore(settings.votes_url)
+            yield Seeing(url, gateway, store)
+            store.close()
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ browser does before it may ask."""
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_core import violations
 from playwright.sync_api import Browser, Page, expect
+from running_arena import configured
 
 from rostra.arena.access.passwords import hash_password
 from rostra.arena.access.proof import leading_zeros
@@ -55,20 +54,8 @@ def url(gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("guarded")
     config = folder / "rostra.toml"
     config.write_text(CONFIG.format(gateway=gateway.url, hash=hash_password(PASSWORD)))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rostra.mesh.cli.main", "arena", "--config", str(config),
-         "--home", str(folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready, "the arena did not start"
-        yield ready.split()[-1]
-    finally:
-        process.terminate()
-        assert process.wait(60) == 0
+    with configured(config) as url:
+        yield url
 
 
 @pytest.fixture
