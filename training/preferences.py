@@ -79,6 +79,8 @@ def _filters(
 
 def _faults(battle: VotedBattle, settings: DpoSettings) -> Iterator[str]:
     """Why there is no pair in it."""
+    if battle.judge is not None:
+        yield "a model's verdict: what people prefer is learnt from people"
     if battle.mode != "battle":
         yield NOT_BLIND
     if battle.revealed:

@@ -54,6 +54,8 @@ class VotedBattle:
     system_left: str | None = None
     system_right: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    judge: str | None = None
+    """The model that gave the verdict; None for a person."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _of_store(found: Voted) -> VotedBattle:
         system_left=_system(battle.settings_a),
         system_right=_system(battle.settings_b),
         tags=found.tags if not is_redacted(battle) else {},
+        judge=battle.judge,
     )
 
 
@@ -188,6 +191,7 @@ def _incoming(path: Path, row: Incoming) -> VotedBattle:
         system_left=_system(battle.get("settings_a")),
         system_right=_system(battle.get("settings_b")),
         tags=row.tags,
+        judge=battle.get("judge"),
     )
 
 

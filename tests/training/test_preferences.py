@@ -79,6 +79,7 @@ def test_a_common_system_prompt_belongs_to_the_prompt():
 @pytest.mark.parametrize(
     ("battle", "reason"),
     [
+        ({"judge": "gpt-4"}, "a model's verdict"),
         ({"outcome": "tie"}, "a tie"),
         ({"outcome": "both_bad"}, "both bad"),
         ({"mode": "side_by_side"}, "not blind"),
