@@ -15,7 +15,7 @@ _TIMES = ("runtime", "per_second", "total_flos", "num_tokens", "train_loss")
 """What depends on the machine, or begins anew when a run is resumed."""
 
 
-class Recorder(TrainerCallback):  # type: ignore[misc] # transformers has no stubs
+class Recorder(TrainerCallback):
     """Writes each log with its step, and marks checkpoints that are whole.
 
     A run that was killed had logged steps after its last checkpoint; they are taken again, so

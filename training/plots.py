@@ -8,7 +8,8 @@ from typing import Any
 
 from bokeh.embed import file_html
 from bokeh.layouts import column
-from bokeh.models import GlyphRenderer, HoverTool
+from bokeh.models import HoverTool
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 

@@ -98,6 +98,6 @@ def exp(x: float) -> float:
     fraction = 1.0 - ((low - (r * c) / (2.0 - c)) - high)
     bits = (np.float64(rounded).view(np.uint64) << _SHIFT) + _ONE_BITS
     power = np.uint64(bits).view(np.float64)
-    found = fraction * power
+    found: float = fraction * power
     found = found if x <= _MAX_EXP else (np.inf if x > _MAX_EXP else x)
     return found if not x < -_MAX_EXP else 0.0
