@@ -134,7 +134,7 @@ def dpo_trainer(
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
-    class OnTokens(DPOTrainer):  # type: ignore[misc] # TRL is not typed
+    class OnTokens(DPOTrainer):
         """TRL would render the texts itself, and end every answer, whether it ended or not."""
 
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:

@@ -106,7 +106,7 @@ def _faults(battle: VotedBattle, settings: DpoSettings) -> Iterator[str]:
 
 
 def _pairs(battle: VotedBattle, settings: DpoSettings, report: Report) -> Iterator[Preference]:
-    prompt = (Message("user", battle.questions[0].strip()),)
+    prompt: tuple[Message, ...] = (Message("user", battle.questions[0].strip()),)
     if battle.system_left == battle.system_right:
         if battle.system_left:
             prompt = (Message("system", battle.system_left), *prompt)
