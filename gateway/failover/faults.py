@@ -41,7 +41,7 @@ class JudgedError(AioRpcError):
         super().__init__(
             status.code(),
             status.initial_metadata(),
-            Metadata(*((key, value) for key, value in status.trailing_metadata())),
+            Metadata(*status.trailing_metadata()),  # type: ignore[arg-type] # pairs, by the stubs objects
             status.details(),
             status.debug_error_string(),
         )

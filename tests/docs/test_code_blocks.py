@@ -40,10 +40,11 @@ def configuration(path: Path) -> None:
         read.gateway_settings(workers=read.gateway.get("workers", ["127.0.0.1:50051"]))
     if read.arena or read.contestant:
         given: dict[str, Any] = {"votes_url": "sqlite:///votes.sqlite", "ratings_dir": path.parent}
-        if not read.contestant:
+        if len(read.contestant) < 2:
             # A fragment need not repeat who competes, only name them.
             names = {"first", "second", *listed(read.arena)}
-            given["contestants"] = [{"name": name, "model": name} for name in sorted(names)]
+            others = [{"name": name, "model": name} for name in sorted(names)]
+            given["contestants"] = [*read.contestant, *others]
         read.arena_settings(**{key: read.arena.get(key, given[key]) for key in given})
 
 
