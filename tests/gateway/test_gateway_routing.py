@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, eventually, gateway_before
 
 from rostra.gateway.keys import DISPATCHER
+from rostra.gateway.routing.prefix_index import PrefixIndex
 from rostra.v1 import control_pb2
 
 CHAT = "/v1/chat/completions"
@@ -92,9 +93,21 @@ async def test_what_one_gateway_sent_another_knows_by_the_worker(
             assert await ask(other, workers, conversation(number, 2)) is place
 
 
+async def followed(index: PrefixIndex, workers: list[ScriptedWorker]) -> None:
+    """What a stream of events begins with takes the place of all that was known before."""
+    for worker in workers:
+        assert worker.cache is not None
+        told = control_pb2.KvPrefixStored(keys=[1])
+        worker.cache.put_nowait(control_pb2.KvEvent(prefix_stored=told))
+    await eventually(
+        lambda: all(index.longest([1], [worker.address])[0] == 1 for worker in workers)
+    )
+
+
 async def test_what_a_worker_evicted_is_forgotten(workers: list[ScriptedWorker]) -> None:
     async with before(workers) as client:
         index = client.app[DISPATCHER].router.index  # type: ignore[index]
+        await followed(index, workers)
         place = await ask(client, workers, conversation(1))
         keys = list(place.requests[-1].prefix_keys.keys)
         assert index.longest(keys, [place.address]) == (len(keys), {place.address})
