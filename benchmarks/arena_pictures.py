@@ -150,7 +150,6 @@ def drawing(page: Page) -> bytes:
 
 PICTURES: dict[str, tuple[Callable[[Page, str], None], dict[str, int]]] = {
     "battle": (battle, {"width": 1280, "height": 800}),
-    "battle-phone": (battle, {"width": 390, "height": 780}),
     "campaign": (campaign, {"width": 960, "height": 600}),
     "login": (login, {"width": 960, "height": 500}),
     "image-question": (image, {"width": 1280, "height": 800}),

@@ -72,3 +72,19 @@ def test_ratings() -> None:
     assert measured["evalica"] == pytest.approx(2, abs=0.2)
     assert "five times choix's" in README
     assert 1 / measured["choix"] == pytest.approx(5, abs=0.5)
+
+
+def test_the_closed_loop() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    (row,) = rows_of("closed_loop-demo-cpu")
+    text = " ".join(page.split())
+    assert f"With {row['battles']} battles" in text
+    assert (
+        f"won {row['won']} of {row['fresh_battles']} fresh battles and lost {row['lost']}" in text
+    )
+    assert (
+        f"have {row['words_adapter']:.0f} words where the base's have {row['words_base']:.0f}"
+        in text
+    )
+    assert f"{row['processor_s']} processor seconds, {row['train_processor_s']} of them" in text
+    assert row["probability"] > 0.95

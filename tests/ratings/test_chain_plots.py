@@ -79,7 +79,12 @@ def test_the_gallery_has_each_plot_under_its_name_once() -> None:
     asked = Question(prices={"c00": 1.0, "c01": 2.0})
     found = [plot for _, plots in gallery(posterior, asked) for plot in plots]
     assert len({plot.name for plot in found}) == len(found)
-    assert {plot.name for plot in found} == set(PLOTS) - {"history", "categories", "drift", "judges"}
+    assert {plot.name for plot in found} == set(PLOTS) - {
+        "history",
+        "categories",
+        "drift",
+        "judges",
+    }
     for plot in found:
         assert plot.text
         assert plot.title
