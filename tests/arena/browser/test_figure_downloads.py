@@ -13,7 +13,7 @@ from rostra.arena.ratings.plots.report import write_report
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PER_STRUCTURE = {"categories": set(PLOTS) - {"drift"}, "drift": {"drift"}}
+PER_STRUCTURE = {"categories": set(PLOTS) - {"drift", "judges"}, "drift": {"drift"}}
 
 
 @pytest.mark.parametrize("structure", PER_STRUCTURE)

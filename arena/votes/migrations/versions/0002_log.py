@@ -143,8 +143,11 @@ def _make_log(connection: sa.Connection) -> None:
         rows = []
         for vote in votes:
             seq, battle = seq + 1, vote.battle_id
-            content = vote_body(vote, turns.get(battle, ()), answers.get(battle, ()), vote)
-            body = canonical({**envelope(seq, "vote", battle, vote.at), **content})
+            questions, answered = turns.get(battle, ()), answers.get(battle, ())
+            # The form of bodies of the tables as they were then.
+            content = vote_body(vote, questions, answered, vote, version=1)
+            place = envelope(seq, "vote", battle, vote.at, version=1)
+            body = canonical({**place, **content})
             head = link(head, body)
             columns = {"seq": seq, "kind": "vote", "battle_id": battle, "at": vote.at}
             rows.append({**columns, "body": body, "hash": head})
