@@ -32,7 +32,7 @@ def here(up, tmp_path):
         {
             "model_a": "mixtral-8x7b",
             "model_b": f"model-{number % 3}",
-            "winner": ("model_a", "model_b", "tie")[number % 3],
+            "winner": ("model_a", "model_b", "tie")[number * 7 % 10 % 3],
             "language": ("English", "German")[number % 2],
             "turn": 1,
             "judge": f"voter-{number % 7}",
@@ -107,18 +107,17 @@ def test_grpc_by_reflection(up):
         response = message_factory.GetMessageClass(found.output_type)
         call = channel.unary_stream(f"/{method}", request.SerializeToString, response.FromString)
         answers = list(call(json_format.Parse(asked, request()), timeout=300))
-    assert "".join(delta.content for answer in answers for delta in answer.deltas)
+    assert "".join(answer.delta.content for answer in answers)
 
 
 def test_rating(here):
     rate = next(text for text in SHELL if " rate " in text)
     told = run(["bash", "-euc", rate], here)
-    assert "mixtral-8x7b" in told
-    assert "1147" in told
+
+    assert "mixtral-8x7b = 1114" in told
 
 
-def test_verifying(up, home, here):
-    """Of the arena's own store."""
+def test_verifying(here):
     commands = next(text for text in SHELL if " verify" in text)
-    (here / "home").symlink_to(home, target_is_directory=True)
-    assert run(["bash", "-euc", commands], here)
+    run([".venv/bin/rostra", "votes", "import", "battles.json"], here)
+    assert "60" in run(["bash", "-euc", commands], here)
