@@ -4,9 +4,10 @@
   const links = header.querySelector("ul.links")
   const more = header.querySelector("details.more")
   const menu = more.querySelector("ul")
+  const items = [...links.children]
 
   const fit = () => {
-    links.append(...menu.children)
+    links.append(...items)
     more.hidden = true
     while (links.scrollWidth > links.clientWidth) {
       more.hidden = false

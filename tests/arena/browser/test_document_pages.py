@@ -71,3 +71,27 @@ def test_nothing_is_loaded_from_elsewhere(visit, arena):
 def test_health_answers(arena):
     with urllib.request.urlopen(f"{arena.url}/health", timeout=30) as response:
         assert (response.status, response.read()) == (200, b"ok\n")
+
+
+def test_links_that_do_not_fit_stand_in_a_menu(visit):
+    page = visit("/leaderboard", viewport={"width": 480, "height": 700}).page
+    header = page.get_by_role("banner")
+    others, more = header.get_by_role("link", name="How it works"), header.get_by_text("More")
+    height = header.bounding_box()["height"]
+    # The page's own is the last to go.
+    expect(header.get_by_role("link", name="Leaderboard")).to_be_visible()
+    expect(others).to_be_hidden()
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(others).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(others).to_be_hidden()
+    expect(more).to_be_focused()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 480
+    page.set_viewport_size({"width": 1280, "height": 700})
+    expect(more).to_be_hidden()
+    expect(others).to_be_visible()
+    names = header.get_by_role("listitem").all_inner_texts()
+    assert names == ["Battle", "Side by side", "Chat", "Leaderboard", "Analyst", "How it works"]
+    assert header.bounding_box()["height"] == height
