@@ -23,6 +23,7 @@ from rostra.arena.metrics import metrics_listener
 from rostra.arena.pages.admin_requests import admin_routes
 from rostra.arena.pages.campaigns import refused
 from rostra.arena.pages.compression import CompressedFiles
+from rostra.arena.pages.delivery import deliver_all
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
 from rostra.arena.pages.images import image_routes
 from rostra.arena.pages.lean import keep_bundles, without_diagnostics
@@ -110,6 +111,7 @@ def _listen(arena: Arena) -> Server:
     pn.config.reconnect = True
     pn.config.browser_info = False
     keep_bundles()
+    deliver_all()
     without_diagnostics()
     try:
         return get_server(
