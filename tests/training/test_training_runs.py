@@ -108,9 +108,23 @@ def test_metrics_and_figures(trained):
     run, folder, _ = trained
     assert [step for step, _ in curve(folder / "metrics.jsonl")] == list(range(1, 28))
     assert {"step", "epoch", "loss", "learning_rate", "grad_norm"} <= set(run.metrics[1])
-    page = (folder / "metrics.html").read_text()
-    assert "held out" in page
-    assert not re.search(r"<script[^>]+src=|<link", page)  # nothing beside it
+    assert "held out" in (folder / "metrics.html").read_text()
+
+
+def test_figures_need_nothing_beside_them(trained, tmp_path):
+    """Drawn as by the command, which has no Panel: that adds its own scripts to Bokeh's pages."""
+    _, folder, _ = trained
+    program = (
+        "import sys; from pathlib import Path; from rostra.training.plots import write_plots;"
+        "import json; logged = Path(sys.argv[1]).read_text().splitlines();"
+        "write_plots([json.loads(line) for line in logged], Path(sys.argv[2]));"
+        "assert 'panel' not in sys.modules"
+    )
+    page = tmp_path / "metrics.html"
+    subprocess.run(
+        [sys.executable, "-c", program, folder / "metrics.jsonl", page], check=True, timeout=120
+    )
+    assert not re.search(r"<script[^>]+src=|<link", page.read_text())
 
 
 def test_a_folder_with_a_run_is_not_written_over(trained, tiny_base, foxes):

@@ -18,8 +18,7 @@ def sample_model(
     variables: Sequence[str],
     schedule: Schedule,
     report: Callable[[int], None],
-    *,
-    jitter: bool,
+    strength: NDArray[np.float64] | None,
 ) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Draws by name, [chains, draws, ...], and the number of divergent transitions."""
     done = 0
@@ -37,7 +36,8 @@ def sample_model(
             tune=schedule.tune,
             random_seed=schedule.seed,
             target_accept=schedule.target_accept,
-            init="jitter+adapt_diag" if jitter else "adapt_diag",
+            init="jitter+adapt_diag" if strength is None else "adapt_diag",
+            initvals=None if strength is None else {"strength": strength},
             nuts_sampler="pymc",
             progressbar=False,
             callback=count,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.engines import densities, latent_models
+from rostra.arena.ratings.engines import densities, latent_models, starts
 from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.draws import Draws, Progress
 from rostra.arena.ratings.engines.latent import LatentModel
@@ -56,10 +56,9 @@ class Part:
     variables: tuple[str, ...]
     density: Density | Whitened | None
     """By hand; None where PyMC's graph is compiled."""
-    jitter: bool = True
-    """Whether chains start at random places, so that R-hat sees a chain that stays in its own.
-    Not where the posterior has a mirror image of hardly any probability that a chain would stay in:
-    then all start at the centre."""
+    strength: NDArray[np.float64] | None = None
+    """Where all chains start. None: at random places, so that R-hat sees a chain that stays in its
+    own; but not where the posterior has a mirror image of hardly any probability."""
 
     def schedule(self, settings: FitSettings) -> Schedule:
         return schedule(settings, whitened=isinstance(self.density, Whitened))
@@ -120,7 +119,7 @@ def _parts(board: Board, spec: ModelSpec, sampler: str) -> list[Part]:
             )
             if by_hand and spec.structure == "overall"
             else None,
-            jitter=spec.structure != "voters",
+            strength=starts.log_odds(data, size) if spec.structure == "voters" else None,
         )
     ]
     if spec.both_bad == "own":
@@ -158,7 +157,7 @@ def _draw(
         with _numba():
             model = _keep(("pymc", *part.key), part.build)
             return by_pymc.sample_model(
-                model, part.data, part.variables, schedule, report, jitter=part.jitter
+                model, part.data, part.variables, schedule, report, part.strength
             )
     import nutpie
 
@@ -172,10 +171,12 @@ def _draw(
             lambda: nutpie.compile_pymc_model(
                 part.build(),
                 var_names=part.variables,
-                jitter_rvs=None if part.jitter else set(),
+                jitter_rvs=None if part.strength is None else set(),
             ),
         )
         model = compiled.with_data(**part.data)
+        if part.strength is not None:
+            model = starts.started(model, part.strength)
         return by_nutpie.sample_compiled(model, part.variables, schedule, report)
 
 
