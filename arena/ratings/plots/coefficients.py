@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, Range1d
-from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
+from rostra.arena.ratings.plots.forest import forest
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.summary.intervals import quantiles
@@ -47,7 +45,7 @@ def coefficients(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
             "other answer has, is worth; 50 % (thick) and 94 % (thin) intervals. "
             + (f"Away from zero: {', '.join(clear)}." if clear else "None is away from zero.")
         ),
-        figure=_draw(table, theme),
+        figure=forest(table, list(found), ("effect",), theme),
         table=table,
     )
 
@@ -62,31 +60,3 @@ def effects(posterior: Posterior) -> dict[str, NDArray[np.float64]]:
         for i, name in enumerate(posterior.spec.style):
             found[name] = ELO_PER_NAT * draws[..., i].ravel()
     return found
-
-
-def _draw(table: pl.DataFrame, theme: Theme) -> figure:
-    data = table.to_dict(as_series=False)
-    source = ColumnDataSource({**data, "label": [f"{mean:+.0f}" for mean in data["mean"]]})
-    low, high = min(0, *data["low_94"]), max(0, *data["high_94"])
-    room = 0.18 * (high - low or 1)
-    plot = figure(
-        y_range=FactorRange(factors=data["effect"][::-1]),
-        x_range=Range1d(start=low - room, end=high + room),
-        height=26 * len(data["effect"]) + 80,
-        sizing_mode="stretch_width",
-        max_width=1000,
-        x_axis_label="Elo points",
-        toolbar_location=None,
-        tools="",
-    )
-    plot.add_layout(at_zero(theme))
-    tooltips = [
-        ("effect", "@effect"),
-        ("mean", "@mean{+0.0}"),
-        ("94 %", "@low_94{+0.0} to @high_94{+0.0}"),
-    ]
-    interval_rows(plot, source, "effect", "mean", theme, tooltips)
-    end_labels(plot, source, "effect", "label", theme)
-    style(plot, theme)
-    plot.ygrid.grid_line_color = None
-    return plot

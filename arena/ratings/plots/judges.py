@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from bokeh.models import ColumnDataSource, FactorRange, Range1d
-from bokeh.plotting import figure
 
-from rostra.arena.ratings.plots.interval_rows import end_labels, interval_rows
+from rostra.arena.ratings.plots.forest import forest
 from rostra.arena.ratings.plots.plot import Plot
-from rostra.arena.ratings.plots.theme import LIGHT, Theme, at_zero, style
+from rostra.arena.ratings.plots.theme import LIGHT, Theme
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.settings import ELO_PER_NAT
 from rostra.arena.ratings.summary.intervals import quantiles
@@ -41,6 +39,7 @@ def judges(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
         for judge, bias, low, high in table.select("judge", "bias", "low_94", "high_94").iter_rows()
         if low > 0 or high < 0
     ]
+    rows = [f"{judge}: {bias}" for judge, bias in table.select("judge", "bias").iter_rows()]
     return Plot(
         name="judges",
         title="What sways a judge besides who answered",
@@ -50,38 +49,6 @@ def judges(posterior: Posterior, theme: Theme = LIGHT) -> Plot | None:
             "each judge; 50 % (thick) and 94 % (thin) intervals. "
             + (f"Away from zero: {', '.join(clear)}." if clear else "None is away from zero.")
         ),
-        figure=_draw(table, theme),
+        figure=forest(table, rows, ("judge", "bias"), theme),
         table=table,
     )
-
-
-def _draw(table: pl.DataFrame, theme: Theme) -> figure:
-    data = table.to_dict(as_series=False)
-    rows = [f"{judge}: {bias}" for judge, bias in zip(data["judge"], data["bias"], strict=True)]
-    source = ColumnDataSource(
-        {**data, "row": rows, "label": [f"{mean:+.0f}" for mean in data["mean"]]}
-    )
-    low, high = min(0, *data["low_94"]), max(0, *data["high_94"])
-    room = 0.18 * (high - low or 1)
-    plot = figure(
-        y_range=FactorRange(factors=rows[::-1]),
-        x_range=Range1d(start=low - room, end=high + room),
-        height=26 * len(rows) + 80,
-        sizing_mode="stretch_width",
-        max_width=1000,
-        x_axis_label="Elo points",
-        toolbar_location=None,
-        tools="",
-    )
-    plot.add_layout(at_zero(theme))
-    tooltips = [
-        ("judge", "@judge"),
-        ("bias", "@bias"),
-        ("mean", "@mean{+0.0}"),
-        ("94 %", "@low_94{+0.0} to @high_94{+0.0}"),
-    ]
-    interval_rows(plot, source, "row", "mean", theme, tooltips)
-    end_labels(plot, source, "row", "label", theme)
-    style(plot, theme)
-    plot.ygrid.grid_line_color = None
-    return plot
