@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pytensor.tensor as pt
 from numpy.typing import NDArray
-from pymc.distributions.transforms import ZeroSumTransform
 
 FloatArray = NDArray[np.float64]
 
@@ -34,6 +32,10 @@ def log_odds(data: Mapping[str, NDArray[Any]], size: int) -> FloatArray:
 def started(model: Any, strength: FloatArray) -> Any:
     """nutpie's compiled `model` with chains that start at these strengths. In its coordinates they
     stand behind the scale, as `models.blocks.strengths` makes them."""
+    # Here, as models whose density is written by hand need no PyMC, which takes seconds to import.
+    import pytensor.tensor as pt
+    from pymc.distributions.transforms import ZeroSumTransform
+
     transform = ZeroSumTransform(zerosum_axes=[0])
     place = np.asarray(transform.forward(pt.as_tensor(strength)).eval())
     otherwise: Callable[[int], FloatArray] = model.initial_point_func
