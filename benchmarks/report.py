@@ -38,6 +38,8 @@ TITLES = {
     "ratings_speed": "How long ratings take",
     "ratings_calibration": "Whether intervals of ratings are right",
     "prediction_powered": "Few votes of people and many verdicts: intervals with and without",
+    "vote_round_trips": "Real votes imported, exported and imported again",
+    "vote_import": "A file of very many votes into a store",
     "reduction": "From stored votes to the counts that are rated",
     "audit_rates": "How often each probe of the audit raises an alarm",
     "matchmaking": "Votes until the order is known, by policy of matchmaking",

@@ -1,6 +1,6 @@
 """Real votes taken into a store, written out, and taken into another: the same battles?
 
-    python -m benchmarks.vote_round_trips ../shared/data/mtbench/human.jsonl ...
+    python -m benchmarks.vote_round_trips --save ../shared/data/mtbench/human.jsonl ...
 
 For each file and each form that keeps every field: votes, whether the second store has the same
 battles as the first, and seconds of processor time. Exit code 1 when one differs.
@@ -13,12 +13,13 @@ import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from benchmarks.results import Row, add_output_options, report
 from rostra.arena.votes.database import open_database, snapshot
 from rostra.arena.votes.stored import newest
 from rostra.arena.votes.transfer.export import Exporter, ExportOptions
@@ -84,18 +85,22 @@ def digests(engine: Engine) -> Iterator[bytes]:
             yield hashlib.sha256(repr(known).encode()).digest()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="+", type=Path)
-    failed = False
-    for path in parser.parse_args().files:
+    add_output_options(parser)
+    args = parser.parse_args(arguments)
+    rows: list[Row] = []
+    for path in args.files:
         for form in FILES:
             with tempfile.TemporaryDirectory() as place:
                 trip = round_trip(path, Path(place), form)
-            failed |= not trip.same
-            verdict = "the same battles" if trip.same else "DIFFERENT BATTLES"
-            print(f"{path} by {form}: {trip.votes:,} votes, {verdict}, {trip.seconds:.1f} s")
-    return int(failed)
+            row = {"file": f"{path.parent.name}/{path.name}", "form": form, **asdict(trip)}
+            print(row, flush=True)
+            rows.append(row)
+    args.files = [str(path) for path in args.files]
+    report(args, "vote_round_trips", rows)
+    return int(not all(row["same"] for row in rows))
 
 
 if __name__ == "__main__":

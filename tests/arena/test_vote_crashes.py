@@ -30,6 +30,9 @@ PER_STORE = 20
 MOST_WORDS = 8
 """Votes and reasons of one process before it is killed, at some instant of the next."""
 MOST_SECONDS = 0.5
+PRELOADED = ["rostra.arena.votes.store", "sqlalchemy.dialects.sqlite", "psycopg"]
+"""What takes a process long to import. A server of forks knows installed modules only, whatever
+`sys.path` says here, and is silent about those that it does not find."""
 PATIENCE = 120.0
 """Seconds for a process to start on a busy machine."""
 
@@ -41,7 +44,7 @@ class Caster:
 
     def __init__(self, url: str, seed: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["vote_caster"])
+        context.set_forkserver_preload(PRELOADED)
         self._hears, says = context.Pipe(duplex=False)
         # A daemon ends with the test that started it, however that ends.
         self._process: BaseProcess = context.Process(
