@@ -38,6 +38,9 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
+# The repository's neighbour.
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -72,6 +75,16 @@ def embedding_model() -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         return resolve(EMBEDDING_MODEL, Home.locate()).path
+
+
+@pytest.fixture(scope="session")
+def shared_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real votes beside the checkout."""
+    if request.config.getoption("--without-shared-data"):
+        pytest.skip("without shared data, as asked")
+    if not SHARED_DATA.is_dir():
+        pytest.fail(f"{SHARED_DATA} is missing; give --without-shared-data to go without")
+    return SHARED_DATA
 
 
 LONGEST_FIRST = (

@@ -156,6 +156,16 @@ async def refuse(
     await context.abort(made.code, made.details, trailing)
 
 
+def refuses(*args: Any, **details: Any) -> Any:
+    """A script of a chat that is refused so; see `refuse`."""
+
+    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await refuse(context, *args, **details)
+        yield chat_pb2.ChatResponse()
+
+    return script
+
+
 class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.ControlServicer):
     """One worker; `script` may be replaced at any time."""
 

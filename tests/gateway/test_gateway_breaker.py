@@ -7,17 +7,15 @@ import math
 import random
 from typing import Any
 
-import grpc
 import pytest
 from aiohttp.test_utils import TestClient
-from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse, says
+from gateway_harness import ScriptedWorker, eventually, gateway_before, refuses, says
 from grpc import StatusCode
 
 from rostra.gateway.failover.breaker import Breaker
 from rostra.gateway.failover.faults import Fault
 from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.keys import FLEET
-from rostra.v1 import chat_pb2
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
@@ -162,14 +160,6 @@ def test_another_process_is_not_blamed(breaker: Breaker) -> None:
     open_it(breaker)
     breaker.reset()
     assert (breaker.state, breaker.wait) == ("closed", 0.0)
-
-
-def refuses(*args: Any, **details: Any) -> Any:
-    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        await refuse(context, *args, **details)
-        yield chat_pb2.ChatResponse()
-
-    return script
 
 
 def fault(client: TestClient, worker: ScriptedWorker) -> str:
