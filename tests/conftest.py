@@ -99,6 +99,7 @@ LONGEST_FIRST = (
     "tests/distributed",
     "tests/clients",
     "tests/kernels",
+    "tests/engine",
     "tests/gateway",
     "tests/cli",
     "tests/deploy",
