@@ -1,6 +1,5 @@
 """A worker that says what a test tells it to, over a real gRPC server, and a gateway before it."""
 
-# ruff: noqa: N802 (the services name their methods)
 from __future__ import annotations
 
 import asyncio
@@ -296,7 +295,7 @@ async def gateway_before(
 async def eventually(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 (conditions of every kind, none tells of itself)
+        while not condition():
             await asyncio.sleep(0.01)
 
 

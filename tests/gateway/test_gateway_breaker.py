@@ -238,7 +238,7 @@ async def test_nobody_left_is_said_at_once_and_tried_again() -> None:
         assert len(worker.requests) == 4
         worker.script = says(["ok"])
         async with asyncio.timeout(30):
-            while (await client.post(CHAT, json=HELLO)).status != 200:  # noqa: ASYNC110
+            while (await client.post(CHAT, json=HELLO)).status != 200:
                 await asyncio.sleep(0.05)
         assert fault(client, worker) == ""
         assert len(worker.requests) == 5
