@@ -39,6 +39,7 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	BIN=$(BIN) scripts/dead-code
 	BIN=$(BIN) scripts/check-stubs
 	$(BIN)/python scripts/cli-reference --check
 	BIN=$(BIN) scripts/check-types
