@@ -112,7 +112,7 @@ async def test_what_came_before_an_error_is_passed_on(worker: ScriptedWorker) ->
 class LateBundle(ScriptedWorker):
     """What it says by its bundle is on its way for long."""
 
-    async def Bundle(self, requests: Any, context: Any) -> None:  # noqa: N802
+    async def Bundle(self, requests: Any, context: Any) -> None:
         async def late(message: Any) -> None:
             await asyncio.sleep(0.2)
             await context.write(message)
