@@ -9,7 +9,8 @@ the sandwich and for the bootstrap on the same leagues; a contestant whose inter
 that of an undefeated one has by maximum likelihood, is counted as without.
 
 Every league has its own seed and is kept in `--work` when it is done, so a run that was stopped
-goes on, and one with more leagues adds to those there.
+goes on, and one with more leagues adds to those there. `--first` begins at another seed, for
+leagues beside those of a run whose folder is gone.
 """
 
 from __future__ import annotations
@@ -48,14 +49,22 @@ Done = dict[Task, dict[str, Any]]
 
 def tasks(args: argparse.Namespace) -> list[Task]:
     found = []
+
+    def add(kind: str, what: str, by: str, leagues: int) -> None:
+        seeds = range(args.first, args.first + leagues)
+        found.extend(Task(kind, what, by, seed) for seed in seeds)
+
     for model in args.models:
-        by_laplace = 0 if model == "voters" else args.sbc
-        found += [Task("sbc", model, "laplace", seed) for seed in range(by_laplace)]
-        found += [Task("sbc", model, "nuts", seed) for seed in range(args.sbc_nuts)]
+        add("sbc", model, "laplace", 0 if model == "voters" else args.sbc)
+        add("sbc", model, "nuts", args.sbc_nuts)
     for league in LEAGUES:
         for method in INTERVALS:
-            leagues = args.coverage_nuts if method == "NUTS" else args.coverage
-            found += [Task("coverage", league, method, seed) for seed in range(leagues)]
+            add(
+                "coverage",
+                league,
+                method,
+                args.coverage_nuts if method == "NUTS" else args.coverage,
+            )
     # What is soon done first, and all series in step, so that a run cut short has some of each.
     return sorted(found, key=lambda task: (task.by.lower() == "nuts", task.seed))
 
@@ -124,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sbc-nuts", type=int, default=200, help="likewise by NUTS")
     parser.add_argument("--coverage", type=int, default=1000, help="leagues for each board")
     parser.add_argument("--coverage-nuts", type=int, default=100, help="likewise by NUTS")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first league of each")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/calibration"))
     add_output_options(parser)

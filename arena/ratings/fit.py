@@ -28,8 +28,8 @@ def fit(
     Where no vote is "both bad" the model leaves that outcome out, and the posterior's `spec` says
     so.
 
-    A first fit may compile, tens of seconds; later ones of the same model, with as many contestants
-    and levels, sample at once in the same process. Blocks, and may be called from any thread.
+    The first fit on a machine compiles, tens of seconds, and keeps that on disk; by PyMC's own
+    sampler the first of each model in a process does. Blocks, and may be called from any thread.
 
     Raises:
         RatingsError: fewer than two contestants, no vote that bears on the order, an anchor that

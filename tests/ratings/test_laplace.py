@@ -226,6 +226,13 @@ def test_means_are_those_of_nuts(ties: str, votes: int) -> None:
     assert disagreement(board, ModelSpec(ties=ties), sampled) < 0.1
 
 
+@pytest.mark.parametrize("structure", ["categories", "drift"])
+def test_means_by_level_are_those_of_nuts(structure: str) -> None:
+    spec = ModelSpec(structure=structure, factor="category", both_bad="out")
+    sampled = FitSettings(chains=4, draws=4000, tune=700, target_accept=0.9)
+    assert disagreement(styled(600), spec, sampled) < 0.1
+
+
 @pytest.mark.slow
 def test_means_on_real_votes_are_those_of_nuts(shared_data: Path) -> None:
     with (shared_data / "llmfao" / "votes.csv").open(encoding="utf-8") as file:
