@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint audit manual stubs stubs-all wire manifests bench bench-report clean
+.PHONY: install install-dev up test lint audit manual cli-reference stubs stubs-all wire manifests bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -39,7 +39,9 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	BIN=$(BIN) scripts/dead-code
 	BIN=$(BIN) scripts/check-stubs
+	$(BIN)/python scripts/cli-reference --check
 	BIN=$(BIN) scripts/check-types
 	BIN=$(BIN) scripts/audit-dependencies
 	BIN=$(BIN) scripts/manual --no-diagrams
@@ -49,6 +51,10 @@ lint: install-dev
 # The manual as a site.
 manual: install-dev
 	BIN=$(BIN) scripts/manual
+
+# The page of every command, after one has changed.
+cli-reference: install-dev
+	$(BIN)/python scripts/cli-reference
 
 # Known vulnerabilities of what constraints.txt pins.
 audit: install-dev

@@ -54,7 +54,7 @@ def parts(device: str, quick: bool) -> Iterator[Part]:
     """In the order of what is worth most when time runs out."""
     # Without what other tests need, such as a browser, and without plugins that may be missing.
     tests = ["-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "-o", "addopts=-ra"]
-    tests += ["--confcutdir", "tests/kernels", "tests/kernels", "tests/engine", "tests/models"]
+    tests += ["--confcutdir", "tests/kernels", "tests/kernels", "tests/engine"]
     yield Part("tests", tests, 1200, ("pytest", "hypothesis"), json="")
     kernels = ["-m", "benchmarks.kernels"]
     yield Part("kernels", kernels, 900, json="--json")

@@ -25,7 +25,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from rostra.gateway.errors import GatewayError
 
 Scope = Literal["inference", "models", "operate"]
-SCOPES: tuple[Scope, ...] = ("inference", "models", "operate")
 DEFAULT_SCOPES: tuple[Scope, ...] = ("inference", "models")
 MOST_PER_MINUTE = 10_000_000
 """Of a limit. A bucket's time is in microseconds: one of these is 6 of them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 import grpc
@@ -129,14 +130,23 @@ class Seat:
         if self._expected is not None and self._num_delivered >= self._expected[0]:
             self._expected[1].set()
 
-    async def delivered_all(self, last: Any) -> None:
-        """Until all messages were delivered that the last one of the call tells of, or the error
-        in its place: they may be on their way. Raises AioRpcError where they will not come."""
-        if isinstance(last, grpc.aio.AioRpcError):
-            trailer: Any = last.trailing_metadata()
-            number = next((int(value) for key, value in trailer or () if key == NUM_BUNDLED), 0)
-        else:
-            number = last.num_bundled
+    async def own_stream(self, rpc: grpc.aio.UnaryStreamCall) -> AsyncIterator[Any]:
+        """What comes by the call's own stream, its end included, each when everything that came
+        before it by the bundle was delivered: it may be on its way. Raises AioRpcError."""
+        last = None
+        try:
+            async for last in rpc:
+                await self._delivered(last.num_bundled)
+                yield last
+        except grpc.aio.AioRpcError as error:
+            with suppress(grpc.aio.AioRpcError):
+                await self._delivered(_num_bundled(error.trailing_metadata()))
+            raise
+        if last is None:
+            await self._delivered(_num_bundled(await rpc.trailing_metadata()))
+
+    async def _delivered(self, number: int) -> None:
+        """Raises AioRpcError where they will not come."""
         if self._num_delivered < number and self._lost is None:
             self._expected = (number, asyncio.Event())
             await self._expected[1].wait()
@@ -153,6 +163,10 @@ class Seat:
         if self._failing is not None:
             self._failing.cancel()
         self._bundle.leave(self._number)
+
+
+def _num_bundled(trailer: Any) -> int:
+    return next((int(value) for key, value in trailer or () if key == NUM_BUNDLED), 0)
 
 
 def _ended() -> grpc.aio.AioRpcError:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import ExitStack, aclosing
 from copy import deepcopy
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic
 
 import grpc
@@ -21,9 +20,9 @@ from rostra.gateway.failover.hedge import Started, first_to_start
 from rostra.gateway.failover.resume import Progress
 from rostra.gateway.failover.retry import Retry
 from rostra.gateway.grpc_errors import CLIENT_MISTAKES, api_error
-from rostra.gateway.grpc_status import status_error, unsupported
-from rostra.gateway.images import NO_IMAGES, first_image
+from rostra.gateway.grpc_status import status_error
 from rostra.gateway.link import Link
+from rostra.gateway.refusals import Refusals
 from rostra.gateway.rest_names import RestNames
 from rostra.gateway.routing.agreement import Agreement
 from rostra.gateway.rpc_types import RequestT, ResponseT, Rpc
@@ -75,7 +74,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._names = names
         self._hold = hold
         self._route = dispatcher.router.route(request.model, request, exchange.caller, agreement)
-        self._refusals: dict[tuple[str, str], grpc.aio.AioRpcError | None] = {}
+        self._refusals = Refusals(dispatcher.router, self._route, request)
         self._progress: Progress | None = None
         if dispatcher.failover.resume and isinstance(request, _RESUMABLE):
             self._progress = Progress(request)
@@ -272,30 +271,8 @@ class Call(Generic[RequestT, ResponseT]):
     def _refusal(self, link: Link, model: str) -> ApiError | None:
         if self._progress is not None and not self._progress.goes_on_at(link, model):
             return unavailable("The worker was lost before the answer was complete")
-        if link.external:
-            place = (link.address, model)
-            if place not in self._refusals:
-                self._refusals[place] = link.refusal(self._asking(model))
-            error = self._refusals[place]
-        elif self._image is None or link.models[model].takes_images:
-            return None
-        else:
-            error = unsupported(self._image, NO_IMAGES)
+        error = self._refusals.of(link, model)
         return None if error is None else self._api_error(error)
-
-    def _asking(self, model: str) -> RequestT:
-        """The request, of this model."""
-        if model == self._request.model:
-            return self._request
-        request = deepcopy(self._request)
-        request.model = model
-        return request
-
-    @cached_property
-    def _image(self) -> str | None:
-        """The field of an image, where it matters to who can answer: else the worker refuses it."""
-        choosy = self._dispatcher.router.some_take_images(self._route)
-        return first_image(self._request) if choosy else None
 
     def _join(self, link: Link) -> Seat | None:
         match self._request:

@@ -120,7 +120,8 @@ class Dispatcher:
         if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
-            inbox = Inbox(aiter(rpc), clock.observe, self._bell, seat)
+            messages = aiter(rpc) if seat is None else seat.own_stream(rpc)
+            inbox = Inbox(messages, clock.observe, self._bell, seat)
         try:
             yield Sent(link, inbox, clock, trial)
             trial.succeeded()

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
-
-import grpc
 
 from rostra.gateway.bundle import Seat
 
@@ -54,8 +51,8 @@ class Bell:
 class Inbox(Generic[T]):
     """Reads a stream ahead of its reader, as far as there is room.
 
-    With a `seat`, all but the last message come by the bundle it is in; a few more than there is
-    room for, until the worker has heard that it is to wait.
+    With a `seat`, `messages` are its `own_stream`, and all but the last come by its bundle; a few
+    more than there is room for, until the worker has heard that it is to wait.
     """
 
     def __init__(
@@ -112,16 +109,11 @@ class Inbox(Generic[T]):
     async def _fill(self, messages: AsyncIterator[T]) -> None:
         try:
             async for message in messages:
-                if self._seat is not None:
-                    await self._seat.delivered_all(message)
                 self._take(message)
                 if len(self._pending) >= _CAPACITY:
                     self._room.clear()
                     await self._room.wait()
         except (Exception, asyncio.CancelledError) as error:
-            if self._seat is not None and isinstance(error, grpc.aio.AioRpcError):
-                with suppress(grpc.aio.AioRpcError):
-                    await self._seat.delivered_all(error)
             self._fail(error)
         else:
             self._end()

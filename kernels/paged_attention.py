@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from rostra.kernels.attention_kernels import attend_kernel, merge_segments_kernel
+from rostra.kernels.attention_kernels import attend_kernel
+from rostra.kernels.attention_merge import merge_segments_kernel
 from rostra.kernels.attention_tile import MIN_SEGMENT_TOKENS, choose_capacity, choose_tiles
 from rostra.kernels.cache import require_cache
 from rostra.kernels.chip import Chip

@@ -38,6 +38,9 @@ settings.register_profile(
 )
 settings.load_profile("any machine")
 
+# The repository's neighbour.
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -74,6 +77,16 @@ def embedding_model() -> Path:
         return resolve(EMBEDDING_MODEL, Home.locate()).path
 
 
+@pytest.fixture(scope="session")
+def shared_data(request: pytest.FixtureRequest) -> Path:
+    """The folder of real votes beside the checkout."""
+    if request.config.getoption("--without-shared-data"):
+        pytest.skip("without shared data, as asked")
+    if not SHARED_DATA.is_dir():
+        pytest.fail(f"{SHARED_DATA} is missing; give --without-shared-data to go without")
+    return SHARED_DATA
+
+
 LONGEST_FIRST = (
     "tests/ratings",
     "tests/models",
@@ -86,6 +99,7 @@ LONGEST_FIRST = (
     "tests/distributed",
     "tests/clients",
     "tests/kernels",
+    "tests/engine",
     "tests/gateway",
     "tests/cli",
     "tests/deploy",

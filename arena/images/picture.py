@@ -7,13 +7,11 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
-
 
 @dataclass(frozen=True)
 class Picture:
     media_type: str
-    """Of `MEDIA_TYPES`."""
+    """One that `media_type_of` finds."""
     width: int
     height: int
     data: bytes
@@ -29,7 +27,7 @@ class Picture:
 
 
 def media_type_of(data: bytes) -> str | None:
-    """By the first bytes; `None` for what is none of `MEDIA_TYPES`."""
+    """By the first bytes; `None` for what is no PNG, JPEG, WebP or GIF."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):

@@ -11,6 +11,7 @@ from typing import Protocol
 from rostra.arena.judge.cache import ReplyCache
 from rostra.arena.judge.client import Reply
 from rostra.arena.judge.errors import NoReplyError
+from rostra.arena.judge.forms import Form, Forms
 from rostra.arena.judge.records import Choice, Status
 from rostra.arena.judge.reply import CHOICES, NonsenseError, read_comparison, read_grade
 from rostra.arena.judge.request import JudgeRequest
@@ -45,7 +46,8 @@ class Asker:
     """Requests to one judge.
 
     Two requests with the same key wait for the same reply. A reply that is no verdict is asked for
-    again, up to `attempts` times altogether, and so is a server that cannot now.
+    again, up to `attempts` times altogether, and so is a server that cannot now. The forms in which
+    a server may take a request are tried within one attempt.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Asker:
         client: Client,
         cache: ReplyCache | None,
         attempts: int,
+        forms: Forms,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._cache = cache
         self._attempts = attempts
+        self._forms = forms
         self._sleep = sleep
         self._running: dict[str, asyncio.Task[Judged]] = {}
 
@@ -80,33 +84,75 @@ class Asker:
             known = await asyncio.to_thread(self._cache.get, request.key)
             if known is not None and (judged := read(request, known)).status == "given":
                 return replace(judged, prompt_tokens=0, completion_tokens=0, cached=True)
-        prompt_tokens = completion_tokens = 0
-        last: Judged | None = None
+        told: list[Judged] = []
         for attempt in range(1, self._attempts + 1):
             try:
-                reply = await self._client.ask(request.body)
+                told += await self._attempt(request)
             except NoReplyError as error:
                 if attempt == self._attempts or not error.again:
-                    if last is None:
+                    if not told:
                         raise
                     break
                 await self._sleep(_wait(attempt, error.after))
                 continue
-            prompt_tokens += reply.prompt_tokens
-            completion_tokens += reply.completion_tokens
-            last = replace(
-                read(request, reply),
-                prompt_tokens=prompt_tokens,
-                completion_tokens=completion_tokens,
-                attempts=attempt,
-            )
-            if last.status == "given":
-                if self._cache is not None:
-                    await asyncio.to_thread(self._cache.put, request.key, reply)
+            if told[-1].status == "given":
                 break
-        if last is None:
-            raise RuntimeError("a judge was asked no time at all")
-        return last
+        return replace(
+            told[-1],
+            prompt_tokens=sum(each.prompt_tokens for each in told),
+            completion_tokens=sum(each.completion_tokens for each in told),
+            attempts=len(told),
+        )
+
+    async def _attempt(self, request: JudgeRequest) -> list[Judged]:
+        """What came: one reply, or one for each form that was tried."""
+        if self._forms.kept is None:
+            async with self._forms.trying():
+                if self._forms.kept is None:
+                    return await self._try_forms(request)
+        judged, _ = await self._ask(request, self._forms.kept)
+        return [judged]
+
+    async def _try_forms(self, request: JudgeRequest) -> list[Judged]:
+        """Raises the first NoReplyError where the server takes none: then it is not the form."""
+        told: list[Judged] = []
+        refused: NoReplyError | None = None
+        taken: Form | None = None
+        given_up: dict[Form, str] = {}
+        for form in self._forms.left:
+            try:
+                judged, follows = await self._ask(request, form)
+            except NoReplyError as error:
+                if not error.unfit:
+                    if told:  # which has been paid for
+                        return told
+                    raise
+                refused = refused or error
+                given_up[form] = str(error)
+                continue
+            told.append(judged)
+            if judged.status == "refused":
+                return told
+            taken = form
+            if follows:
+                break
+            given_up[form] = f"not followed: {judged.detail}"
+        if taken is not None:
+            given_up.pop(taken, None)
+            self._forms.keep(taken, given_up)
+        elif refused is not None:
+            raise refused
+        return told
+
+    async def _ask(self, request: JudgeRequest, form: Form) -> tuple[Judged, bool]:
+        """What a reply says, and whether it follows the form. Raises NoReplyError."""
+        reply = await self._client.ask(request.body(form))
+        judged = read(request, reply)
+        if judged.status == "given" and self._cache is not None:
+            await asyncio.to_thread(self._cache.put, request.key, reply)
+        # Of an object that was cut off it cannot be told.
+        cut_off = reply.finish_reason == LENGTH and reply.content.lstrip().startswith("{")
+        return judged, judged.status == "given" or cut_off
 
 
 def read(request: JudgeRequest, reply: Reply) -> Judged:

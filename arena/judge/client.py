@@ -14,6 +14,9 @@ from rostra.arena.judge.settings import JudgeSettings
 
 _HOPELESS = (401, 403, 404)
 _AGAIN = (408, 409, 425, 429)
+_UNFIT = (400, 404, 415, 422, 500, 501)
+"""What servers say to a `response_format` or to `tools` they do not know: mostly 400 or 422, but
+routers that find no server for it 404, and some fall over it."""
 _MOST_WAIT = 60.0
 _LONGEST_DETAIL = 300
 
@@ -90,6 +93,7 @@ class JudgeClient:
                 f"judge {name!r} refused with HTTP {status}: {_detail(data)}",
                 again=status in _AGAIN or status >= 500,
                 hopeless=status in _HOPELESS,
+                unfit=status in _UNFIT,
                 after=after,
             )
         try:
@@ -101,7 +105,7 @@ class JudgeClient:
                 again=True,
             ) from None
         return Reply(
-            choice.message.content or "",
+            _said(choice.message),
             choice.message.refusal,
             choice.finish_reason,
             completion.usage.prompt_tokens,
@@ -114,9 +118,18 @@ class _Usage(msgspec.Struct):
     completion_tokens: int = 0
 
 
+class _Function(msgspec.Struct):
+    arguments: str = ""
+
+
+class _Call(msgspec.Struct):
+    function: _Function
+
+
 class _Message(msgspec.Struct):
     content: str | None = None
     refusal: str | None = None
+    tool_calls: list[_Call] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -127,6 +140,13 @@ class _Choice(msgspec.Struct):
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: _Usage = msgspec.field(default_factory=_Usage)
+
+
+def _said(message: _Message) -> str:
+    """The text, or the arguments of a call that was asked for instead. Of several calls all, which
+    is no verdict."""
+    calls = message.tool_calls or ()
+    return "\n".join(call.function.arguments for call in calls) or message.content or ""
 
 
 def _seconds(text: str | None) -> float | None:

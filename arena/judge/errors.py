@@ -13,7 +13,8 @@ class NoReplyError(ArenaError):
     """A judge gave no reply, so nothing was paid for.
 
     `again`: whether the same request may succeed later. `hopeless`: no request to this judge will,
-    as with a wrong key.
+    as with a wrong key. `unfit`: it may be what the request asks for that the server does not
+    take.
     """
 
     def __init__(
@@ -22,10 +23,12 @@ class NoReplyError(ArenaError):
         *,
         again: bool = False,
         hopeless: bool = False,
+        unfit: bool = False,
         after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.again = again
         self.hopeless = hopeless
+        self.unfit = unfit
         self.after = after
         """Seconds that the server asks to wait."""

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from rostra.arena.contestant import Contestant
 from rostra.arena.judge.errors import JudgeError
+from rostra.arena.judge.forms import Form
 from rostra.arena.judge.ledger import Ledger
 from rostra.arena.judge.questions import Question, parse_questions, write_questions
 from rostra.arena.judge.records import Answered, Verdict
@@ -37,6 +38,8 @@ class Manifest(msgspec.Struct):
     version: int = VERSION
     contestants: dict[str, dict[str, Any]] = {}
     judges: dict[str, dict[str, Any]] = {}
+    forms: dict[str, Form] = {}
+    """By judge, that in which its server was found to give verdicts."""
 
 
 class RunFolder:
@@ -86,6 +89,10 @@ class RunFolder:
         if given.keys() - known.keys():
             self.manifest.judges = known | given
             self._save()
+
+    def keep_form(self, judge: str, form: Form) -> None:
+        self.manifest.forms[judge] = form
+        self._save()
 
     def enter_names(self, contestants: Iterable[str], judges: Iterable[str]) -> None:
         """Of an import, of which no more is known."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from rostra.arena.gateway_client import Message
+from rostra.arena.judge.forms import Form
 from rostra.arena.judge.reply import Kind, schema
 from rostra.arena.judge.settings import JudgeSettings
 
@@ -17,19 +18,33 @@ ONLY_JSON = (
     "Reply with one JSON object and nothing else, neither before nor after it nor around it. It "
     "has to be valid by this JSON Schema:\n"
 )
+TOOL = "verdict"
+"""Name of the function, and of the schema."""
 
 
 @dataclass(frozen=True)
 class JudgeRequest:
     judge: JudgeSettings
     kind: Kind
-    body: dict[str, Any]
+    messages: tuple[Message, ...]
     key: str
-    """SHA-256 of the server, the body, and so of the model, its settings, the prompt and the
-    answers."""
+    """SHA-256 of the server, the model and its settings, the prompt and the answers; the same in
+    whichever form the verdict is asked for."""
+
+    def body(self, form: Form) -> dict[str, Any]:
+        """Of a chat completion."""
+        return _body(self.judge, self.kind, self.messages, form)
 
 
 def judge_request(judge: JudgeSettings, kind: Kind, messages: Sequence[Message]) -> JudgeRequest:
+    body = _body(judge, kind, messages, judge.structured)
+    told = msgspec.json.encode([judge.base_url, body], order="deterministic")
+    return JudgeRequest(judge, kind, tuple(messages), hashlib.sha256(told).hexdigest())
+
+
+def _body(
+    judge: JudgeSettings, kind: Kind, messages: Sequence[Message], form: Form
+) -> dict[str, Any]:
     wanted = schema(kind, judge.reason_chars)
     body: dict[str, Any] = {
         "model": judge.model,
@@ -38,14 +53,28 @@ def judge_request(judge: JudgeSettings, kind: Kind, messages: Sequence[Message])
         **judge.sampling.model_dump(exclude_none=True),
         **judge.extra,
     }
-    if judge.structured == "json_schema":
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "verdict", "strict": True, "schema": wanted},
-        }
-    else:
-        first, *others = messages
-        rule = f"{first['content']}\n\n{ONLY_JSON}{msgspec.json.encode(wanted).decode()}"
-        body["messages"] = [Message(role="system", content=rule), *others]
-    told = msgspec.json.encode([judge.base_url, body], order="deterministic")
-    return JudgeRequest(judge, kind, body, hashlib.sha256(told).hexdigest())
+    match form:
+        case "json_schema":
+            given = {"name": TOOL, "strict": True, "schema": wanted}
+            body["response_format"] = {"type": "json_schema", "json_schema": given}
+        case "tool":
+            function = {
+                "name": TOOL,
+                "description": "Gives the verdict.",
+                "strict": True,
+                "parameters": wanted,
+            }
+            body["tools"] = [{"type": "function", "function": function}]
+            body["tool_choice"] = {"type": "function", "function": {"name": TOOL}}
+        case "json_object":
+            body["messages"] = _told_of(wanted, messages)
+            body["response_format"] = {"type": "json_object"}
+        case "json":
+            body["messages"] = _told_of(wanted, messages)
+    return body
+
+
+def _told_of(wanted: dict[str, Any], messages: Sequence[Message]) -> list[Message]:
+    first, *others = messages
+    rule = f"{first['content']}\n\n{ONLY_JSON}{msgspec.json.encode(wanted).decode()}"
+    return [Message(role="system", content=rule), *others]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rostra.arena.contestant import Sampling
 from rostra.arena.judge.errors import JudgeError
+from rostra.arena.judge.forms import Form
 
-OURS = frozenset(("model", "messages", "stream", "response_format", "n"))
+OURS = frozenset(("model", "messages", "stream", "response_format", "tools", "tool_choice", "n"))
 
 
 class JudgeSettings(BaseModel):
@@ -26,9 +27,8 @@ class JudgeSettings(BaseModel):
     api_key_env: str | None = None
     """The environment variable that holds the key; `None`: the arena's own at the gateway, and no
     key elsewhere."""
-    structured: Literal["json_schema", "json"] = "json_schema"
-    """`json`: for a model that takes no schema. It is told of it, and its reply must be one JSON
-    object of that form and nothing else."""
+    structured: Form = "json_schema"
+    """The form that is tried first; where the server does not take it, those after it are."""
     reason_chars: int | None = Field(default=None, ge=1)
     """The most characters of a reason, by the schema. `None`: no bound, as OpenAI's strict schemas
     know none."""

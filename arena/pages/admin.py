@@ -19,7 +19,7 @@ from rostra.arena.admin.form import CHOICES, FIELDS, values
 from rostra.arena.admin.health import Health, Window
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
-from rostra.arena.pages.templates import HERE, fill_in
+from rostra.arena.pages.templates import HERE, fill_in, source
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 from rostra.arena.ratings.storage import latest
 from rostra.arena.refresh.odd_voters import OddVotersFound, load_odd_voters
@@ -38,7 +38,7 @@ class AdminView(JSComponent):
     html = param.String()
 
     _esm = HERE / "admin.js"
-    _stylesheets: ClassVar[list[Any]] = [DOCUMENT_CSS, HERE / "admin.css"]
+    _stylesheets: ClassVar[list[str]] = [DOCUMENT_CSS + source("admin.css")]
 
 
 @dataclass(frozen=True)

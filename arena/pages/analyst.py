@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -13,7 +13,7 @@ from panel.custom import JSComponent
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import no_ratings
-from rostra.arena.pages.templates import HERE, fill_in
+from rostra.arena.pages.templates import fill_in, source
 from rostra.arena.ratings.classical.comparison import beside as compare
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES_JS
 from rostra.arena.ratings.posterior import Posterior
@@ -32,12 +32,9 @@ class AnalystView(JSComponent):
     base = param.String(doc="What the addresses of the campaign begin with.")
     themes = param.Dict(default={})
 
-    _esm = FIGURES_JS + (HERE / "analyst.js").read_text(encoding="utf-8")
-    _stylesheets: ClassVar[list[Any]] = [
-        DOCUMENT_CSS,
-        FIGURES_CSS,
-        HERE / "leaderboard.css",
-        HERE / "analyst.css",
+    _esm = FIGURES_JS + source("analyst.js")
+    _stylesheets: ClassVar[list[str]] = [
+        DOCUMENT_CSS + FIGURES_CSS + source("leaderboard.css", "analyst.css")
     ]
 
 

@@ -1,13 +1,8 @@
-"""What a page with answers needs: `_esm = ANSWER_JS + its own`, and `ANSWER_CSS` in its styles.
-
-Panel evaluates each component's module from a blob, which has no folder to import siblings from.
-"""
+"""What a page with answers needs: `_esm = ANSWER_JS + its own`, and `ANSWER_CSS` in its styles."""
 
 from __future__ import annotations
 
-from rostra.arena.pages.templates import HERE
+from rostra.arena.pages.templates import source
 
-ANSWER_JS = (HERE / "answer.js").read_text(encoding="utf-8")
-ANSWER_CSS = "".join(
-    (HERE / name).read_text(encoding="utf-8") for name in ("answer.css", "code.css")
-)
+ANSWER_JS = source("answer.js")
+ANSWER_CSS = source("answer.css", "code.css")

@@ -15,16 +15,16 @@ from rostra.arena.access.voter import Voter
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.campaigns.settings import DEFAULT
 from rostra.arena.pages.lean import define_what_is_there
-from rostra.arena.pages.templates import HERE, template
+from rostra.arena.pages.templates import source, template
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import NAMES, Language, Texts
 from rostra.arena.texts.choice import choose
 from rostra.arena.votes.records import Mode
 
-STYLE = TOKENS_CSS + (HERE / "frame.css").read_text(encoding="utf-8")
-THEME_JS = (HERE / "theme.js").read_text(encoding="utf-8")
-HEADER_JS = (HERE / "header.js").read_text(encoding="utf-8")
+STYLE = TOKENS_CSS + source("frame.css")
+THEME_JS = source("theme.js")
+HEADER_JS = source("header.js")
 LINKS = {
     "battle": "",
     "side_by_side": "/side-by-side",

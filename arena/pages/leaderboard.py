@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlencode
 
 import param
@@ -19,7 +19,7 @@ from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
 from rostra.arena.pages.document import every, no_ratings
-from rostra.arena.pages.templates import HERE, fill_in
+from rostra.arena.pages.templates import HERE, fill_in, source
 from rostra.arena.ratings.audit import sentences
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
 from rostra.arena.ratings.plots.bars import Axis, ranks, spoken
@@ -35,7 +35,7 @@ class LeaderboardView(JSComponent):
     base = param.String(doc="What the addresses of the campaign begin with.")
 
     _esm = HERE / "leaderboard.js"
-    _stylesheets: ClassVar[list[Any]] = [DOCUMENT_CSS, HERE / "leaderboard.css"]
+    _stylesheets: ClassVar[list[str]] = [DOCUMENT_CSS + source("leaderboard.css")]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rostra.arena.access.targets import safe
 from rostra.arena.access.voter import Voter
 from rostra.arena.errors import ToldVoterError
 from rostra.arena.pages.frame import LANGUAGE_COOKIE, THEME_COOKIE
-from rostra.arena.pages.templates import HERE, fill_in
+from rostra.arena.pages.templates import fill_in, source
 from rostra.arena.ratings.plots.assets import TOKENS_CSS
 from rostra.arena.state import Arena
 from rostra.arena.texts import Texts, texts
@@ -35,7 +35,7 @@ ATTEMPT_HOURS = 0.25
 CALLBACK = "/login/callback"
 LONGEST_SECRET = 1000
 """Characters of what is typed into the form."""
-STYLE = TOKENS_CSS + (HERE / "login.css").read_text(encoding="utf-8")
+STYLE = TOKENS_CSS + source("login.css")
 
 
 def login_routes(arena: Arena) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:

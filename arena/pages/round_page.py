@@ -13,7 +13,7 @@ from panel.custom import JSComponent
 from rostra.arena.matchmaking import Side
 from rostra.arena.pages import words
 from rostra.arena.pages.answer import ANSWER_CSS, ANSWER_JS
-from rostra.arena.pages.templates import HERE
+from rostra.arena.pages.templates import source
 from rostra.arena.pages.told import Told, first
 from rostra.arena.rendering import AnswerStream, Part
 from rostra.arena.round import Round
@@ -71,12 +71,9 @@ class RoundPage(JSComponent):
     max_comment = Told[int](MOST_COMMENT)
 
     _bundle_path: ClassVar[None] = None
-    _esm = ANSWER_JS + "".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    _stylesheets: ClassVar[list[Any]] = [
-        HERE / "round.css",
-        HERE / "attaching.css",
-        HERE / "ballot.css",
-        ANSWER_CSS,
+    _esm = ANSWER_JS + source(*SCRIPTS)
+    _stylesheets: ClassVar[list[str]] = [
+        source("round.css", "attaching.css", "ballot.css") + ANSWER_CSS
     ]
 
     def __init__(

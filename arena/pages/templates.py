@@ -1,4 +1,4 @@
-"""The templates of the pages, which escape everything."""
+"""The templates of the pages, which escape everything, with their scripts and style sheets."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def template(name: str) -> Template:
 
 def fill_in(name: str, **values: Any) -> str:
     return template(name).render(**values)
+
+
+def source(*names: str) -> str:
+    """These scripts or style sheets as one.
+
+    Components bring theirs along: Panel evaluates a component's module from a blob, which has no
+    folder to import siblings from, and draws it before the style sheets that it links have come,
+    so that it moves with each of them.
+    """
+    return "".join((HERE / name).read_text(encoding="utf-8") for name in names)

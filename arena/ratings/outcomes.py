@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 from rostra.arena.ratings.spec import Ties
 
@@ -47,11 +46,3 @@ def log_outcome_probabilities(ties: Ties, eta: ArrayLike, tie: ArrayLike) -> Flo
     # P(tie) = (theta^2 - 1) P(left) P(right), which keeps its digits where 1 - P - P loses them.
     between = left + right + tie + np.logaddexp(np.log(2), tie)
     return np.stack([left, between, right], axis=-1)
-
-
-def expected_score(ties: Ties, eta: ArrayLike, tie: ArrayLike) -> FloatArray:
-    """Expected score of the left answer: a win counts 1, a tie one half."""
-    if ties == "bradley-terry":
-        return np.asarray(expit(eta), dtype=float)
-    chances = outcome_probabilities(ties, eta, tie)
-    return chances[..., 0] + chances[..., 1] / 2

@@ -124,7 +124,7 @@ class TurnImage(Base):
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """From 0, in the order of the question."""
     media_type: Mapped[str] = mapped_column(String(32))
-    """Of `rostra.arena.images.picture.MEDIA_TYPES`."""
+    """One that `rostra.arena.images.picture.media_type_of` finds."""
     width: Mapped[int]
     """Pixels."""
     height: Mapped[int]

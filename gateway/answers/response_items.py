@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from rostra.gateway.schemas.response_items import output_text
+from rostra.gateway.schemas.response_parts import output_text
 
 Event = dict[str, Any]
 """Without its sequence number."""

@@ -36,8 +36,6 @@ class Breaker:
         """`on_change` is called when calls may pass that could not."""
         self.fault = ""
         """Of the call that opened it; empty while it is closed."""
-        self.openings = 0
-        """Since the start of the gateway."""
         self._settings = settings
         self._on_change = on_change
         self._rng = rng or random.Random()
@@ -104,7 +102,6 @@ class Breaker:
 
     def _open(self, fault: Fault, now: float) -> None:
         self.fault = fault.text
-        self.openings += 1
         # Gateways that opened together do not all try at the same moment.
         self._until = now + self._pause * self._rng.uniform(0.75, 1.25)
 

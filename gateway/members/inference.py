@@ -31,7 +31,7 @@ class MemberInference:
         self._link = link
         self._stream = stream
 
-    def Chat(  # noqa: N802 (as the service names it)
+    def Chat(
         self, request: chat_pb2.ChatRequest, *, timeout: float | None, metadata: Metadata
     ) -> MemberStream[chat_pb2.ChatResponse]:
         model = self._link.model(request.model)
@@ -47,7 +47,7 @@ class MemberInference:
         )
         return MemberStream(call, ChatReader(request))
 
-    def Generate(  # noqa: N802
+    def Generate(
         self, request: inference_pb2.GenerateRequest, *, timeout: float | None, metadata: Metadata
     ) -> MemberStream[inference_pb2.GenerateResponse]:
         model = self._link.model(request.model)
@@ -63,7 +63,7 @@ class MemberInference:
         )
         return MemberStream(call, GenerateReader(request))
 
-    def Embed(  # noqa: N802
+    def Embed(
         self, request: inference_pb2.EmbedRequest, *, timeout: float | None, metadata: Metadata
     ) -> MemberEmbedding:
         model = self._link.model(request.model)
@@ -78,12 +78,12 @@ class MemberInference:
         )
         return MemberEmbedding(call, len(request.inputs))
 
-    def Tokenize(  # noqa: N802
+    def Tokenize(
         self, request: inference_pb2.TokenizeRequest, *, timeout: float | None, metadata: Metadata
     ) -> NoReturn:
         raise no_tokenizer()
 
-    def Detokenize(  # noqa: N802
+    def Detokenize(
         self, request: inference_pb2.DetokenizeRequest, *, timeout: float | None, metadata: Metadata
     ) -> NoReturn:
         raise no_tokenizer()

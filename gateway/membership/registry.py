@@ -1,7 +1,5 @@
 """`rostra.v1.Registry`: workers join here."""
 
-# ruff: noqa: N802 -- methods have the names of the .proto file
-
 from __future__ import annotations
 
 import asyncio
@@ -80,7 +78,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
                 if (why := self._token_refusal(secret, seat)) is not None:
                     self._state.end(seat, why)
 
-    async def Join(  # type: ignore[override]
+    async def Join(  # type: ignore[override] # the stubs know no generators
         self, requests: AsyncIterator[registry_pb2.JoinRequest], context: Context
     ) -> None:
         secret = _secret(context)
@@ -104,7 +102,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
             else:
                 logger.warning("worker %s is out: %s", seat.address, seat.ending)
 
-    async def Watch(  # type: ignore[override]
+    async def Watch(  # type: ignore[override] # the stubs know no generators
         self, request: registry_pb2.WatchRequest, context: Context
     ) -> None:
         secret = _secret(context)

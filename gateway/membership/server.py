@@ -64,7 +64,7 @@ class Registry:
             tls=tls,
         )
         registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
-        healthy = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        healthy = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
         for service in (health.OVERALL_HEALTH, _SERVICE):
             await healthy.set(service, health_pb2.HealthCheckResponse.SERVING)

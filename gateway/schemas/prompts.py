@@ -45,6 +45,6 @@ def each_prompt(prompt: Prompt) -> list[str | list[int]]:
         case str() as text:
             return [text]
         case [int(), *_] as tokens:
-            return [tokens]  # type: ignore[list-item]
+            return [tokens]  # type: ignore[list-item] # not narrowed by the pattern
         case several:
             return list(several)  # type: ignore[arg-type]

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from rostra.gateway.schemas.response_items import (
     FunctionCallItem,
     FunctionOutputItem,
-    ItemImage,
     MessageItem,
     ReasoningItem,
     SpokenItem,
-    texts_of,
 )
+from rostra.gateway.schemas.response_parts import ItemImage, texts_of
 from rostra.gateway.to_proto.parts import content_part
 from rostra.v1 import chat_pb2
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.options import Config, HomeFolder, Strict, VotesFormat
 from rostra.mesh.cli.rating_source import MALFORMED, chosen_source, one_line
 
@@ -124,4 +125,4 @@ def _print(subject: Subject, findings: tuple[Finding, ...]) -> None:
     console.print(audit_table(findings))
     wrote = [] if subject.folder is None else [f"Wrote {subject.folder / audit.FILE}."]
     for line in (*subject.notes, *wrote):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, **PLAIN)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rostra.mesh.cli.arena import require_arena
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.judge_sources import OfJudges, People, StoreUrl, Verdicts, read
 from rostra.mesh.cli.options import Config, HomeFolder, VotesFormat
 from rostra.mesh.cli.rating_source import MALFORMED, one_line
@@ -50,9 +51,9 @@ def agreement(
         found = judge_agreement(source.votes, rounds, seed)
     notes = Console(stderr=output == "json")
     for line in source.notes:
-        notes.print(line, soft_wrap=True, highlight=False, markup=False)
+        notes.print(line, **PLAIN)
     for reason, count in found.left_out:
-        notes.print(f"left out: {count:,} × {reason}", soft_wrap=True, highlight=False)
+        notes.print(f"left out: {count:,} × {reason}", **PLAIN)
     if output == "json":
         import msgspec
 
@@ -63,8 +64,7 @@ def agreement(
         notes.print(
             "Kappa is Cohen's; among people it is Krippendorff's alpha, and agreement that of "
             f"pairs of votes. Intervals: 95 %, from {rounds:,} resamples of the questions.",
-            soft_wrap=True,
-            highlight=False,
+            **PLAIN,
         )
     if source.malformed:
         raise typer.Exit(MALFORMED)

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
-from rostra.mesh.cli.judge_work import INCOMPLETE, PLAIN, tell_rows
+from rostra.mesh.cli.console import PLAIN
+from rostra.mesh.cli.judge_work import INCOMPLETE, tell_rows
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_options import VotesUrl, counted, opened_store

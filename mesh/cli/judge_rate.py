@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rostra.mesh.cli.arena import require_arena
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.judge_sources import OfJudges, People, StoreUrl, Verdicts, read
 from rostra.mesh.cli.options import Config, HomeFolder, VotesFormat
 from rostra.mesh.cli.rating_options import parse_anchor
@@ -82,7 +83,7 @@ def rate(
         found = prediction_powered(data, settings)
     notes = Console(stderr=output == "json")
     for line in source.notes:
-        notes.print(line, soft_wrap=True, highlight=False, markup=False)
+        notes.print(line, **PLAIN)
     if output == "json":
         import msgspec
 
@@ -93,15 +94,13 @@ def rate(
         f"{found.votes:,} votes, {found.paired:,} of them corrected by verdicts on the same battle "
         f"and on {found.verdicts:,} others, at a power of {found.power:.2f}: worth "
         f"{found.worth:.2f} times as many votes of people.",
-        soft_wrap=True,
-        highlight=False,
+        **PLAIN,
     )
     if found.unused:
         notes.print(
             f"{found.unused:,} verdicts correct nothing: people voted on no battle of their kind "
             "(the two contestants, in the order the judge saw them), or they are alone of it.",
-            soft_wrap=True,
-            highlight=False,
+            **PLAIN,
         )
     if source.malformed:
         raise typer.Exit(MALFORMED)

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rostra.mesh.cli.arena import require_arena
-from rostra.mesh.cli.judge_work import PLAIN, money, setup
+from rostra.mesh.cli.console import PLAIN
+from rostra.mesh.cli.judge_work import money, setup
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
 from rostra.mesh.cli.judge_import import store_outcomes
-from rostra.mesh.cli.judge_work import Setup, named, progress, tell
+from rostra.mesh.cli.judge_work import PLAIN, Setup, named, progress, tell
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_options import opened_store
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
     from rostra.arena.judge.folder import RunFolder
+    from rostra.arena.judge.forms import Form
     from rostra.arena.judge.plan import Plan
     from rostra.arena.judge.settings import JudgeSettings
     from rostra.arena.judge.tally import Tally, Told
@@ -78,15 +79,34 @@ class JudgeWork:
         from rostra.arena.judge.asking import Asker
         from rostra.arena.judge.cache import ReplyCache
         from rostra.arena.judge.client import JudgeClient
+        from rostra.arena.judge.forms import Forms
         from rostra.arena.judge.judging import Judging
 
         arena = self._given.arena
         tls = gateway_tls(arena)
         cache = ReplyCache(self._given.cache) if self._cached else None
         async with JudgeClient(judge, arena.gateway_url, arena.api_key, tls) as client:
-            asker = Asker(client, cache, self._attempts)
+            known = at.manifest.forms.get(judge.name)
+            keep = self._keep_form(judge, at)
+            asker = Asker(client, cache, self._attempts, Forms(judge.structured, known, keep))
             judging = Judging(at, judge, asker, again=self._again, told=told)
             return await judging.run(plan, self._concurrency)
+
+    def _keep_form(
+        self, judge: JudgeSettings, at: RunFolder
+    ) -> Callable[[Form, Mapping[Form, str]], None]:
+        from rostra.arena.judge.forms import WORDS
+
+        def keep(form: Form, given_up: Mapping[Form, str]) -> None:
+            at.keep_form(judge.name, form)
+            for each, reason in given_up.items():
+                line = f"judge {judge.name!r} gives no verdict by {WORDS[each]}: {reason}"
+                self._console.print(line, style="yellow", **PLAIN)
+            if given_up:
+                line = f"judge {judge.name!r} is asked by {WORDS[form]} from now on"
+                self._console.print(line, **PLAIN)
+
+        return keep
 
     def store(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ MOST_FAULTS = 20
 """Lines shown of rows that came to nothing; all are counted."""
 LINE_EVERY = 10.0
 """Seconds between lines of progress where there is no terminal."""
-PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.logs import logs_json
 from rostra.mesh.store.progress import ProgressTask
 
@@ -39,7 +40,7 @@ class RichProgress:
         if logs_json():
             log.info("%s", description)
         elif not self._console.is_terminal:
-            self._console.print(description, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(description, **PLAIN)
         with self._bars(total) as bars:
             yield _Bar(bars, bars.add_task(description, total=total))
 

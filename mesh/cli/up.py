@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.options import Config, HomeFolder, LogFormat
 from rostra.mesh.errors import RostraError
 from rostra.mesh.logs import FORMAT_VARIABLE
@@ -320,7 +321,7 @@ def announce(plan: Plan, console: Console) -> None:
     lines.append(("logs", str(logs)))
     console.print("\n[bold]Rostra is ready.[/]\n")
     for what, where in lines:
-        console.print(f"  {what:<16} {where}", highlight=False, soft_wrap=True)
+        console.print(f"  {what:<16} {where}", **PLAIN)
     console.print("\nCtrl-C stops it.")
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from rostra.mesh.cli.arena import require_arena
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_export import export
@@ -92,7 +93,7 @@ def verify(
             )
             raise typer.Exit(BROKEN) from None
     for line in _verdict(verified, bool(held)):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        console.print(line, **PLAIN)
 
 
 @app.command()

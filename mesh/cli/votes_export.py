@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.rating_options import parse_time
 from rostra.mesh.cli.votes_options import VotesUrl, opened_store
 
 if TYPE_CHECKING:
     from rostra.arena.votes.transfer.export import Exported
-
-PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 
 
 class Form(StrEnum):

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.votes_options import VotesUrl, opened_store
 from rostra.mesh.errors import RostraError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rostra.arena.votes.transfer.importing import Imported
     from rostra.arena.votes.transfer.incoming import NotTaken
 
-PLAIN: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False}
 INCOMPLETE = 3
 """Exit code when rows were not taken. Other errors: 2."""
 

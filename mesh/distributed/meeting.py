@@ -6,7 +6,7 @@ import time
 import uuid
 from datetime import timedelta
 
-from torch.distributed import FileStore  # type: ignore[attr-defined]
+from torch.distributed import FileStore  # type: ignore[attr-defined] # not in the stubs
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 

@@ -20,9 +20,10 @@ from rostra.mesh.engine.kv_cache import KVCache, KVCacheShape, choose_num_blocks
 from rostra.mesh.engine.memory import free_bytes, in_gib, shortage, told_when_short
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.requests import RunnerLimits
-from rostra.mesh.engine.runner import Runner, dummy_layout
+from rostra.mesh.engine.runner import Runner
 from rostra.mesh.engine.sampler import Sampler, SamplingRow
 from rostra.mesh.engine.support import cache_dtype, check_support
+from rostra.mesh.engine.warm_up import dummy_layout
 from rostra.mesh.errors import RostraError
 from rostra.mesh.grammar.compiled import Vocabulary
 from rostra.mesh.models import Model, load_model

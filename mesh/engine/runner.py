@@ -27,7 +27,6 @@ from rostra.mesh.engine.sampler import PendingSample, Sampler, SamplingRow
 from rostra.mesh.engine.transfer import upload
 from rostra.mesh.engine.warm_up import adapter_plans, graph_plans, warm_up_plans
 from rostra.mesh.models import Model
-from rostra.mesh.ops import StepLayout
 
 log = logging.getLogger(__name__)
 
@@ -297,17 +296,3 @@ class Runner:
                 pieces.append(self._sampler.launch_logprobs(logits, token_ids_there, count))
             found.append((part.request_id, pieces))
         return found
-
-
-def dummy_layout(num_seqs: int, query_len: int, seq_len: int, block_size: int) -> StepLayout:
-    """`num_seqs` sequences that all read and write the first block."""
-    num_tokens = num_seqs * query_len
-    positions = np.tile(np.arange(seq_len - query_len, seq_len, dtype=np.int64), num_seqs)
-    return StepLayout(
-        positions=positions,
-        slot_mapping=positions % block_size,
-        query_start=np.arange(0, num_tokens + 1, query_len, dtype=np.int32),
-        seq_lens=np.full(num_seqs, seq_len, dtype=np.int32),
-        block_table=np.zeros((num_seqs, -(-seq_len // block_size)), dtype=np.int32),
-        block_size=block_size,
-    )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest, StepPlan
 from rostra.mesh.engine.requests import RunnerLimits
+from rostra.mesh.ops import StepLayout
 
 SAMPLING = (
     SamplingParams(temperature=0.0),
@@ -116,3 +119,17 @@ def _doubling(first: int, last: int) -> Iterator[int]:
         first *= 2
     if last > 0:
         yield last
+
+
+def dummy_layout(num_seqs: int, query_len: int, seq_len: int, block_size: int) -> StepLayout:
+    """`num_seqs` sequences that all read and write the first block."""
+    num_tokens = num_seqs * query_len
+    positions = np.tile(np.arange(seq_len - query_len, seq_len, dtype=np.int64), num_seqs)
+    return StepLayout(
+        positions=positions,
+        slot_mapping=positions % block_size,
+        query_start=np.arange(0, num_tokens + 1, query_len, dtype=np.int32),
+        seq_lens=np.full(num_seqs, seq_len, dtype=np.int32),
+        block_table=np.zeros((num_seqs, -(-seq_len // block_size)), dtype=np.int32),
+        block_size=block_size,
+    )

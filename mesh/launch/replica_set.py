@@ -12,7 +12,7 @@ from rostra.mesh.launch.loads import LoadReader
 from rostra.mesh.launch.replica import Replica
 from rostra.mesh.launch.scaling import Autoscaler, Reading
 from rostra.mesh.launch.spec import WorkerSpec
-from rostra.mesh.supervisor.process import FIRST_BACKOFF, MAX_BACKOFF
+from rostra.mesh.supervisor.restarts import FIRST_BACKOFF, MAX_BACKOFF
 
 INTERVAL = 1.0
 """Seconds between two looks at the load."""

@@ -10,15 +10,9 @@ from torch import Tensor
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.adapters import NativeAdapters
-from rostra.mesh.ops.base import AdapterWeights, Linear, QKNorm, RotaryTable, StepLayout
-from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.ops.base import AdapterWeights, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.cpu_maps import CpuMaps
 from rostra.mesh.ops.experts import CpuExperts
-from rostra.mesh.ops.linears import (
-    check_quantization,
-    keeps_coded,
-    make_coded_linear,
-    make_linear,
-)
 from rostra.mesh.ops.native.recording import Kernel
 from rostra.mesh.ops.native_step import NativeStep
 
@@ -26,7 +20,7 @@ _DTYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The kernels' numbers for them."""
 
 
-class NativeCpuOps:
+class NativeCpuOps(CpuMaps):
     """One call of a C function for each operation. It trusts its arguments: all tensors are of the
     given dtype, or float32 for weights of norms, caches contiguous, and the others contiguous in
     their last dimension."""
@@ -34,8 +28,7 @@ class NativeCpuOps:
     def __init__(
         self, kernels: ctypes.CDLL, dtype: torch.dtype, quantization: Quantization = "none"
     ) -> None:
-        check_quantization(quantization)
-        self._quantization = quantization
+        super().__init__(quantization)
         self._dtype = _DTYPES[dtype]
         self._rms_norm = Kernel(kernels, "rostra_rms_norm")
         self._silu_and_mul = Kernel(kernels, "rostra_silu_and_mul")
@@ -44,21 +37,9 @@ class NativeCpuOps:
         self._paged_attention = Kernel(kernels, "rostra_paged_attention")
         self._add_adapters = NativeAdapters(kernels)
 
-    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
-        return make_linear(weight, bias, self._quantization, sensitive=sensitive)
-
-    def router(self, weight: Tensor) -> Linear:
-        return make_linear(weight, None, "none")
-
     def experts(self, num_experts: int) -> CpuExperts:
         del num_experts  # each has its own linear maps
         return CpuExperts(self)
-
-    def keeps(self, weight: CodedWeight) -> bool:
-        return keeps_coded(weight)
-
-    def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
-        return make_coded_linear(weight, bias)
 
     def buffers(
         self,

@@ -10,47 +10,28 @@ from torch.nn import functional
 
 from rostra.mesh.engine.config import Quantization
 from rostra.mesh.ops.adapters import add_by_groups
-from rostra.mesh.ops.base import AdapterWeights, Linear, QKNorm, RotaryTable, StepLayout
-from rostra.mesh.ops.coded_weight import CodedWeight
+from rostra.mesh.ops.base import AdapterWeights, QKNorm, RotaryTable, StepLayout
+from rostra.mesh.ops.cpu_maps import CpuMaps
 from rostra.mesh.ops.experts import CpuExperts
-from rostra.mesh.ops.linears import (
-    check_quantization,
-    keeps_coded,
-    make_coded_linear,
-    make_linear,
-)
 from rostra.mesh.ops.torch_step import TorchStep
 
 _QUERY_CHUNK = 256
 """Queries attended to at once: later keys are then not read for earlier queries."""
 
 
-class TorchCpuOps:
+class TorchCpuOps(CpuMaps):
     """Decoding sequences are attended to together, prefilling ones each on its own."""
 
     def __init__(self, dtype: torch.dtype, quantization: Quantization = "none") -> None:
-        check_quantization(quantization)
+        super().__init__(quantization)
         self._dtype = dtype
-        self._quantization = quantization
         self._mask = _Mask(dtype)
         self._keys = torch.empty(0, dtype=dtype)
         self._values = torch.empty(0, dtype=dtype)
 
-    def linear(self, weight: Tensor, bias: Tensor | None, *, sensitive: bool = False) -> Linear:
-        return make_linear(weight, bias, self._quantization, sensitive=sensitive)
-
-    def router(self, weight: Tensor) -> Linear:
-        return make_linear(weight, None, "none")
-
     def experts(self, num_experts: int) -> CpuExperts:
         del num_experts  # each has its own linear maps
         return CpuExperts(self)
-
-    def keeps(self, weight: CodedWeight) -> bool:
-        return keeps_coded(weight)
-
-    def coded_linear(self, weight: CodedWeight, bias: Tensor | None) -> Linear:
-        return make_coded_linear(weight, bias)
 
     def prepare(self, layout: StepLayout, tables: Sequence[RotaryTable]) -> TorchStep:
         return TorchStep(layout, tables, self._dtype)

@@ -111,7 +111,7 @@ def _read_escape(reader: Reader, parts: list[str]) -> Steps[bool]:
     parts.append(character)
     for _ in range(4 if character == "u" else 0):
         digit = yield from reader.peek()
-        if not _HEX.match(digit).end():  # type: ignore[union-attr]
+        if not _HEX.match(digit).end():  # type: ignore[union-attr] # it matches anything
             return False
         yield from reader.literal(digit)
         parts.append(digit)

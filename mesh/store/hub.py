@@ -16,7 +16,7 @@ from rostra.mesh.store.progress import Progress, ProgressTask
 _Result = TypeVar("_Result")
 
 
-class HubUnreachable(RostraError):  # noqa: N818
+class HubUnreachable(RostraError):  # noqa: N818 - what happened, not whose fault
     """The hub does not answer. Another source may."""
 
 
@@ -49,7 +49,7 @@ def download(repository: str, folder: Path, progress: Progress, *, timeout: floa
             counter = _Counter(task)
             _translate(
                 repository,
-                lambda name=name, counter=counter: hf_hub_download(  # type: ignore[misc]
+                lambda name=name, counter=counter: hf_hub_download(  # type: ignore[misc] # of a lambda with defaults nothing is inferred
                     repository,
                     name,
                     revision=info.sha,

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rostra.mesh.supervisor.restarts import Restarts
+
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF = 0.5
-MAX_BACKOFF = 30.0
 STEADY_AFTER = 30.0
 """A child that lived this long (seconds) starts again with the first backoff."""
 
@@ -67,21 +67,18 @@ class ManagedProcess:
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervise-{self.name}")
 
     async def _keep_alive(self) -> None:
-        backoff = FIRST_BACKOFF
-        clock = asyncio.get_running_loop().time
+        restarts = Restarts(STEADY_AFTER)
         while not self._stopping:
-            began = clock()
+            restarts.started()
             self.last_exit = await self._run_once()
             self._end_group(signal.SIGKILL)
             if self._stopping:
                 return
-            if clock() - began >= STEADY_AFTER:
-                backoff = FIRST_BACKOFF
+            pause = restarts.pause()
             self.restarts += 1
-            log.warning("%s ended with %d; again in %.1f s", self.name, self.last_exit, backoff)
-            self.on_exit(self.name, self.last_exit, backoff)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF)
+            log.warning("%s ended with %d; again in %.1f s", self.name, self.last_exit, pause)
+            self.on_exit(self.name, self.last_exit, pause)
+            await asyncio.sleep(pause)
 
     async def _run_once(self) -> int:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class ChatTemplateError(RostraError):
 class _GenerationBlocks(Extension):
     """`{% generation %}` marks what the assistant wrote, for training; here it is only its body."""
 
-    tags = {"generation"}  # noqa: RUF012
+    tags = {"generation"}  # noqa: RUF012 - as jinja declares it
 
     def parse(self, parser: Parser) -> list[Node]:
         next(parser.stream)

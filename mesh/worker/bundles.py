@@ -50,9 +50,9 @@ class Bundles:
             return
         try:
             yield call.write
-        except Exception:
-            context.set_trailing_metadata(((NUM_BUNDLED, str(call.num_bundled)),))
-            raise
+        finally:
+            if not call.whole:
+                context.set_trailing_metadata(((NUM_BUNDLED, str(call.num_bundled)),))
 
     def _call(self, context: Context) -> BundledCall | None:
         for key, value in context.invocation_metadata() or ():
@@ -146,10 +146,13 @@ class BundledCall:
         self._write_last = write_last
         self.num_bundled = 0
         """Messages that the bundle got of it."""
+        self.whole = False
+        """Whether its last message was written, which tells of them."""
 
     async def write(self, message: Message) -> None:
         if message.HasField("usage"):
             message.num_bundled = self.num_bundled
+            self.whole = True
             await self._write_last(message)
             return
         if isinstance(message, chat_pb2.ChatResponse):

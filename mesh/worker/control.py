@@ -1,7 +1,5 @@
 """`rostra.v1.Control` over one engine."""
 
-# ruff: noqa: N802 -- methods have the names of the .proto file
-
 from __future__ import annotations
 
 import importlib.metadata
@@ -150,7 +148,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
         )
 
     @with_status
-    async def SubscribeKvEvents(  # type: ignore[override]
+    async def SubscribeKvEvents(  # type: ignore[override] # the stubs know no generators
         self, request: control_pb2.SubscribeKvEventsRequest, context: Context
     ) -> None:
         info = self._engine.require_info()

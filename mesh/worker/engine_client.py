@@ -7,17 +7,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
 from rostra.mesh.distributed.place import Place
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import EmbeddingRequest, EngineLoad, EngineRequest
 from rostra.mesh.errors import RostraError
+from rostra.mesh.supervisor.restarts import Restarts
 from rostra.mesh.worker import wire
 from rostra.mesh.worker.adapters import EngineAdapters
 from rostra.mesh.worker.cache_feed import CacheFeed
 from rostra.mesh.worker.engine_connection import ENGINE_COMMAND
 from rostra.mesh.worker.engine_group import Ending, EngineGroup
+from rostra.mesh.worker.engine_load import LoadReadings
 from rostra.mesh.worker.engine_stream import (
     EngineFullError,
     EngineNoAdapterError,
@@ -32,28 +32,11 @@ from rostra.mesh.worker.engine_stream import (
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF = 0.5
-MAX_BACKOFF = 30.0
 STEADY_AFTER = 60.0
 """An engine that was ready for this long (seconds) restarts with the first backoff again."""
 HEALTH_INTERVAL = 0.25
 END_AFTER = 2.0
 """An engine that has stalled for this many times `stall_timeout` is ended and started again."""
-
-# The part of a reading that counts since the start of the worker, whatever died in between.
-COUNTERS = (
-    "prefix_cache_queried_tokens",
-    "prefix_cache_hit_tokens",
-    "preemptions",
-    "prompt_tokens",
-    "generated_tokens",
-    "finished_requests",
-    "draft_tokens",
-    "accepted_draft_tokens",
-    "steps",
-    "step_tokens",
-    "step_requests",
-)
 
 REFUSALS: dict[wire.Refusal, type[Exception]] = {
     wire.Refusal.QUEUE_FULL: EngineFullError,
@@ -107,8 +90,7 @@ class EngineClient:
         self._stall = ""
         """Why it was ended by this client, if it was."""
         self._gone = asyncio.Event()
-        self._load = EngineLoad()
-        self._load_before = EngineLoad()
+        self._readings = LoadReadings()
         self._streams: dict[str, EngineStream] = {}
         self._reported_able = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -159,7 +141,7 @@ class EngineClient:
     @property
     def load(self) -> EngineLoad:
         """The last reading; counters since `start`."""
-        return _add_counters(self._load, self._load_before)
+        return self._readings.total
 
     def require_info(self) -> wire.EngineInfo:
         """Raises EngineUnavailableError where no engine was ready yet."""
@@ -223,9 +205,9 @@ class EngineClient:
             self._group.send(command)
 
     async def _keep_running(self, started: asyncio.Future[wire.EngineInfo]) -> None:
-        backoff = FIRST_BACKOFF
+        restarts = Restarts(STEADY_AFTER)
         while True:
-            began = time.monotonic()
+            restarts.started()
             ending = await self._run_once(started)
             if not started.done():
                 message = ending.message
@@ -237,12 +219,10 @@ class EngineClient:
                 log.error("the engine ended (%s)", ending.message)
                 self._gone.set()
                 return
-            if time.monotonic() - began >= STEADY_AFTER:
-                backoff = FIRST_BACKOFF
-            log.error("the engine ended (%s); starting it again in %.1f s", ending.message, backoff)
-            await asyncio.sleep(backoff)
+            pause = restarts.pause()
+            log.error("the engine ended (%s); starting it again in %.1f s", ending.message, pause)
+            await asyncio.sleep(pause)
             self.num_restarts += 1
-            backoff = min(2 * backoff, MAX_BACKOFF)
 
     async def _run_once(self, started: asyncio.Future[wire.EngineInfo]) -> Ending:
         """Runs one engine to its end."""
@@ -258,8 +238,7 @@ class EngineClient:
         finally:
             self._group = self._built = None
             self._ready = False
-            self._load_before = _add_counters(EngineLoad(), self._load, self._load_before)
-            self._load = EngineLoad()
+            self._readings.engine_ended()
             self._report_health()
             died = EngineUnavailableError("engine_failed", "the engine process died")
             self._fail_streams(died)
@@ -278,7 +257,8 @@ class EngineClient:
         elif isinstance(event, wire.Progress):
             self._on_progress(event.done, event.total)
         elif isinstance(event, wire.Ready):
-            self._built, self._load, self._busy_since = event.info, event.load, None
+            self._built, self._busy_since = event.info, None
+            self._readings.engine_began(event.load)
             self.adapters.restore()
             self.cache.engine_began()
             self._open_if_whole(started)
@@ -298,8 +278,9 @@ class EngineClient:
 
     def _take_turn(self, turn: wire.Turn) -> None:
         self._busy_since = None
-        step = self._step_of(turn)
-        self._load = turn.load
+        step = self._readings.take(turn, self._last_heard)
+        if step is not None:
+            self._on_step(step)
         self.adapters.take(turn.adapters)
         if turn.cache is not None:
             self.cache.take(turn.cache)
@@ -319,20 +300,6 @@ class EngineClient:
                 stream.put(output)
                 if output.finish is not None:
                     del self._streams[output.request_id]
-
-    def _step_of(self, turn: wire.Turn) -> StepFigures | None:
-        """The step that a turn made, if it made one."""
-        before, after = self._load, turn.load
-        if after.steps == before.steps:
-            return None
-        step = StepFigures(
-            ended=self._last_heard,
-            seconds=turn.seconds,
-            requests=after.step_requests - before.step_requests,
-            tokens=after.step_tokens - before.step_tokens,
-        )
-        self._on_step(step)
-        return step
 
     def _fail_streams(self, error: EngineUnavailableError) -> None:
         for stream in list(self._streams.values()):
@@ -365,8 +332,3 @@ class EngineClient:
         self._reported_able = trouble is None
         log.info("the engine is %s", "ready" if trouble is None else "not ready")
         self._on_health(self._reported_able)
-
-
-def _add_counters(reading: EngineLoad, *others: EngineLoad) -> EngineLoad:
-    sums = {name: sum(getattr(each, name) for each in (reading, *others)) for name in COUNTERS}
-    return msgspec.structs.replace(reading, **sums)

@@ -64,7 +64,7 @@ class EngineGroup:
         ranks: list[EngineConnection] = []
         try:
             for each in places:
-                ranks.append(await EngineConnection.open(config, each, command))  # noqa: PERF401
+                ranks.append(await EngineConnection.open(config, each, command))  # noqa: PERF401 - where one fails, those before it are ended
         except BaseException:
             await cls(ranks, folder)._end()
             raise

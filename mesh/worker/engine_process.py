@@ -9,232 +9,27 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
-import queue
 import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import NoReturn
 
 from rostra.mesh.distributed.place import PEER_LOST, PeerLostError
-from rostra.mesh.engine.adapters import AdapterTable, UnknownAdapterError
-from rostra.mesh.engine.admission import (
-    PromptTooLongError,
-    QueueFullError,
-    RequestRefusedError,
-)
-from rostra.mesh.engine.cache_log import CacheChanges
 from rostra.mesh.engine.config import EngineConfig
-from rostra.mesh.engine.grammar_table import Grammars
-from rostra.mesh.engine.messages import (
-    EmbeddingRequest,
-    EngineLoad,
-    EngineRequest,
-    RequestOutput,
-)
 from rostra.mesh.errors import RostraError
 from rostra.mesh.logs import log_to_stderr
 from rostra.mesh.worker import wire
-from rostra.mesh.worker.adapter_desk import AdapterDesk, Prepared
-from rostra.mesh.worker.grammar_desk import Compiled, GrammarDesk
+from rostra.mesh.worker.engine_loop import EngineLoop, ServedEngine
+from rostra.mesh.worker.engine_pipes import Inbox, Outbox
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_INTERVAL = 0.5
 PR_SET_PDEATHSIG = 1
-
-REFUSALS = {
-    QueueFullError: wire.Refusal.QUEUE_FULL,
-    UnknownAdapterError: wire.Refusal.NO_ADAPTER,
-    PromptTooLongError: wire.Refusal.TOO_LONG,
-}
-
-Taken = wire.Command | Prepared | Compiled
 
 EngineBuilder = Callable[
     [wire.Configure, Callable[[int, int], None]], "tuple[ServedEngine, wire.EngineInfo]"
 ]
-
-
-class ServedEngine(Protocol):
-    """What the loop drives: an engine that generates text, or one that makes vectors."""
-
-    @property
-    def adapters(self) -> AdapterTable | None:
-        """None where it takes none."""
-        ...
-
-    @property
-    def grammars(self) -> Grammars | None:
-        """None where it follows none."""
-        ...
-
-    @property
-    def has_work(self) -> bool:
-        """Whether `step` would do anything."""
-        ...
-
-    def add_request(self, request: Any) -> None:
-        """Queues one of the engine's kind. Raises RequestRefusedError."""
-        ...
-
-    def abort(self, request_id: str) -> bool: ...
-
-    def step(self) -> list[RequestOutput]: ...
-
-    def load(self) -> EngineLoad: ...
-
-    def follow_cache(self, *, keys: bool, blocks: bool) -> None: ...
-
-    def cache_changes(self) -> CacheChanges | None: ...
-
-
-class Outbox:
-    """Sends events from a thread of its own, so that a slow reader never holds up a step.
-
-    When nothing was sent for `HEARTBEAT_INTERVAL` seconds it sends a heartbeat.
-    """
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.busy_since: float | None = None
-        self._connection = connection
-        self._events: queue.SimpleQueue[wire.Event | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
-        self._thread.start()
-
-    def put(self, event: wire.Event) -> None:
-        self._events.put(event)
-
-    def flush(self, timeout: float) -> None:
-        """Sends what is left and ends; gives up after `timeout` seconds."""
-        self._events.put(None)
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while True:
-            try:
-                event = self._events.get(timeout=HEARTBEAT_INTERVAL)
-            except queue.Empty:
-                event = wire.Heartbeat(self.busy_since)
-            if event is None:
-                return
-            try:
-                self._connection.sendall(wire.encode(event))
-            except OSError:
-                # The server is gone; the thread that reads commands ends the process.
-                return
-
-
-class Inbox:
-    """Reads commands in a thread, and ends the process when the server is gone."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._file = connection.makefile("rb")
-        first = wire.read_frame(self._file)
-        if first is None:
-            os._exit(0)
-        command = wire.decode_command(first)
-        if not isinstance(command, wire.Configure):
-            raise RuntimeError("the first command was not Configure")
-        self.setup = command
-        self._commands: queue.SimpleQueue[Taken] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name="inbox", daemon=True).start()
-
-    def put(self, command: Prepared | Compiled) -> None:
-        """From a thread of this process."""
-        self._commands.put(command)
-
-    def take(self, *, wait: bool) -> list[Taken]:
-        """All commands that have arrived; with `wait` at least one."""
-        taken = [self._commands.get()] if wait else []
-        while not self._commands.empty():
-            taken.append(self._commands.get())
-        return taken
-
-    def _run(self) -> None:
-        try:
-            while (body := wire.read_frame(self._file)) is not None:
-                self._commands.put(wire.decode_command(body))
-        except OSError:
-            pass
-        # Not sys.exit: a step in progress must not keep a process alive that nobody reads.
-        os._exit(0)
-
-
-class EngineLoop:
-    """Takes commands, makes steps, and reports each turn. Blocks while there is nothing to do."""
-
-    def __init__(self, engine: ServedEngine, inbox: Inbox, outbox: Outbox) -> None:
-        self.engine = engine
-        self.inbox = inbox
-        self.outbox = outbox
-        self.adapters = AdapterDesk(engine.adapters, inbox.put)
-        self.grammars = GrammarDesk(engine.grammars, inbox.put)
-
-    def run(self) -> None:
-        while True:
-            self.turn()
-
-    def turn(self) -> None:
-        commands = self.inbox.take(wait=not self.engine.has_work)
-        self.outbox.busy_since = time.monotonic()
-        admissions = []
-        for command in commands:
-            if isinstance(command, wire.Add):
-                if not self.grammars.hold(command):
-                    admissions.append(self._add(command.requests))
-            elif isinstance(command, Compiled):
-                admissions += self._add_held(command)
-            elif isinstance(command, wire.Abort):
-                self.grammars.abort(command.request_ids)
-                for request_id in command.request_ids:
-                    self.engine.abort(request_id)
-            elif isinstance(command, wire.LoadAdapter):
-                self.adapters.load(command)
-            elif isinstance(command, wire.UnloadAdapter):
-                self.adapters.unload(command)
-            elif isinstance(command, Prepared):
-                self.adapters.finish(command)
-            elif isinstance(command, wire.FollowCache):
-                self.engine.follow_cache(keys=command.keys, blocks=command.blocks)
-        began = time.monotonic()
-        outputs = self.engine.step() if self.engine.has_work else []
-        seconds = time.monotonic() - began
-        self.outbox.busy_since = None
-        answers = self.adapters.take_answers()
-        self.outbox.put(
-            wire.Turn(
-                admissions,
-                outputs,
-                self.engine.load(),
-                answers,
-                self.engine.cache_changes(),
-                seconds,
-            )
-        )
-
-    def _add_held(self, compiled: Compiled) -> list[wire.Admission]:
-        requests = self.grammars.finish(compiled)
-        if not requests:
-            return []
-        if compiled.error is not None:
-            name = requests[0].request_id
-            return [wire.Admission(name, wire.Refusal.INVALID, compiled.error)]
-        return [self._add(requests)]
-
-    def _add(self, requests: Sequence[EngineRequest | EmbeddingRequest]) -> wire.Admission:
-        name = requests[0].request_id
-        for position, request in enumerate(requests):
-            try:
-                self.engine.add_request(request)
-            except RequestRefusedError as error:
-                for earlier in requests[:position]:
-                    self.engine.abort(earlier.request_id)
-                refusal = REFUSALS.get(type(error), wire.Refusal.INVALID)
-                return wire.Admission(name, refusal, str(error))
-        return wire.Admission(name)
 
 
 def end_with_parent() -> None:

@@ -19,7 +19,7 @@ class WorkerHealth:
     """
 
     def __init__(self) -> None:
-        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._able = False
         self._draining = False
         self._changed = asyncio.Event()

@@ -1,7 +1,5 @@
 """`rostra.v1.Inference` over one engine."""
 
-# ruff: noqa: N802 -- methods have the names of the .proto file
-
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -62,7 +60,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
     # `yield` when the caller goes away is not told of it, and the engine must be.
 
     @with_status
-    async def Chat(  # type: ignore[override]
+    async def Chat(  # type: ignore[override] # the stubs know no generators
         self, request: chat_pb2.ChatRequest, context: Context
     ) -> None:
         with_tokens = request.sampling.HasField("logprobs")
@@ -70,7 +68,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         await self._stream(request, context, "Chat", responder, read_chat)
 
     @with_status
-    async def Generate(  # type: ignore[override]
+    async def Generate(  # type: ignore[override] # the stubs know no generators
         self, request: inference_pb2.GenerateRequest, context: Context
     ) -> None:
         responder = GenerateResponder(self._model.tokenizer)
@@ -108,7 +106,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServicer):
         except GrammarError as error:
             raise invalid_argument([Violation(grammar.field, str(error))]) from error
 
-    async def Bundle(  # type: ignore[override]
+    async def Bundle(  # type: ignore[override] # the stubs know no generators
         self, requests: AsyncIterator[inference_pb2.BundleRequest], context: Context
     ) -> None:
         await self._bundles.serve(requests, context.write)

@@ -213,7 +213,7 @@ class GatewayStream:
         """Returns when the gateway has ended the stream. Raises AioRpcError."""
         async with asyncio.timeout(FIRST_ANSWER_TIMEOUT):
             response = await call.read()
-        while response is not grpc.aio.EOF:  # type: ignore[attr-defined]
+        while response is not grpc.aio.EOF:  # type: ignore[attr-defined] # not in the stubs
             interval = response.heartbeat_interval.ToTimedelta().total_seconds()
             self._interval = interval or DEFAULT_INTERVAL
             if not self.joined:

@@ -87,7 +87,7 @@ def read_sampling(
     """Reports every value out of its range to `checks`."""
     floats = {}
     for name, allowed in FLOAT_RANGES.items():
-        if proto.HasField(name):  # type: ignore[arg-type]
+        if proto.HasField(name):  # type: ignore[arg-type] # the stubs want literals
             floats[name] = getattr(proto, name)
             if floats[name] not in allowed:
                 checks.invalid(f"sampling.{name}", f"must be in {allowed}, got {floats[name]:g}")
@@ -148,7 +148,7 @@ def _check_stop(checks: Checks, stop: Collection[str]) -> None:
 
 
 def _read_count(proto: sampling_pb2.SamplingParams, name: str, checks: Checks) -> int | None:
-    if not proto.HasField(name):  # type: ignore[arg-type]
+    if not proto.HasField(name):  # type: ignore[arg-type] # the stubs want literals
         return None
     count: int = getattr(proto, name)
     if count > MAX_LOGPROBS:

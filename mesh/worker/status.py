@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from rostra.mesh.engine.adapters import AdapterError, AdapterFault

@@ -120,7 +120,7 @@ def drawn(said: list[dict[str, Any]]) -> dict[tuple[int, str], str]:
 
 async def until(view: BattleView, phase: str) -> None:
     async with asyncio.timeout(30):
-        while view.phase != phase:  # noqa: ASYNC110 - a view tells its browser alone
+        while view.phase != phase:
             await asyncio.sleep(0.01)
 
 

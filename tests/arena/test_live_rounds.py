@@ -31,7 +31,7 @@ async def test_a_round_that_nobody_watches_ends_after_its_grace() -> None:
     live.leave(current)
     assert live.find(current.ticket.battle_id) is current
     async with asyncio.timeout(10):
-        while not current.closed:  # noqa: ASYNC110 - a forgotten round tells nobody
+        while not current.closed:
             await asyncio.sleep(0.005)
     assert live.find(current.ticket.battle_id) is None
 

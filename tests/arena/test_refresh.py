@@ -70,7 +70,7 @@ async def running(refresher: Refresher) -> AsyncIterator[None]:
 
 async def soon(found: Callable[[], T]) -> T:
     """What `found` gives, when it gives something."""
-    while not (value := found()):  # noqa: ASYNC110 - of another process
+    while not (value := found()):
         await asyncio.sleep(0.05)
     return value
 

@@ -28,7 +28,7 @@ async def both_well(contestant: Contestant, conversation: Sequence[Message]):
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a round tells nobody
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-# The tiny models are made by modules of another folder of tests.
-sys.path.append(str(Path(__file__).parents[1] / "worker"))
-
 from client_programs import Client, build_cpp, build_node, install_node_packages
 from tiny_encoder import save_tiny_encoder
 from tiny_model import save_tiny_model

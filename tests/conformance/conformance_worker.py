@@ -49,8 +49,8 @@ class AnsweringWorker(ScriptedWorker):
     def __init__(self) -> None:
         super().__init__(answers)
 
-    async def Tokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Tokenize(self, request: Any, context: Any) -> Any:
         return await self.Embed(request, context)
 
-    async def Detokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Detokenize(self, request: Any, context: Any) -> Any:
         return await self.Embed(request, context)

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-# Checkpoints, requests and workers are made as in the tests of those rooms.
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / room) for room in ("models", "worker", "adapters")]
-
-from rank_processes import RankProcesses  # noqa: E402
-from tiny_model import save_tiny_model  # noqa: E402
+from rank_processes import RankProcesses
+from tiny_model import save_tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from benchmarks import broadcast
 from rostra.mesh.cli.config import WorkerEntry
 from rostra.mesh.errors import RostraError
 from rostra.mesh.models.parallel import Parallel
-from rostra.mesh.worker.engine_client import FIRST_BACKOFF
+from rostra.mesh.supervisor.restarts import FIRST_BACKOFF
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tensor-parallel.md").read_text(encoding="utf-8")
 

@@ -27,7 +27,7 @@ from worker_harness import (
     tiny_config,
 )
 
-from rostra.mesh.worker import engine_client
+from rostra.mesh.supervisor import restarts
 
 SIZE = 2
 BOUND = 30.0
@@ -40,7 +40,7 @@ LONG_PROMPT = list(range(3, 303)) * 12
 @pytest.fixture(autouse=True)
 def _quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     # Deaths in a row are the point here, and not to be waited for.
-    monkeypatch.setattr(engine_client, "MAX_BACKOFF", 0.5)
+    monkeypatch.setattr(restarts, "MAX_BACKOFF", 0.5)
 
 
 @contextlib.asynccontextmanager

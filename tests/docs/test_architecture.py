@@ -25,3 +25,15 @@ def test_every_room_has_its_row() -> None:
         name: folder for folder, name in rooms
     }
     assert {name for _, name in rooms} == set(project["tool"]["importlinter"]["root_packages"])
+
+
+@pytest.mark.parametrize("room", ["mesh", "gateway", "arena", "arena/ratings", "training"])
+def test_a_room_has_the_names_it_is_said_to_have(room: str) -> None:
+    names = re.findall(r"`(rostra\.[\w.]+\.\w+)`", (ROOT / room / "__init__.py").read_text())
+    assert names
+    for name in names:
+        file = ROOT / name.removeprefix("rostra.").replace(".", "/")
+        if file.is_dir() or file.with_suffix(".py").exists():
+            continue
+        text = file.parent.with_suffix(".py").read_text()
+        assert re.search(rf"^(?:async def|def|class) {file.name}\b", text, re.MULTILINE), name

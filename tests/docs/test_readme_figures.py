@@ -76,13 +76,15 @@ def test_ratings() -> None:
 
 def test_the_closed_loop() -> None:
     page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    (row,) = rows_of("closed_loop-demo-cpu")
+    (row,) = rows_of("closed-loop-demo-cpu")
     text = " ".join(page.split())
     for told in (
         f"With {row['battles']} battles",
         f"won {row['won']} of {row['fresh_battles']} fresh battles and lost {row['lost']}",
         f"{row['words_adapter']:.0f} words where the base's have {row['words_base']:.0f}",
+        f"That took {row['wall_s']} seconds on two idle cores",
         f"{row['processor_s']} processor seconds, {row['train_processor_s']} of them",
     ):
         assert told in text
     assert row["probability"] > 0.95
+    assert row["wall_s"] < 15 * 60

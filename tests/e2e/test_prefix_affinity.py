@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from tiny_model import save_tiny_model
 
 from rostra.gateway.app import create_app
 from rostra.gateway.keys import FLEET
 from rostra.gateway.settings import GatewaySettings
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.worker.server import Worker, WorkerConfig
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "worker"))
-from tiny_model import save_tiny_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -68,7 +65,7 @@ async def mesh(model: Path, policy: str) -> AsyncIterator[tuple[list[Worker], li
             clients.append(await stack.enter_async_context(client))
             async with asyncio.timeout(60):
                 fleet = client.app[FLEET]  # type: ignore[index]
-                while not all(link.serving for link in fleet):  # noqa: ASYNC110
+                while not all(link.serving for link in fleet):
                     await asyncio.sleep(0.05)
         yield workers, clients
 

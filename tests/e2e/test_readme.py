@@ -69,7 +69,7 @@ def shell(beginning):
 
 def test_every_command_is_looked_at():
     assert sorted(text.split()[0] for text in SHELL) == [
-        ".venv/bin/rostra", ".venv/bin/rostra", "curl", "grpcurl",
+        ".venv/bin/pip", ".venv/bin/rostra", ".venv/bin/rostra", "curl", "grpcurl",
     ]  # fmt: skip
 
 

@@ -10,14 +10,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-
-from benchmarks.local import READY, rostra_up
-
-# The tiny models are made by modules of another folder of tests.
-sys.path.append(str(Path(__file__).parents[1] / "worker"))
-
 from tiny_encoder import save_tiny_encoder
 from tiny_model import save_tiny_model
+
+from benchmarks.local import READY, rostra_up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

@@ -17,7 +17,6 @@ from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.errors import RostraError
 
 PACKAGE = "sentence_transformers.models."
-NEWER = "sentence_transformers.sentence_transformer.modules.pooling."
 MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": f"{PACKAGE}Transformer"},
     {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{PACKAGE}Pooling"},

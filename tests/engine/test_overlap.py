@@ -14,7 +14,7 @@ from rostra.mesh.engine.messages import EngineRequest, FinishReason, SamplingPar
 from rostra.mesh.engine.ngram import NGramDrafter
 from rostra.mesh.engine.scheduler import Scheduler
 from rostra.mesh.worker import wire
-from rostra.mesh.worker.engine_process import EngineLoop
+from rostra.mesh.worker.engine_loop import EngineLoop
 
 
 def test_the_next_step_is_launched_before_the_result_is_taken() -> None:

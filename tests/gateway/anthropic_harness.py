@@ -10,6 +10,13 @@ from gateway_harness import Script, usage
 
 from rostra.v1 import chat_pb2, tokens_pb2
 
+USER: Any = {"role": "user", "content": "hi"}
+WEATHER: Any = {
+    "name": "weather",
+    "description": "Of a city",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
 
 def blocks(
     *, thinking: str = "", text: str = "", calls: Iterable[Sequence[str]] = ()

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import anthropic
+import openai
 import pytest
 from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, gateway_before
@@ -27,3 +28,14 @@ async def anthropic_client(client: TestClient) -> AsyncIterator[anthropic.AsyncA
         base_url=base_url, api_key="none", max_retries=0
     ) as official:
         yield official
+
+
+@pytest.fixture
+def base_url(client: TestClient) -> str:
+    return str(client.make_url("/v1"))
+
+
+@pytest.fixture
+async def aclient(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
+        yield client

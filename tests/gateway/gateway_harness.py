@@ -1,6 +1,5 @@
 """A worker that says what a test tells it to, over a real gRPC server, and a gateway before it."""
 
-# ruff: noqa: N802 (the services name their methods)
 from __future__ import annotations
 
 import asyncio
@@ -156,6 +155,16 @@ async def refuse(
     await context.abort(made.code, made.details, trailing)
 
 
+def refuses(*args: Any, **details: Any) -> Any:
+    """A script of a chat that is refused so; see `refuse`."""
+
+    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
+        await refuse(context, *args, **details)
+        yield chat_pb2.ChatResponse()
+
+    return script
+
+
 class ScriptedWorker(inference_pb2_grpc.InferenceServicer, control_pb2_grpc.ControlServicer):
     """One worker; `script` may be replaced at any time."""
 
@@ -286,7 +295,7 @@ async def gateway_before(
 async def eventually(condition: Callable[[], bool], timeout: float = 30.0) -> None:
     """Waits until a condition holds."""
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 (conditions of every kind, none tells of itself)
+        while not condition():
             await asyncio.sleep(0.01)
 
 

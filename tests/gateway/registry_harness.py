@@ -1,6 +1,5 @@
 """Scripted workers that join gateways by the worker's own code, and gateways for them to join."""
 
-# ruff: noqa: N802 (the services name their methods)
 from __future__ import annotations
 
 import asyncio

@@ -18,7 +18,7 @@ from rostra.v1 import control_pb2, control_pb2_grpc
 
 
 class Desk(control_pb2_grpc.ControlServicer):
-    async def ListAdapters(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def ListAdapters(self, request: Any, context: Any) -> Any:
         poet = control_pb2.AdapterInfo(name="poet", base_model="tiny", rank=8, revision="r1")
         return control_pb2.ListAdaptersResponse(adapters=[poet])
 

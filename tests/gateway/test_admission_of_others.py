@@ -25,7 +25,7 @@ class SeatedEmbedder(ScriptedWorker):
         self.may_answer = asyncio.Semaphore(0)
         self.order: list[str] = []
 
-    async def GetLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetLoad(self, request: Any, context: Any) -> Any:
         return control_pb2.GetLoadResponse(
             running_requests=min(self.running, 1),
             waiting_requests=max(0, self.running - 1),

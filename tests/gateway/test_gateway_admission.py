@@ -35,7 +35,7 @@ class SeatedWorker(ScriptedWorker):
         self.order: list[str] = []
         self.most = 0
 
-    async def GetLoad(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def GetLoad(self, request: Any, context: Any) -> Any:
         return control_pb2.GetLoadResponse(
             running_requests=min(self.running, self.seats),
             waiting_requests=max(0, self.running - self.seats),

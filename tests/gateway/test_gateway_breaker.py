@@ -7,17 +7,15 @@ import math
 import random
 from typing import Any
 
-import grpc
 import pytest
 from aiohttp.test_utils import TestClient
-from gateway_harness import ScriptedWorker, eventually, gateway_before, refuse, says
+from gateway_harness import ScriptedWorker, eventually, gateway_before, refuses, says
 from grpc import StatusCode
 
 from rostra.gateway.failover.breaker import Breaker
 from rostra.gateway.failover.faults import Fault
 from rostra.gateway.failover.settings import FailoverSettings
 from rostra.gateway.keys import FLEET
-from rostra.v1 import chat_pb2
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
@@ -164,14 +162,6 @@ def test_another_process_is_not_blamed(breaker: Breaker) -> None:
     assert (breaker.state, breaker.wait) == ("closed", 0.0)
 
 
-def refuses(*args: Any, **details: Any) -> Any:
-    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        await refuse(context, *args, **details)
-        yield chat_pb2.ChatResponse()
-
-    return script
-
-
 def fault(client: TestClient, worker: ScriptedWorker) -> str:
     assert client.app is not None
     (link,) = [link for link in client.app[FLEET] if link.address == worker.address]
@@ -248,7 +238,7 @@ async def test_nobody_left_is_said_at_once_and_tried_again() -> None:
         assert len(worker.requests) == 4
         worker.script = says(["ok"])
         async with asyncio.timeout(30):
-            while (await client.post(CHAT, json=HELLO)).status != 200:  # noqa: ASYNC110
+            while (await client.post(CHAT, json=HELLO)).status != 200:
                 await asyncio.sleep(0.05)
         assert fault(client, worker) == ""
         assert len(worker.requests) == 5

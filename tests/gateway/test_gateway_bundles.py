@@ -109,6 +109,31 @@ async def test_what_came_before_an_error_is_passed_on(worker: ScriptedWorker) ->
             assert error["error"]["code"] == "deadline_exceeded"
 
 
+class LateBundle(ScriptedWorker):
+    """What it says by its bundle is on its way for long."""
+
+    async def Bundle(self, requests: Any, context: Any) -> None:
+        async def late(message: Any) -> None:
+            await asyncio.sleep(0.2)
+            await context.write(message)
+
+        await self.bundles.serve(requests, late)
+
+
+@pytest.mark.parametrize("refusing", [True, False])
+async def test_what_came_before_an_early_end_is_passed_on(refusing: bool) -> None:
+    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
+        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="half"))
+        if refusing:
+            await refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, "too late")
+
+    async with LateBundle(script) as worker, gateway_before([worker.address]) as client:
+        await bundled(client)
+        *events, error = await read(client)
+        assert text(events) == "half"
+        assert error["error"]["code"] == ("deadline_exceeded" if refusing else "worker_error")
+
+
 async def test_a_reader_that_stops_holds_up_its_own_call_only(worker: ScriptedWorker) -> None:
     made = 0
     piece = "x" * 1000

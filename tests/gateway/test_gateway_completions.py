@@ -111,7 +111,7 @@ class NeverDetokenizes(ScriptedWorker):
         super().__init__()
         self.asked = asyncio.Event()
 
-    async def Detokenize(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Detokenize(self, request: Any, context: Any) -> Any:
         self.asked.set()
         await asyncio.sleep(60)
 

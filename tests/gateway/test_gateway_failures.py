@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import grpc
 import orjson
 import pytest
 from aiohttp import ClientResponse
@@ -17,6 +16,7 @@ from gateway_harness import (
     finish,
     gateway_before,
     refuse,
+    refuses,
     says,
     usage,
 )
@@ -26,14 +26,6 @@ from rostra.v1 import chat_pb2, tokens_pb2
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
-
-
-def refuses(*args: Any, **details: Any) -> Any:
-    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        await refuse(context, *args, **details)
-        yield chat_pb2.ChatResponse()
-
-    return script
 
 
 def content(text: str) -> chat_pb2.ChatResponse:

@@ -157,7 +157,7 @@ async def test_who_does_not_read_ends_at_the_deadline(worker: ScriptedWorker) ->
             return gone in await (await gateway.session.get(f"{gateway.url}/metrics")).text()
 
         async with asyncio.timeout(20):
-            while not await ended():  # noqa: ASYNC110
+            while not await ended():
                 await asyncio.sleep(0.1)
         writer.close()
 

@@ -193,9 +193,9 @@ async def test_files_that_are_none(
     trustme.CA().cert_pem.write_to_path(files.client_ca)
     path: Path = getattr(files, missing)
     if text is None:
-        path.rename(path.with_suffix(".gone"))  # noqa: ASYNC240
+        path.rename(path.with_suffix(".gone"))
     else:
-        path.write_text(text)  # noqa: ASYNC240
+        path.write_text(text)
     settings = GatewaySettings(
         port=0,
         workers=(worker.address,),

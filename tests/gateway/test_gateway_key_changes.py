@@ -140,7 +140,7 @@ async def test_a_file_that_changes_is_read_without_a_restart(
             for _ in range(20):
                 await status(bearer("resting"))
             assert caplog.text.count("stay in force") == before == 1
-        key_file.write_text(entry(key))  # noqa: ASYNC240
+        key_file.write_text(entry(key))
         await becomes(401, bearer("resting"))
         assert await status({"Authorization": f"Bearer {new}"}) == 200
 

@@ -8,18 +8,11 @@ from typing import Any
 import anthropic
 import pytest
 from aiohttp.test_utils import TestClient
-from anthropic_harness import answers, blocks
+from anthropic_harness import USER, WEATHER, answers, blocks
 from gateway_harness import ScriptedWorker
 from pydantic import BaseModel
 
 from rostra.v1 import chat_pb2, tokens_pb2
-
-USER: Any = {"role": "user", "content": "hi"}
-WEATHER: Any = {
-    "name": "weather",
-    "description": "Of a city",
-    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
 
 
 async def test_a_message(

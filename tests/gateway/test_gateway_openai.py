@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pytest
-from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, gateway_before, refuse
 from grpc import StatusCode
 
 from rostra.v1 import chat_pb2
 
 USER: Any = {"role": "user", "content": "hi"}
-
-
-@pytest.fixture
-def base_url(client: TestClient) -> str:
-    return str(client.make_url("/v1"))
-
-
-@pytest.fixture
-async def aclient(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
-        yield client
 
 
 async def test_async_chat(aclient: openai.AsyncOpenAI) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import openai
 import pytest
-from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, call, plays
 from pydantic import BaseModel
 
@@ -34,17 +32,6 @@ WEATHER: Any = {
 class Weather(BaseModel):
     city: str
     unit: Literal["C", "F"] = "C"
-
-
-@pytest.fixture
-def base_url(client: TestClient) -> str:
-    return str(client.make_url("/v1"))
-
-
-@pytest.fixture
-async def aclient(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
-        yield client
 
 
 def says(text: str, reasoning: str = "") -> chat_pb2.ChatDelta:

@@ -62,7 +62,7 @@ async def test_metrics(client: TestClient, worker: ScriptedWorker) -> None:
     await client.get("/no/such/route")
     async with asyncio.timeout(10):
         # Counted after the answer has gone, and told by the worker at intervals.
-        while (found := await samples(client)).get(  # noqa: ASYNC110
+        while (found := await samples(client)).get(
             ("request_duration_seconds_count", (CHAT,))
         ) != 3 or found["worker_running_requests", (worker.address,)] != 4:
             await asyncio.sleep(0.01)

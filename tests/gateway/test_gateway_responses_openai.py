@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pytest
-from aiohttp.test_utils import TestClient
 from gateway_harness import ScriptedWorker, call, plays, refuse, says
 from grpc import StatusCode
 from openai.types.responses import Response
@@ -36,17 +34,6 @@ WEATHER: Any = {
     "parameters": openai.pydantic_function_tool(Weather)["function"]["parameters"],
     "strict": True,
 }
-
-
-@pytest.fixture
-def base_url(client: TestClient) -> str:
-    return str(client.make_url("/v1"))
-
-
-@pytest.fixture
-async def aclient(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
-        yield client
 
 
 async def test_async(aclient: openai.AsyncOpenAI) -> None:

@@ -6,24 +6,15 @@ import time
 from typing import Any
 
 import grpc
-from gateway_harness import ScriptedWorker, gateway_before, refuse, says
+from gateway_harness import ScriptedWorker, gateway_before, refuse, refuses, says
 from grpc import StatusCode
 
 from rostra.gateway.failover.budget import RetryBudget, RetryBudgets
 from rostra.gateway.failover.settings import FailoverSettings
-from rostra.v1 import chat_pb2
 
 CHAT = "/v1/chat/completions"
 HELLO = {"model": "tiny", "messages": [{"role": "user", "content": "hi"}]}
 CALM = {"breaker_min_calls": 10_000}
-
-
-def refuses(*args: Any, **details: Any) -> Any:
-    async def script(request: Any, context: grpc.aio.ServicerContext) -> Any:
-        await refuse(context, *args, **details)
-        yield chat_pb2.ChatResponse()
-
-    return script
 
 
 def test_a_budget_is_a_share_of_the_requests_and_some_a_second() -> None:

@@ -61,7 +61,7 @@ async def test_running_streams_finish_and_nothing_new_is_taken(worker: ScriptedW
         response = await session.post(f"{url}/v1/chat/completions", json=HELLO)
         interrupt()
         async with asyncio.timeout(10):
-            while not await refuses_connections(url):  # noqa: ASYNC110
+            while not await refuses_connections(url):
                 await asyncio.sleep(0.01)
         assert not task.done()
         go_on.set()
@@ -119,11 +119,11 @@ async def test_a_load_balancer_is_given_time_to_notice(worker: ScriptedWorker) -
         aiohttp.ClientSession() as session,
     ):
         async with asyncio.timeout(30):
-            while (await session.get(f"{url}/ready")).status != 200:  # noqa: ASYNC110
+            while (await session.get(f"{url}/ready")).status != 200:
                 await asyncio.sleep(0.01)
         interrupt()
         async with asyncio.timeout(30):
-            while (await session.get(f"{url}/ready")).status != 503:  # noqa: ASYNC110
+            while (await session.get(f"{url}/ready")).status != 503:
                 await asyncio.sleep(0.01)
         response = await session.post(f"{url}/v1/chat/completions", json=HELLO)
         assert response.headers["Connection"] == "close"

@@ -1,6 +1,5 @@
 """POST /tokenize, /detokenize and /v1/messages/count_tokens."""
 
-# ruff: noqa: N802 (the service names its methods)
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

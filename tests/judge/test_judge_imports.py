@@ -14,17 +14,6 @@ from rostra.arena.judge.stored import verdicts
 from rostra.arena.votes.database import open_database
 
 QUESTION = {"question_id": 101, "category": "reasoning", "turns": ["Who is second?", "And last?"]}
-SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-@pytest.fixture(scope="session")
-def shared_data(request: pytest.FixtureRequest) -> Path:
-    """The folder of real votes beside the checkout."""
-    if request.config.getoption("--without-shared-data"):
-        pytest.skip("without shared data, as asked")
-    if not SHARED_DATA.is_dir():
-        pytest.fail(f"{SHARED_DATA} is missing; give --without-shared-data to go without")
-    return SHARED_DATA
 
 
 def answer(model: str, *turns: object, question: int = 101) -> dict:

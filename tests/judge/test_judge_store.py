@@ -27,7 +27,7 @@ from rostra.arena.votes.transfer.export import JUDGED as NOT_MARKED
 from rostra.arena.votes.transfer.export import Exporter, ExportOptions
 from rostra.arena.votes.transfer.importing import Importer
 from rostra.arena.votes.transfer.sources import source_of
-from rostra.mesh.cli.rate import Rating
+from rostra.mesh.cli.rating_run import Rating
 
 PAIRS = 9
 

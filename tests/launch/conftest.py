@@ -1,16 +1,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-# The tiny checkpoint is made as in the tests of the worker.
-sys.path.append(str(Path(__file__).parents[1] / "worker"))
-
 from tiny_model import save_tiny_model
 
 from rostra.mesh.home import Home

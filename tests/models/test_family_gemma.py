@@ -12,17 +12,11 @@ from rostra.mesh.errors import RostraError
 from rostra.mesh.models import load_model
 from rostra.mesh.ops.torch_cpu import TorchCpuOps
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 # Shorter than the window of 24, as long, longer, and of several chunks beyond it.
 PROMPTS = random_prompts([1, 20, 24, 25, 70, 140], VOCAB_SIZE)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", SHAPES)

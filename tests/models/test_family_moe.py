@@ -28,14 +28,6 @@ STACKED = {"save_original_format": False}
 PROMPTS = random_prompts([1, 2, 16, 17, 70], VOCAB_SIZE)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("name", MIXTURES)
 def test_ragged_batch_equals_transformers(tmp_path, name):
     """Prefill, chunked and not, and decoding, in steps of mixed batches."""
@@ -176,6 +168,8 @@ from pathlib import Path
 import torch
 from rostra.mesh.models import load_model
 from rostra.mesh.ops import make_ops
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 def anonymous():
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():

@@ -12,17 +12,11 @@ from transformers import LlamaConfig
 
 from rostra.mesh.errors import RostraError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PROMPTS = random_prompts([1, 17, 40, 133], VOCAB_SIZE)
 LONG_PROMPTS = random_prompts([33, 40, 133], VOCAB_SIZE)
 """Longer than the original lengths of the checkpoints: there transformers has the long factors."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def prompts_of(name):

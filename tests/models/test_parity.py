@@ -11,13 +11,7 @@ from model_harness import Harness, check_against, expected_tokens, random_prompt
 
 from rostra.mesh.ops.torch_cpu import TorchCpuOps
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

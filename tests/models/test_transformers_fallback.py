@@ -20,15 +20,9 @@ from rostra.mesh.models.transformers_weights import PackedLinear
 from rostra.mesh.ops import make_ops
 from rostra.mesh.ops.torch_cpu import TorchCpuOps
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

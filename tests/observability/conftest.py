@@ -1,16 +1,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-# The tiny models are made by modules of another folder of tests.
-sys.path.append(str(Path(__file__).parents[1] / "worker"))
-
 from mesh_processes import Mesh, mesh
 from otlp_receivers import Collected, http_collector
 from tiny_model import save_tiny_model

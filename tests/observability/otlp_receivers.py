@@ -116,7 +116,7 @@ def grpc_collector() -> Iterator[tuple[str, Collected]]:
     collected = Collected()
 
     class Service(trace_service_pb2_grpc.TraceServiceServicer):
-        def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
+        def Export(self, request: Any, context: Any) -> Any:
             collected.take(request.SerializeToString())
             return trace_service_pb2.ExportTraceServiceResponse()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-import pymc as pm
-import pytensor.tensor as pt
 import pytest
 
-from rostra.arena.ratings.engines.starts import log_odds, started
+from rostra.arena.ratings import models
+from rostra.arena.ratings.board import Board, Factor
+from rostra.arena.ratings.engines.starts import log_odds
+from rostra.arena.ratings.engines.structure_densities import JITTER_OF_VOTERS, density
+from rostra.arena.ratings.spec import ModelSpec
 
 
 def test_the_order_as_most_votes_see_it() -> None:
@@ -20,22 +19,16 @@ def test_the_order_as_most_votes_see_it() -> None:
     assert log_odds(data, 3) == pytest.approx(expected - expected.mean())
 
 
-@dataclass
-class Compiled:
-    initial_point_func: Any
-
-
-def test_strengths_stand_behind_the_scale() -> None:
-    strength = np.array([1.0, -0.25, -0.75])
-    with pm.Model() as model:
-        pm.LogNormal("scale")
-        pm.ZeroSumNormal("strength", shape=3)
-        pm.Normal("side")
-    free = Compiled(lambda seed: np.array([0.5, 0.0, 0.0, float(seed)]))
-    point = started(free, strength).initial_point_func(7)
-    names = [each.name for each in model.value_vars]
-    assert names == ["scale_log__", "strength_zerosum__", "side"]
-    transform = model.rvs_to_transforms[model["strength"]]
-    there = transform.backward(pt.as_tensor(point[1:3])).eval()
-    assert there == pytest.approx(strength)
-    assert (point[0], point[3]) == (0.5, 7.0)
+def test_chains_of_voters_start_near_it() -> None:
+    table = np.array([[30, 0, 5, 0], [20, 0, 20, 0]])
+    voters = Factor(("ann", "bob"), np.array([0, 1]))
+    board = Board.of(["a", "b", "c"], [0, 1], [1, 2], table, factors={"voter": voters})
+    spec = ModelSpec(structure="voters", factor="voter", both_bad="out")
+    data = models.data(board, spec)
+    found = density(3, 2, spec, data)
+    points = np.array([found.start(np.random.default_rng(seed)) for seed in range(20)])
+    starts = found.variables(points)
+    apart = np.abs(starts["strength"] - log_odds(data, 3)).max()
+    assert 0 < apart < 2 * JITTER_OF_VOTERS
+    # The prior's shares.
+    assert starts["kind_share"].mean(axis=0) == pytest.approx([0.8, 0.1, 0.1], abs=0.03)

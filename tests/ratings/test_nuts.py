@@ -3,15 +3,15 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import nutpie
 import pymc as pm
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from ratings_boards import CONTESTANTS, Truth, names, simulate
 
+from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board, Factor
-from rostra.arena.ratings.engines import by_nutpie, nuts
+from rostra.arena.ratings.engines import by_pymc, nuts
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.fit import fit
 from rostra.arena.ratings.posterior import Posterior
@@ -96,46 +96,49 @@ def test_pymc_gives_the_same_answer(many_votes: Board, posterior: Posterior) -> 
         assert_allclose(ours.std(axis=(0, 1)), theirs.std(axis=(0, 1)), rtol=0.25)
 
 
-def test_the_overall_model_compiles_no_graph(
+@pytest.mark.parametrize("structure", ["overall", "categories", "drift", "voters"])
+def test_nutpie_needs_no_graph(
+    structure: str, settings: FitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def built(*_: object) -> None:
+        raise AssertionError("a graph is built")
+
+    monkeypatch.setattr(models, "build", built)
+    pairs = np.array([(i, j, level) for i in range(3) for j in range(3) for level in (0, 1)])
+    left, right, code = pairs[pairs[:, 0] != pairs[:, 1]].T
+    factor = None if structure == "overall" else "factor"
+    board = Board.of(
+        names(3), left, right, [[3, 1, 1, 0]] * len(left), {"factor": Factor(("x", "y"), code)}
+    )
+    spec = ModelSpec(structure=structure, factor=factor, both_bad="out")
+    drawn = nuts.sample(board, spec, settings, None)
+    assert set(drawn.values) == set(models.variables(spec))
+    assert "pymc" not in drawn.libraries
+    assert "nutpie" in drawn.libraries
+
+
+def test_pymcs_sampler_keeps_a_model_for_boards_of_its_size(
     settings: FitSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compiled(*_: object, **__: object) -> None:
-        raise AssertionError("a graph is compiled")
-
-    monkeypatch.setattr(nutpie, "compile_pymc_model", compiled)
-    rows = [(left, right, "a") for left in "abc" for right in "abc" if left != right]
-    assert fit(Board.from_comparisons(rows), settings).contestants == ("a", "b", "c")
-
-
-def test_a_compiled_model_takes_the_votes_of_boards_of_its_size(
-    settings: FitSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled: list[pm.Model] = []
+    sampled: list[pm.Model] = []
     given: list[dict[str, NDArray]] = []
 
-    class Compiled:
-        def with_data(self, **data: NDArray) -> Compiled:
-            given.append(data)
-            return self
-
-    def compile_model(model: pm.Model, var_names: tuple[str, ...], **_: object) -> Compiled:
-        compiled.append(model)
-        return Compiled()
-
-    def drawn(model: Compiled, variables: tuple[str, ...], *_: object) -> tuple[dict, int]:
+    def drawn(model: pm.Model, data: dict, variables: tuple[str, ...], *_: object) -> tuple:
+        sampled.append(model)
+        given.append(data)
         return {name: np.zeros((4, 400)) for name in variables}, 0
 
     monkeypatch.setattr(nuts, "_kept", {})
-    monkeypatch.setattr(nutpie, "compile_pymc_model", compile_model)
-    monkeypatch.setattr(by_nutpie, "sample_compiled", drawn)
+    monkeypatch.setattr(by_pymc, "sample_model", drawn)
     spec = ModelSpec(structure="categories", factor="category", both_bad="out")
     for size, votes in ((3, 1), (3, 2), (4, 1)):
         left, right = np.nonzero(~np.eye(size, dtype=bool))
         category = Factor(("code", "prose"), left % 2)
         table = np.full((len(left), 4), votes)
         board = Board.of(names(size), left, right, table, {"category": category})
-        nuts.sample(board, spec, settings, None)
-    assert len(compiled) == 2
+        nuts.sample(board, spec, dataclasses.replace(settings, sampler="pymc"), None)
+    assert sampled[0] is sampled[1]
+    assert sampled[1] is not sampled[2]
     assert [int(data["votes"].max()) for data in given] == [1, 2, 1]
 
 

@@ -21,8 +21,9 @@ from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.mesh.cli.rate import Rating, rate
+from rostra.mesh.cli.rate import rate
 from rostra.mesh.cli.rating_options import BothBad, ModelOptions, Ties, parse_time
+from rostra.mesh.cli.rating_run import Rating
 from rostra.mesh.cli.rating_source import MALFORMED, FileSource
 from rostra.mesh.errors import RostraError
 

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# The tiny model is that of the worker's tests.
-sys.path.append(str(Path(__file__).parents[1] / "worker"))
-
 from tiny_model import save_tiny_model
 
 from rostra.training.base import BaseModel

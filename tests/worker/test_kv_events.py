@@ -139,7 +139,7 @@ async def test_evictions_and_a_new_engine(tiny_model: Path) -> None:
         await following.until(lambda one: one.cleared)
         assert not following.blocks
         async with asyncio.timeout(60):
-            while not await service.serving():  # noqa: ASYNC110
+            while not await service.serving():
                 await asyncio.sleep(0.02)
         await collect(service.inference.Generate(first))
         await following.until(lambda one: set(hashes(first)) <= one.blocks.keys())
@@ -179,7 +179,7 @@ async def test_the_engine_is_left_alone_when_nobody_follows(
         assert feed._keys
         following.call.cancel()
         async with asyncio.timeout(30):
-            while feed._keys:  # noqa: ASYNC110
+            while feed._keys:
                 await asyncio.sleep(0.02)
         await collect(own.inference.Generate(asked(0, 2, 9)))
         assert not feed._mirror.snapshot(blocks=True)

@@ -136,7 +136,7 @@ async def test_an_exception_in_a_step_fails_the_streams_and_restarts(tmp_path: P
         stream = await taken_or_failed(engine)
         assert isinstance(stream, EngineUnavailableError)
         async with asyncio.timeout(30):
-            while health != [True, False, True]:  # noqa: ASYNC110
+            while health != [True, False, True]:
                 await asyncio.sleep(0.02)
     finally:
         await engine.close()
@@ -167,7 +167,7 @@ async def test_a_step_that_never_ends_is_a_stall_and_its_process_is_ended(
         assert engine.able
         waiting = asyncio.create_task(engine.submit(REQUEST))
         async with asyncio.timeout(30):
-            while engine.able:  # noqa: ASYNC110
+            while engine.able:
                 await asyncio.sleep(0.02)
         with pytest.raises(EngineUnavailableError, match="has not finished a step"):
             await engine.submit(REQUEST)
@@ -175,7 +175,7 @@ async def test_a_step_that_never_ends_is_a_stall_and_its_process_is_ended(
         with pytest.raises(EngineUnavailableError, match="engine process died"):
             await waiting
         async with asyncio.timeout(30):
-            while not engine.able:  # noqa: ASYNC110
+            while not engine.able:
                 await asyncio.sleep(0.02)
         assert engine.pids[0] != stalled
         assert "had not finished a step for" in caplog.text

@@ -178,7 +178,7 @@ async def test_a_signal_while_the_engine_starts_ends_the_start(tiny_model: Path)
     told: list[str] = []
     others = set(psutil.Process().children())
     task = asyncio.create_task(serve(tiny_config(tiny_model), on_ready=told.append))
-    while not (children := set(psutil.Process().children()) - others):  # noqa: ASYNC110
+    while not (children := set(psutil.Process().children()) - others):
         await asyncio.sleep(0.01)
     signal.raise_signal(signal.SIGTERM)
     await asyncio.wait_for(task, 30)

@@ -86,7 +86,7 @@ async def running(config: WorkerConfig) -> AsyncIterator[Service]:
 
 async def eventually(condition: Callable[[], Awaitable[bool]], timeout: float = 60.0) -> None:
     async with asyncio.timeout(timeout):
-        while not await condition():  # noqa: ASYNC110 -- what is awaited lies in another process
+        while not await condition():
             await asyncio.sleep(0.02)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import arviz as az
@@ -18,8 +18,6 @@ from rostra.arena.ratings.engines.schedule import Schedule
 from rostra.arena.ratings.engines.whitening import Whitened
 
 POLL_SECONDS = 0.2
-INSPECT_SECONDS = 1.0
-"""Between two looks at the draws of a compiled model, each of which copies them all."""
 POINT = "point"
 
 FloatArray = NDArray[np.float64]
@@ -47,26 +45,15 @@ def sample_density(
         logp_func=None,
         expand_func=None,
     )
-    trace = _sample(model, schedule, lambda _: report(int(block[DRAWS])), POLL_SECONDS)
+    trace = _sample(model, schedule, lambda: report(int(block[DRAWS])), POLL_SECONDS)
     report(schedule.total)
     return density.variables(trace["posterior"][POINT].values), _divergences(trace)
 
 
-def sample_compiled(
-    model: Any, variables: Sequence[str], schedule: Schedule, report: Callable[[int], None]
-) -> Sampled:
-    """`model`: as `nutpie.compile_pymc_model` gives it, with the data to sample from."""
-    trace = _sample(
-        model, schedule, lambda sampler: report(_num_draws(sampler.inspect())), INSPECT_SECONDS
-    )
-    report(schedule.total)
-    return {name: trace["posterior"][name].values for name in variables}, _divergences(trace)
-
-
 def _sample(
-    model: Any, schedule: Schedule, look: Callable[[Any], None], seconds: float
+    model: Any, schedule: Schedule, look: Callable[[], None], seconds: float
 ) -> az.InferenceData:
-    """The trace; meanwhile `look` at the sampler every so many seconds."""
+    """The trace; meanwhile `look` every so many seconds."""
     sampler = nutpie.sample(
         model,
         chains=schedule.chains,
@@ -83,21 +70,10 @@ def _sample(
             try:
                 return sampler.wait(timeout=seconds)
             except TimeoutError:
-                look(sampler)
+                look()
     except BaseException:
         sampler.cancel()
         raise
-
-
-def _num_draws(trace: az.InferenceData) -> int:
-    """Draws of an unfinished trace, where those not yet made are NaN."""
-    total = 0
-    for group in ("warmup_posterior", "posterior"):
-        values = next(iter(trace[group].values())).values
-        while values.ndim > 2:
-            values = values[..., 0]
-        total += int(np.isfinite(values).sum())
-    return total
 
 
 def _divergences(trace: az.InferenceData) -> int:

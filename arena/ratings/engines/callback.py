@@ -18,7 +18,15 @@ from numba import carray, cfunc, njit, types
 from numpy.typing import NDArray
 
 from rostra.arena.ratings.engines import block as blocks
-from rostra.arena.ratings.engines import cells, coordinates, elementary, kernels
+from rostra.arena.ratings.engines import (
+    cells,
+    coordinates,
+    elementary,
+    judge_kernels,
+    kernels,
+    level_kernels,
+    voter_kernels,
+)
 from rostra.arena.ratings.engines.block import (
     ARRAYS,
     DRAWS,
@@ -32,10 +40,12 @@ from rostra.arena.ratings.engines.block import (
 
 FloatArray = NDArray[np.float64]
 
-ORDER, BOTH_BAD = range(2)
+ORDER, BOTH_BAD, LEVELS, JUDGES, VOTERS = range(5)
 """First of the model's numbers; then come those of contestants, of the likelihood, of sides."""
-MODEL, LEFT, RIGHT, VOTES, STYLE, TIE_STYLE, PRIORS, MAP = range(8)
-"""Arrays of a block in their order; from `MAP` on those of `coordinates`, if there are any."""
+MODEL, LEFT, RIGHT, VOTES, STYLE, TIE_STYLE, PRIORS, MIX, WHOSE, BESIDE, MAP = range(11)
+"""Arrays of a block in their order: `MIX` of levels, `WHOSE` cells are, by judge or by voter,
+`BESIDE` the covariates of judges or the careless voters' part; from `MAP` on those of
+`coordinates`, if there are any."""
 NOT_FINITE = 1
 """What tells the sampler to turn back."""
 
@@ -51,7 +61,46 @@ def _at_point(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
         return kernels.both_bad(
             x, size, left, right, votes[0], votes[1], priors[0], priors[1], priors[2]
         )
-    return kernels.order(
+    style_x, tie_style_x = matrix(block, STYLE), matrix(block, TIE_STYLE)
+    if kind == ORDER:
+        return kernels.order(
+            x,
+            size,
+            ties,
+            side != 0,
+            left,
+            right,
+            votes,
+            style_x,
+            tie_style_x,
+            priors[0],
+            priors[1],
+            priors[2],
+            priors[3],
+            priors[4],
+        )
+    mix, whose = matrix(block, MIX), indices(block, WHOSE)
+    if kind == LEVELS:
+        return level_kernels.levels(
+            x, size, ties, side != 0, left, right, votes, style_x, tie_style_x, mix, priors
+        )
+    if kind == JUDGES:
+        return judge_kernels.judges(
+            x,
+            size,
+            ties,
+            side != 0,
+            left,
+            right,
+            votes,
+            style_x,
+            tie_style_x,
+            mix,
+            whose,
+            matrix(block, BESIDE),
+            priors,
+        )
+    return voter_kernels.voters(
         x,
         size,
         ties,
@@ -59,13 +108,11 @@ def _at_point(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
         left,
         right,
         votes,
-        matrix(block, STYLE),
-        matrix(block, TIE_STYLE),
-        priors[0],
-        priors[1],
-        priors[2],
-        priors[3],
-        priors[4],
+        style_x,
+        tie_style_x,
+        whose,
+        vector(block, BESIDE),
+        priors,
     )
 
 
@@ -97,16 +144,51 @@ def _log_density(block: Words, x: FloatArray) -> tuple[float, FloatArray]:
 
 
 @_compiled
+def _voter_kinds(block: Words, points: FloatArray) -> FloatArray:
+    _, size, ties, side = words_of(block, MODEL)
+    left, careless = indices(block, LEFT), vector(block, BESIDE)
+    found = np.empty((len(points), len(careless), 3))
+    by_eta, by_tie = np.empty(len(left)), np.zeros(len(left))
+    for draw in range(len(points)):
+        voter_kernels.mixture(
+            points[draw],
+            size,
+            ties,
+            side != 0,
+            left,
+            indices(block, RIGHT),
+            matrix(block, VOTES),
+            matrix(block, STYLE),
+            matrix(block, TIE_STYLE),
+            indices(block, WHOSE),
+            careless,
+            by_eta,
+            by_tie,
+            found[draw],
+        )
+    return found
+
+
+@_compiled
 def _block_at(pointer: Any) -> Words:
     length = carray(pointer, (1,), np.int64)[LENGTH]
     return carray(pointer, (length,), np.int64)
 
 
-_CALLED = (blocks, cells, coordinates, elementary, kernels)
+_CALLED = (
+    blocks,
+    cells,
+    coordinates,
+    elementary,
+    judge_kernels,
+    kernels,
+    level_kernels,
+    voter_kernels,
+)
 _float64s = types.CPointer(types.float64)
 
 
-def _compile(text: int) -> tuple[Any, Any]:
+def _compile(text: int) -> tuple[Any, Any, Any]:
     """The functions that are kept; of which `text` tells their files by the closure they are."""
 
     @njit(cache=True, nogil=True, error_model="numpy")
@@ -129,14 +211,20 @@ def _compile(text: int) -> tuple[Any, Any]:
             finite = finite and np.isfinite(by_x[i])
         return 0 if finite else NOT_FINITE
 
-    return log_density, log_density_callback
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def voter_kinds(block: Words, points: FloatArray) -> FloatArray:
+        _ = text
+        return _voter_kinds(block, points)
+
+    return log_density, log_density_callback, voter_kinds
 
 
-log_density, log_density_callback = _compile(
+log_density, log_density_callback, voter_kinds = _compile(
     zlib.crc32(b"".join(Path(str(module.__file__)).read_bytes() for module in _CALLED))
 )
 """Of a block and `x` [ndim], the log density but for a constant and its gradient [ndim]; and the
-same as nutpie calls it: from ndim, x, gradient, value and block, a status."""
+same as nutpie calls it: from ndim, x, gradient, value and block, a status; and of a block of
+`VOTERS` and points [draws, ndim], of which kind each voter is at each, [draws, voters, 3]."""
 
 
 @cfunc(

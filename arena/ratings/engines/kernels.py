@@ -45,6 +45,18 @@ def from_basis(x: FloatArray, size: int) -> FloatArray:
 
 
 @_compiled
+def add_to_basis(by_values: FloatArray, times: float, found: FloatArray, start: int) -> None:
+    """What `from_basis` is to values, for derivatives: adds `times` the derivatives by the free
+    numbers, of those by the values [size], to `found` from `start` on."""
+    size, whole = len(by_values), 0.0
+    for i in range(size - 1):
+        whole += by_values[i]
+    shift = whole / (math.sqrt(size) + size) + by_values[size - 1] / math.sqrt(size)
+    for i in range(size - 1):
+        found[start + i] += times * (by_values[i] - shift)
+
+
+@_compiled
 def add_zero_sum(
     x: FloatArray,
     values: FloatArray,
@@ -56,19 +68,15 @@ def add_zero_sum(
     """Log density of a zero-sum vector and its scale, x[0] the logarithm of that.
 
     `values` [size] = from_basis(x, size), `by_values` [size] the derivative by them of everything
-    else. Adds to gradient[0] and sets gradient[1:size].
+    else. Adds to gradient[:size].
     """
     size = len(values)
     precision = math.exp(-2 * x[0])
-    squares, total = 0.0, 0.0
+    squares = 0.0
     for i in range(size):
         squares += values[i] * values[i] * precision
         by_values[i] -= values[i] * precision
-    for i in range(size - 1):
-        total += by_values[i]
-    shift = total / (math.sqrt(size) + size) + by_values[size - 1] / math.sqrt(size)
-    for i in range(1, size):
-        gradient[i] = by_values[i - 1] - shift
+    add_to_basis(by_values, 1.0, gradient, 1)
     z = (x[0] - log_median) / sigma
     gradient[0] += squares - (size - 1) - z / sigma
     return -squares / 2 - (size - 1) * x[0] - z * z / 2
@@ -136,6 +144,83 @@ def set_exp(values: FloatArray, found: FloatArray) -> None:
 
 
 @_compiled
+def at_style(size: int, ties: int, side: bool) -> int:
+    """Where style begins in a point: behind the strengths, side and tie."""
+    return size + (1 if side else 0) + (0 if ties == BRADLEY_TERRY else 1)
+
+
+@_compiled
+def predict(
+    x: FloatArray,
+    size: int,
+    ties: int,
+    side: bool,
+    values: FloatArray,
+    left: IndexArray,
+    right: IndexArray,
+    style_x: FloatArray,
+    tie_style_x: FloatArray,
+    eta: FloatArray,
+    tie: FloatArray,
+    nu: FloatArray,
+) -> None:
+    """Sets `eta`, `tie` and `nu` [cells] of strengths `values`, which `left` and `right` point to.
+
+    `x` from `size` on: side if `side`, tie unless `BRADLEY_TERRY`, style, tie_style. `style_x`
+    [cells, style]; `tie_style_x` [cells, tie_style].
+    """
+    first = at_style(size, ties, side)
+    plain_eta = x[size] if side else 0.0
+    plain_tie = 0.0 if ties == BRADLEY_TERRY else x[first - 1]
+    for c in range(len(left)):
+        eta[c] = values[left[c]] - values[right[c]] + plain_eta
+    tie[:] = plain_tie
+    nu[:] = math.exp(plain_tie)
+    if style_x.shape[1]:
+        add_covariates(eta, style_x, x, first)
+    if tie_style_x.shape[1]:
+        add_covariates(tie, tie_style_x, x, first + style_x.shape[1])
+        set_exp(tie, nu)
+
+
+@_compiled
+def add_predicted(
+    x: FloatArray,
+    size: int,
+    ties: int,
+    side: bool,
+    left: IndexArray,
+    right: IndexArray,
+    style_x: FloatArray,
+    tie_style_x: FloatArray,
+    side_sd: float,
+    tie_sd: float,
+    style_sd: float,
+    by_eta: FloatArray,
+    by_tie: FloatArray,
+    by_values: FloatArray,
+    gradient: FloatArray,
+) -> float:
+    """What `predict` is to values, for derivatives: adds to `by_values` and `gradient`. The log
+    prior density of side, tie and styles, whose derivatives are added too."""
+    first = at_style(size, ties, side)
+    second = first + style_x.shape[1]
+    by_all_eta = add_ends(left, right, by_eta, -1.0, by_values)
+    if style_x.shape[1]:
+        pull_covariates(by_eta, style_x, gradient, first)
+    if tie_style_x.shape[1]:
+        pull_covariates(by_tie, tie_style_x, gradient, second)
+    if side:
+        gradient[size] += by_all_eta
+    at_tie = size + (1 if side else 0)
+    if ties != BRADLEY_TERRY:
+        gradient[at_tie] += total(by_tie)
+    logp = add_normals(x, size, at_tie, side_sd, gradient)
+    logp += add_normals(x, at_tie, first, tie_sd, gradient)
+    return logp + add_normals(x, first, second + tie_style_x.shape[1], style_sd, gradient)
+
+
+@_compiled
 def order(
     x: FloatArray,
     size: int,
@@ -154,43 +239,32 @@ def order(
 ) -> tuple[float, FloatArray]:
     """Log density of the structure "overall" at `x`, and its gradient, as long as `x`.
 
-    `x`: log scale, `size` - 1 along the basis of strengths, side if `side`, tie unless
-    `BRADLEY_TERRY`, style, tie_style. `votes` [3, cells]; `style_x` [cells, style];
-    `tie_style_x` [cells, tie_style]. The rest are the figures of the priors.
+    `x`: log scale, `size` - 1 along the basis of strengths, then as `predict` says. `votes`
+    [3, cells]. The rest are the figures of the priors.
     """
-    at_tie = size + (1 if side else 0)
-    at_style = at_tie + (0 if ties == BRADLEY_TERRY else 1)
-    at_tie_style = at_style + style_x.shape[1]
-    plain_eta = x[size] if side else 0.0
-    plain_tie = 0.0 if ties == BRADLEY_TERRY else x[at_tie]
     strengths, cells = from_basis(x, size), len(left)
     eta, tie, nu = np.empty(cells), np.empty(cells), np.empty(cells)
-    for c in range(cells):
-        eta[c] = strengths[left[c]] - strengths[right[c]] + plain_eta
-    tie[:] = plain_tie
-    nu[:] = math.exp(plain_tie)
-    if style_x.shape[1]:
-        add_covariates(eta, style_x, x, at_style)
-    if tie_style_x.shape[1]:
-        add_covariates(tie, tie_style_x, x, at_tie_style)
-        set_exp(tie, nu)
-
+    predict(x, size, ties, side, strengths, left, right, style_x, tie_style_x, eta, tie, nu)
     by_eta, by_tie = np.empty(cells), np.zeros(cells)
     logp = likelihood(ties, votes, eta, tie, nu, by_eta, by_tie)
-
     gradient, by_strengths = np.zeros(len(x)), np.zeros(size)
-    by_all_eta = add_ends(left, right, by_eta, -1.0, by_strengths)
-    if style_x.shape[1]:
-        pull_covariates(by_eta, style_x, gradient, at_style)
-    if tie_style_x.shape[1]:
-        pull_covariates(by_tie, tie_style_x, gradient, at_tie_style)
-    if side:
-        gradient[size] = by_all_eta
-    if ties != BRADLEY_TERRY:
-        gradient[at_tie] = total(by_tie)
-    logp += add_normals(x, size, at_tie, side_sd, gradient)
-    logp += add_normals(x, at_tie, at_style, tie_sd, gradient)
-    logp += add_normals(x, at_style, len(x), style_sd, gradient)
+    logp += add_predicted(
+        x,
+        size,
+        ties,
+        side,
+        left,
+        right,
+        style_x,
+        tie_style_x,
+        side_sd,
+        tie_sd,
+        style_sd,
+        by_eta,
+        by_tie,
+        by_strengths,
+        gradient,
+    )
     return logp + add_zero_sum(x, strengths, by_strengths, log_median, sigma, gradient), gradient
 
 

@@ -1,9 +1,9 @@
 """Draws by NUTS: nutpie where it is installed, PyMC's own sampler otherwise.
 
-nutpie takes the densities of `densities` where there is one, in the coordinates of `whitening`. For
-the other structures it compiles PyMC's graph, which takes far longer than sampling; what is
-compiled depends on the model and on the number of contestants and levels only, so it is kept and
-given other votes. PyMC is imported only where a graph is compiled.
+nutpie takes the densities of `densities`, those of the structure "overall" and of "both bad" in the
+coordinates of `whitening`, and never PyMC's graph, which takes far longer to compile than to sample
+from. PyMC's sampler takes the graph; what is built depends on the model and on the number of
+contestants and levels only, so it is kept and given other votes. PyMC is imported only there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rostra.arena.ratings import models
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.engines import densities, latent_models, starts
+from rostra.arena.ratings.engines import densities, latent_models, starts, structure_densities
 from rostra.arena.ratings.engines.densities import Density
 from rostra.arena.ratings.engines.draws import Draws, Progress
 from rostra.arena.ratings.engines.latent import LatentModel
@@ -55,10 +55,11 @@ class Part:
     data: dict[str, NDArray[Any]]
     variables: tuple[str, ...]
     density: Density | Whitened | None
-    """By hand; None where PyMC's graph is compiled."""
+    """By hand; None for PyMC's sampler, which takes the graph."""
     strength: NDArray[np.float64] | None = None
-    """Where all chains start. None: at random places, so that R-hat sees a chain that stays in its
-    own; but not where the posterior has a mirror image of hardly any probability."""
+    """Where all chains of PyMC's sampler start. None: at random places, so that R-hat sees a chain
+    that stays in its own; but not where the posterior has a mirror image of hardly any
+    probability."""
 
     def schedule(self, settings: FitSettings) -> Schedule:
         return schedule(settings, whitened=isinstance(self.density, Whitened))
@@ -80,14 +81,12 @@ def sample(
             drawn |= found
             divergences += diverged
             done += here.total
-    graphs = any(part.density is None for part in parts)
     return Draws(
         values={name: drawn[name] for name in models.variables(spec)},
         divergences=divergences,
         libraries=(
             *LIBRARIES,
-            *(("pymc", "pytensor") if graphs else ()),
-            *(("nutpie",) if sampler == "nutpie" else ()),
+            *(("nutpie",) if sampler == "nutpie" else ("pymc", "pytensor")),
         ),
     )
 
@@ -114,11 +113,7 @@ def _parts(board: Board, spec: ModelSpec, sampler: str) -> list[Part]:
             build=partial(models.build, board, order),
             data=data,
             variables=models.variables(order),
-            density=_whitened(
-                densities.order(size, order, data), latent_models.order(size, order, data)
-            )
-            if by_hand and spec.structure == "overall"
-            else None,
+            density=_order(size, levels, order, data) if by_hand else None,
             strength=starts.log_odds(data, size) if spec.structure == "voters" else None,
         )
     ]
@@ -141,6 +136,15 @@ def _parts(board: Board, spec: ModelSpec, sampler: str) -> list[Part]:
     return parts
 
 
+def _order(
+    size: int, levels: int, spec: ModelSpec, data: dict[str, NDArray[Any]]
+) -> Density | Whitened:
+    density = structure_densities.density(size, levels, spec, data)
+    if spec.structure != "overall":
+        return density
+    return _whitened(density, latent_models.order(size, spec, data))
+
+
 def _whitened(density: Density, model: LatentModel) -> Density | Whitened:
     try:
         return whiten(density, model)
@@ -155,29 +159,14 @@ def _draw(
         from rostra.arena.ratings.engines import by_pymc
 
         with _numba():
-            model = _keep(("pymc", *part.key), part.build)
+            model = _keep(part.key, part.build)
             return by_pymc.sample_model(
                 model, part.data, part.variables, schedule, report, part.strength
             )
-    import nutpie
-
     from rostra.arena.ratings.engines import by_nutpie
 
-    if part.density is not None:
-        return by_nutpie.sample_density(part.density, schedule, report)
-    with _numba():
-        compiled = _keep(
-            ("nutpie", *part.key),
-            lambda: nutpie.compile_pymc_model(
-                part.build(),
-                var_names=part.variables,
-                jitter_rvs=None if part.strength is None else set(),
-            ),
-        )
-        model = compiled.with_data(**part.data)
-        if part.strength is not None:
-            model = starts.started(model, part.strength)
-        return by_nutpie.sample_compiled(model, part.variables, schedule, report)
+    assert part.density is not None
+    return by_nutpie.sample_density(part.density, schedule, report)
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,22 +26,3 @@ def log_odds(data: Mapping[str, NDArray[Any]], size: int) -> FloatArray:
     )
     found = np.log((won + 1.0) / (lost + 1.0))
     return np.asarray(found - found.mean())
-
-
-def started(model: Any, strength: FloatArray) -> Any:
-    """nutpie's compiled `model` with chains that start at these strengths. In its coordinates they
-    stand behind the scale, as `models.blocks.strengths` makes them."""
-    # Here, as models whose density is written by hand need no PyMC, which takes seconds to import.
-    import pytensor.tensor as pt
-    from pymc.distributions.transforms import ZeroSumTransform
-
-    transform = ZeroSumTransform(zerosum_axes=[0])
-    place = np.asarray(transform.forward(pt.as_tensor(strength)).eval())
-    otherwise: Callable[[int], FloatArray] = model.initial_point_func
-
-    def start(seed: int) -> FloatArray:
-        point = np.array(otherwise(seed))
-        point[1 : 1 + len(place)] = place
-        return point
-
-    return replace(model, initial_point_func=start)

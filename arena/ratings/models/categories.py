@@ -31,7 +31,6 @@ from __future__ import annotations
 import pymc as pm
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.models import blocks, values
 from rostra.arena.ratings.spec import ModelSpec
 
@@ -42,13 +41,10 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
 
     Raises RatingsError for a factor with a single level.
     """
+    data = values.categories(board, spec)
     levels = list(values.reduced(board, spec).factors[str(spec.factor)].levels)
-    if len(levels) < 2:
-        raise RatingsError(
-            f"every vote has the {spec.factor} {levels[0]!r}; ratings by {spec.factor} want two"
-        )
     with pm.Model(coords={**blocks.coords(board, spec), "level": levels}) as model:
-        found = blocks.containers(values.categories(board, spec))
+        found = blocks.containers(data)
         strength = blocks.strengths(spec)
         scale = pm.HalfNormal("level_scale", sigma=spec.priors.level_scale_sd)
         dims = ("level", "contestant")

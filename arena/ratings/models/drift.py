@@ -25,7 +25,6 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.models import blocks, values
 from rostra.arena.ratings.spec import ModelSpec
 
@@ -36,12 +35,11 @@ def build(board: Board, spec: ModelSpec) -> pm.Model:
 
     Raises RatingsError for a factor with a single level.
     """
+    data = values.drift(board, spec)
     levels = list(values.reduced(board, spec).factors[str(spec.factor)].levels)
-    if len(levels) < 2:
-        raise RatingsError(f"every vote is of the {spec.factor} {levels[0]!r}; drift wants two")
     coords = {**blocks.coords(board, spec), "level": levels, "walked": levels[1:]}
     with pm.Model(coords=coords) as model:
-        found = blocks.containers(values.drift(board, spec))
+        found = blocks.containers(data)
         strength = blocks.strengths(spec)
         scale = pm.HalfNormal("level_scale", sigma=spec.priors.drift_sd)
         step = pm.ZeroSumNormal("step", dims=("walked", "contestant"))

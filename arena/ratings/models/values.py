@@ -57,16 +57,32 @@ def overall(board: Board, spec: ModelSpec) -> dict[str, Array]:
 
 
 def categories(board: Board, spec: ModelSpec) -> dict[str, Array]:
-    """`level_of` [cells], index of the level, beside the data of `cells`."""
+    """`level_of` [cells], index of the level, beside the data of `cells`.
+
+    Raises RatingsError for a factor with a single level.
+    """
     found = reduced(board, spec)
-    return {**cells(found, spec), "level_of": found.factors[str(spec.factor)].codes}
+    factor = found.factors[str(spec.factor)]
+    if len(factor.levels) < 2:
+        raise RatingsError(
+            f"every vote has the {spec.factor} {factor.levels[0]!r}; ratings by {spec.factor} "
+            "want two"
+        )
+    return {**cells(found, spec), "level_of": factor.codes}
 
 
 def drift(board: Board, spec: ModelSpec) -> dict[str, Array]:
     """`level_of` [cells], index of the period, and `elapsed` [periods - 1], beside the data of
-    `cells`."""
+    `cells`.
+
+    Raises RatingsError for a factor with a single level.
+    """
     found = reduced(board, spec)
     factor = found.factors[str(spec.factor)]
+    if len(factor.levels) < 2:
+        raise RatingsError(
+            f"every vote is of the {spec.factor} {factor.levels[0]!r}; drift wants two"
+        )
     return {**cells(found, spec), "level_of": factor.codes, "elapsed": elapsed(factor.levels)}
 
 

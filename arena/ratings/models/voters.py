@@ -18,7 +18,7 @@ can be told apart on they are counted from hundreds of votes or more.
 Prior: kind_share ~ Dirichlet(8, 1, 1) in the order of `KINDS`: 95 % between 52 % and 97 % attentive
 voters. The mirror image, with all strengths reversed and nearly all voters contrary, has hardly any
 probability under this prior, but is a peak of its own in which a chain would stay. So chains start
-at equal strengths and the prior's shares, from where the votes lead to the right one.
+at the order that most votes are for and at the prior's shares; see `engines.starts`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from rostra.arena.votes.transfer.markdown_counts import counts
 from rostra.arena.votes.transfer.reading import Voted
 
 WINNERS = {"a": "model_a", "b": "model_b", "tie": "tie", "both_bad": "tie (bothbad)"}
-NEWER_BOTH_BAD = "both_bad"
 KEPT = ("conv_metadata", "category_tag", "dedup_tag", "is_code", "is_refusal")
 """Fields that the store has no column for, and keeps as they came."""
 _TYPES = {outcome: kind for kind, outcome in VOTES.items()}

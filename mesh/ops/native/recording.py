@@ -103,7 +103,7 @@ class Recording(TorchDispatchMode):
         return self
 
     def __exit__(self, *error: Any) -> None:
-        global _current  # noqa: PLW0603
+        global _current  # noqa: PLW0603 - as above
         _current = None
         super().__exit__(*error)
         self._end_calls()

@@ -65,7 +65,7 @@ class InferenceStub:
     The worker's first message names the bundle. A Chat or Generate call of the same connection whose
     metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
     its messages here but the last, the one with usage, which comes as without a bundle and tells how
-    many came here; a call that ends with an error instead tells it in its trailing metadata
+    many came here; a call that ends without it, with an error, tells it in its trailing metadata
     `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
     cancellation. A call whose bundle the worker does not know is answered as without one. When a
     bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
@@ -111,7 +111,7 @@ class InferenceAsyncStub(InferenceStub):
     The worker's first message names the bundle. A Chat or Generate call of the same connection whose
     metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
     its messages here but the last, the one with usage, which comes as without a bundle and tells how
-    many came here; a call that ends with an error instead tells it in its trailing metadata
+    many came here; a call that ends without it, with an error, tells it in its trailing metadata
     `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
     cancellation. A call whose bundle the worker does not know is answered as without one. When a
     bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").
@@ -178,7 +178,7 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         The worker's first message names the bundle. A Chat or Generate call of the same connection whose
         metadata `rostra-bundle` is "<bundle_id>/<call>", with a number of the caller's choosing, gets all
         its messages here but the last, the one with usage, which comes as without a bundle and tells how
-        many came here; a call that ends with an error instead tells it in its trailing metadata
+        many came here; a call that ends without it, with an error, tells it in its trailing metadata
         `rostra-bundled`. Everything else of the call is as without: its status, its deadline, its
         cancellation. A call whose bundle the worker does not know is answered as without one. When a
         bundle ends, the calls that use it end UNAVAILABLE ("bundle_ended").

@@ -49,16 +49,6 @@ def everything_shown(page: Page) -> str:
     )
 
 
-def focused(page: Page) -> str:
-    return page.evaluate(
-        """() => {
-          let node = document.activeElement
-          while (node.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
-          return node.textContent
-        }"""
-    )
-
-
 def test_a_round_from_the_question_to_the_names(visit, arena, gateway, contestants):
     seen = visit()
     page = seen.page

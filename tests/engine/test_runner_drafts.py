@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
-from runner_driver import MAX_MODEL_LEN, Driver, make_runner
+from runner_driver import MAX_MODEL_LEN, SAMPLING, Driver, make_runner
 
 from rostra.mesh.engine.launched import accept
 from rostra.mesh.engine.messages import SamplingParams
@@ -15,19 +15,6 @@ from rostra.mesh.engine.plan import NewRequest, SampledToken, ScheduledRequest, 
 from rostra.mesh.engine.sampler import Sampler
 
 PROMPTS = {"a": list(range(10, 30)), "b": [7, 8, 9], "c": [40, 41] * 6}
-SETTINGS = {
-    "greedy": {},
-    "drawn": {"temperature": 1.0, "seed": 5},
-    "filtered": {"temperature": 1.3, "seed": 6, "top_k": 40, "top_p": 0.9, "min_p": 0.01},
-    "penalised": {
-        "temperature": 0.9,
-        "seed": 7,
-        "repetition_penalty": 1.4,
-        "presence_penalty": 0.5,
-        "frequency_penalty": 0.7,
-    },
-    "with logprobs": {"temperature": 0.7, "seed": 8, "logprobs": 3},
-}
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +60,11 @@ def mixed(expected):
 
 
 @pytest.mark.parametrize("drafter", [right, wrong, mixed], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", SAMPLING)
 def test_tokens_are_those_without_drafts(folder, setting, drafter):
-    plain = start(folder, **SETTINGS[setting])
+    plain = start(folder, **SAMPLING[setting])
     expected = plain.run(MAX_MODEL_LEN)
-    drafted = start(folder, **SETTINGS[setting])
+    drafted = start(folder, **SAMPLING[setting])
     assert drafted.run(MAX_MODEL_LEN, drafter(expected)) == expected
     for name, request in drafted.requests.items():
         without = plain.requests[name].sampled

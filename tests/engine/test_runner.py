@@ -10,8 +10,8 @@ from rostra.mesh.engine.build import build_runner
 from rostra.mesh.engine.config import EngineConfig
 from rostra.mesh.engine.messages import SamplingParams
 from rostra.mesh.engine.plan import NewRequest, ScheduledRequest, StepPlan
-from rostra.mesh.engine.runner import dummy_layout
 from rostra.mesh.engine.sampler import Sampler
+from rostra.mesh.engine.warm_up import dummy_layout
 from rostra.mesh.models import load_model
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=8)

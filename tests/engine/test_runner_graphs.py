@@ -88,7 +88,12 @@ def test_replayed_steps_equal_the_plain_ones(tmp_path):
     save_checkpoint(tmp_path, SHAPES["multi-query, biased"] | {"num_hidden_layers": 1})
     child = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path)],
-        env=os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {
+            "TRITON_INTERPRET": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         cwd=SCRIPT.parent,
         capture_output=True,
         text=True,

@@ -29,6 +29,21 @@ MAX_MODEL_LEN = 64
 BLOCK_SIZE = 16
 BLOCKS_EACH = MAX_MODEL_LEN // BLOCK_SIZE
 
+SAMPLING: dict[str, dict[str, Any]] = {
+    "greedy": {},
+    "drawn": {"temperature": 1.0, "seed": 5},
+    "filtered": {"temperature": 1.3, "seed": 6, "top_k": 40, "top_p": 0.9, "min_p": 0.01},
+    "penalised": {
+        "temperature": 0.9,
+        "seed": 7,
+        "repetition_penalty": 1.4,
+        "presence_penalty": 0.5,
+        "frequency_penalty": 0.7,
+    },
+    "with logprobs": {"temperature": 0.7, "seed": 8, "logprobs": 3},
+}
+"""Every kind of it, by name."""
+
 Drafter = Callable[[str, Sequence[int]], Sequence[int]]
 """Drafts for a request of that name with these tokens."""
 

@@ -6,24 +6,12 @@ import pytest
 import torch
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, random_prompts
-from runner_driver import MAX_MODEL_LEN, Driver, make_runner
+from runner_driver import MAX_MODEL_LEN, SAMPLING, Driver, make_runner
 
 from rostra.mesh.engine.runner import Runner
 from rostra.mesh.engine.sampler import Sampler
 
 PROMPTS = {"a": list(range(10, 30)), "b": [7, 8, 9], "c": [40, 41] * 6}
-SETTINGS = {
-    "greedy": {},
-    "drawn": {"temperature": 1.0, "seed": 5},
-    "penalised": {
-        "temperature": 0.9,
-        "seed": 7,
-        "repetition_penalty": 1.4,
-        "presence_penalty": 0.5,
-        "frequency_penalty": 0.7,
-    },
-    "with logprobs": {"temperature": 0.7, "seed": 8, "logprobs": 3},
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +28,9 @@ def start(folder, prompts=PROMPTS, sampler=None, **sampling):
     return driver
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", SAMPLING)
 def test_late_results_change_nothing(folder, setting):
-    plain, late = (start(folder, **SETTINGS[setting]) for _ in range(2))
+    plain, late = (start(folder, **SAMPLING[setting]) for _ in range(2))
     assert late.run_overlapped(MAX_MODEL_LEN) == plain.run(MAX_MODEL_LEN)
     for name, request in late.requests.items():
         assert request.sampled == plain.requests[name].sampled
@@ -132,7 +120,7 @@ def test_overlapped_engine_gives_what_a_plain_one_gives(folder, monkeypatch, set
     """As on a GPU, with the results of a CPU: chunks, preemption and drafts under late results."""
     settings = {"max_model_len": MAX_MODEL_LEN} | settings
     prompts = random_prompts([1, 5, 20, 33, 16], VOCAB_SIZE) | {"again": [9, 8, 7] * 8}
-    sampling = SETTINGS["penalised"] | {"repetition_penalty": 1.0}
+    sampling = SAMPLING["penalised"] | {"repetition_penalty": 1.0}
     expected = Harness(folder, **settings).generate(prompts, 30, **sampling)
     monkeypatch.setattr(Runner, "overlaps", True)
     assert Harness(folder, **settings).generate(prompts, 30, **sampling) == expected

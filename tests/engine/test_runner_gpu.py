@@ -6,7 +6,7 @@ import pytest
 import torch
 from model_checkpoints import SHAPES, VOCAB_SIZE, save_checkpoint
 from model_harness import Harness, random_prompts
-from runner_driver import Driver, make_graph_runner
+from runner_driver import SAMPLING, Driver, make_graph_runner
 
 from rostra.mesh.engine.graphs import CudaCapture
 from rostra.mesh.ops import make_ops
@@ -18,19 +18,7 @@ pytestmark = [
 
 PROMPTS = random_prompts([1, 5, 20, 33, 16], VOCAB_SIZE)
 SETTINGS = {"device": "cuda", "max_model_len": 128, "num_blocks": 64}
-SAMPLING = {
-    "greedy": {},
-    "drawn": {"temperature": 1.0, "seed": 5},
-    "filtered": {"temperature": 1.3, "seed": 6, "top_k": 40, "top_p": 0.9, "min_p": 0.01},
-    "penalised": {
-        "temperature": 0.9,
-        "seed": 7,
-        "repetition_penalty": 1.4,
-        "presence_penalty": 0.5,
-        "frequency_penalty": 0.7,
-    },
-    "with logprobs": {"temperature": 0.7, "seed": 8, "logprobs": 3, "prompt_logprobs": 2},
-}
+EVERY_KIND = SAMPLING | {"with logprobs": SAMPLING["with logprobs"] | {"prompt_logprobs": 2}}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +33,7 @@ def plain(folder):
     return Harness(folder, **SETTINGS, graphs=False, overlap=False)
 
 
-@pytest.mark.parametrize("sampling", SAMPLING)
+@pytest.mark.parametrize("sampling", EVERY_KIND)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -57,10 +45,10 @@ def plain(folder):
     ids=str,
 )
 def test_tokens_are_those_of_plain_steps(folder, plain, settings, sampling):
-    expected = plain.generate(PROMPTS, 40, **SAMPLING[sampling])
+    expected = plain.generate(PROMPTS, 40, **EVERY_KIND[sampling])
     harness = Harness(folder, **SETTINGS, **settings)
     assert harness.runner.overlaps
-    assert harness.generate(PROMPTS, 40, **SAMPLING[sampling]) == expected
+    assert harness.generate(PROMPTS, 40, **EVERY_KIND[sampling]) == expected
 
 
 def test_tokens_are_those_of_a_cpu(folder, plain):
@@ -92,13 +80,13 @@ def test_decode_steps_are_replayed(folder, monkeypatch):
     assert len(replays) == 19
 
 
-@pytest.mark.parametrize("sampling", SAMPLING)
+@pytest.mark.parametrize("sampling", EVERY_KIND)
 @pytest.mark.parametrize("graphs", [True, False])
 def test_launching_waits_for_nothing(folder, graphs, sampling):
     """PyTorch raises for any call that would wait for the device."""
     driver = graph_driver(folder, graphs)
     for name in "abc":
-        driver.add(name, range(ord(name), ord(name) + 20), **SAMPLING[sampling])
+        driver.add(name, range(ord(name), ord(name) + 20), **EVERY_KIND[sampling])
     pending = driver.launch()
     for _ in range(5):
         torch.cuda.set_sync_debug_mode("error")
