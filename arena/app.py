@@ -32,6 +32,7 @@ from rostra.arena.pages.logos import Logos
 from rostra.arena.pages.results import Results
 from rostra.arena.pages.site import site
 from rostra.arena.pages.tickets import ForgetTicket, KeepTicket, ResumeTicket
+from rostra.arena.rendering.code import load_lexers
 from rostra.arena.settings import ArenaSettings
 from rostra.arena.state import Arena
 from rostra.arena.votes.log.signer import Signer
@@ -78,6 +79,7 @@ async def serve(
                 asyncio.create_task(arena.refresher.run()),
                 asyncio.create_task(arena.campaigns.run()),
                 asyncio.create_task(arena.image_takers.run()),
+                asyncio.create_task(asyncio.to_thread(load_lexers)),
             ]
             if settings.checkpoints is not None:
                 signer = await asyncio.to_thread(Signer, settings.votes_url, settings.checkpoints)

@@ -51,7 +51,8 @@ class _Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         token = tokens[idx]
         language = token.info.split(maxsplit=1)[0][:40] if token.info.strip() else ""
-        return _code(highlight(token.content, language), language or "text")
+        code = highlight(token.content, language, growing=env.get("growing", False))
+        return _code(code, language or "text")
 
     def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Env) -> str:
         return _code(str(escape(tokens[idx].content)), "text")
@@ -200,12 +201,17 @@ def blocks(text: str) -> list[Token]:
     return _BLOCKS.parse(text)
 
 
-def render_block(text: str, references: dict[str, Any] | None = None) -> str:
+def render_block(
+    text: str, references: dict[str, Any] | None = None, *, growing: bool = False
+) -> str:
     """Safe HTML of the Markdown `text`, a block of an answer.
 
-    `references` holds the links defined so far, and gets those that `text` defines.
+    `references` holds the links defined so far, and gets those that `text` defines. `growing`: the
+    block is drawn again soon.
     """
-    env: Env = {} if references is None else {"references": references}
+    env: Env = {"growing": growing}
+    if references is not None:
+        env["references"] = references
     tokens = _MARKDOWN.parse(text, env)
     if any(token.level >= DEEPEST - 1 for token in tokens):
         return render_plain(text)

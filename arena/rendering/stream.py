@@ -124,7 +124,7 @@ class AnswerStream:
         if splitter.is_plain:
             return render_plain(window) if window else ""
         text = draft(splitter.prefix + window)
-        return render_block(text, dict(self._links)) if text else ""
+        return render_block(text, dict(self._links), growing=True) if text else ""
 
     def _part(self, html: str, tail: str) -> Part | None:
         if not html and tail == self._tail:

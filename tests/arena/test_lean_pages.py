@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from typing import ClassVar
 
@@ -66,3 +68,10 @@ def test_a_page_is_told_of_its_own_work_alone_and_is_forgotten():
     del page
     gc.collect()
     assert gone() is None
+
+
+def test_a_server_starts_without_what_no_voter_s_page_needs():
+    needless = "{'matplotlib', 'colorcet', 'scipy.stats', 'arviz', 'pymc', 'pytensor', 'pandas'}"
+    code = f"import sys, rostra.arena.app; print(sorted({needless} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

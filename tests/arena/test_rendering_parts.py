@@ -2,14 +2,23 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rostra.arena.rendering import render
+from rostra.arena.rendering import AnswerStream, render
 from rostra.arena.rendering.characters import MOST_MARKS, MOST_UNSEEN, Cleaner
-from rostra.arena.rendering.code import CLASSES, LANGUAGES, highlight
+from rostra.arena.rendering.code import (
+    CLASSES,
+    LANGUAGES,
+    MOST_ERRORS,
+    MOST_GROWING,
+    _lexer,
+    highlight,
+    load_lexers,
+)
 from rostra.arena.rendering.draft import draft
 from rostra.arena.rendering.mathml import mathml
 from rostra.arena.rendering.sanitise import sanitise
@@ -124,6 +133,7 @@ def test_each_language_is_told_apart_and_keeps_its_text(language):
         ('\\"' * 101, "css"),
         ("x" * 1_001, "python"),
         ("\n" * 300, "c"),
+        ("/* a " * 31, "kotlin"),
     ],
 )
 def test_unknown_and_unbounded_code_is_plain(code, language):
@@ -136,6 +146,46 @@ def test_only_so_much_of_the_code_is_highlighted_and_all_of_it_is_there():
         assert unescape(re.sub(r"<[^>]*>", "", html)) == code.removeprefix("\ufeff")
     html = highlight("x = 1\n" * 600, "python")
     assert 200 < html.count("<span") < 400
+
+
+def test_code_that_is_still_written_is_told_apart_up_to_a_point_and_whole_once_it_has_ended():
+    line = 'value = "a text"  # why\n'
+    code = line * 200
+    stream = AnswerStream()
+    part = stream.update("```python\n" + code)
+    assert part is not None
+    growing = part.html + part.tail
+    assert growing.count('"c-string"') == MOST_GROWING // len(line)
+    assert growing.count("value") == code.count("value")
+    whole = render("```python\n" + code + "```\n")
+    assert whole.count('"c-string"') == code.count("value")
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_lexer_that_is_lost_is_not_asked_for_the_rest(monkeypatch, growing):
+    lexer, asked = _lexer("r"), []
+
+    def tokens(code):
+        for token in lexer.get_tokens(code):
+            asked.append(token)
+            yield token
+
+    monkeypatch.setattr(
+        "rostra.arena.rendering.code._lexer", lambda _: SimpleNamespace(get_tokens=tokens)
+    )
+    # The quote has no end, which the lexer looks for from every character on.
+    html = highlight("'0x " + "${1e [a]" * 45 + "\n" + "${1e [a]\n" * 800, "r", growing=growing)
+    assert MOST_ERRORS < len(asked) < 20 * MOST_ERRORS
+    assert unescape(re.sub(r"<[^>]*>", "", html)).endswith("${1e [a]\n")
+
+
+def test_a_server_has_all_lexers_before_they_are_asked_for():
+    _lexer.cache_clear()
+    load_lexers()
+    before = _lexer.cache_info().misses
+    for language in LANGUAGES:
+        highlight("x", language)
+    assert _lexer.cache_info().misses == before
 
 
 # ---- what is still written

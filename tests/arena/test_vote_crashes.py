@@ -30,7 +30,7 @@ PER_STORE = 20
 MOST_WORDS = 8
 """Votes and reasons of one process before it is killed, at some instant of the next."""
 MOST_SECONDS = 0.5
-PRELOADED = ["rostra.arena.votes.store", "sqlalchemy.dialects.sqlite", "psycopg"]
+PRELOADED = ["pytest", "rostra.arena.votes.store", "sqlalchemy.dialects.sqlite", "psycopg"]
 """What takes a process long to import. A server of forks knows installed modules only, whatever
 `sys.path` says here, and is silent about those that it does not find."""
 PATIENCE = 120.0

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from rostra.arena.ratings.classical.matched import BothBad, Cluster
 from rostra.arena.ratings.classical.outcomes import TieRule
@@ -89,12 +89,12 @@ class PredictionPowered:
 
     def interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds of the ratings, each [contestants]."""
-        error = norm.ppf((1 + level) / 2) * self.se
+        error = float(ndtri((1 + level) / 2)) * self.se
         return self.ratings - error, self.ratings + error
 
     def people_interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Likewise by people's votes alone."""
-        error = norm.ppf((1 + level) / 2) * self.people_se
+        error = float(ndtri((1 + level) / 2)) * self.people_se
         return self.people_ratings - error, self.people_ratings + error
 
     @property

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.ticker import MaxNLocator
-
 from rostra.arena.ratings.table import Row
 
 MARGIN = 0.03
@@ -24,6 +22,9 @@ class Axis:
     @classmethod
     def around(cls, rows: Sequence[Row]) -> Axis:
         """As wide as all 94 % intervals of `rows` together, and a little more; ticks are round."""
+        # All of Matplotlib comes with it, which a voter's page has no use for.
+        from matplotlib.ticker import MaxNLocator
+
         lowest = min(row.eti_94[0] for row in rows)
         highest = max(row.eti_94[1] for row in rows)
         locator = MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True)

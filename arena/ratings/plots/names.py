@@ -10,7 +10,7 @@ import numpy as np
 from bokeh.models import CustomJSTickFormatter
 from numpy.typing import NDArray
 
-from rostra.arena.ratings.plots.theme import FONT, LABEL_SIZE
+from rostra.arena.ratings.plots.fonts import FONT, LABEL_SIZE
 from rostra.arena.ratings.posterior import Posterior
 
 _FITTED_JS = (Path(__file__).parent / "fitted.js").read_text(encoding="utf-8")

@@ -12,8 +12,7 @@ from bokeh.models import Axis, ContinuousTicker
 from bokeh.models.annotations import Legend, Span, Title
 from bokeh.plotting import figure
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif"
-LABEL_SIZE = "13px"
+from rostra.arena.ratings.plots.fonts import FONT, LABEL_SIZE
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,8 @@ def test_on_a_phone_answers_are_stacked_and_the_vote_bar_stays(visit):
 def test_the_vote_bar_does_not_move(visit, gateway):
     page = visit().page
     bar = page.get_by_role("group", name="Your vote")
+    # The last thing that a page does when it opens.
+    expect(page.get_by_label("Your question")).to_be_focused()
     places = [bar.bounding_box()]
     ask(page, "hold still")
     expect(answer(page, "A")).to_contain_text("half")
