@@ -91,19 +91,16 @@ async def mesh(
 ) -> AsyncIterator[tuple[list[Worker], list[TestClient[Any, Any]]]]:
     """Workers with empty caches, and gateways before them."""
     async with AsyncExitStack() as stack:
-        workers, addresses = [], []
-        for _ in range(load.workers):
-            engine = EngineConfig(
-                model_path=str(model), num_threads=1, num_blocks=4096, max_num_seqs=32
-            )
-            worker = Worker(
-                WorkerConfig(
-                    listen="127.0.0.1:0", model_name="tiny", revision="0123", engine=engine
-                )
-            )
+        engine = EngineConfig(
+            model_path=str(model), num_threads=1, num_blocks=4096, max_num_seqs=32
+        )
+        config = WorkerConfig(
+            listen="127.0.0.1:0", model_name="tiny", revision="0123", engine=engine
+        )
+        workers = [Worker(config) for _ in range(load.workers)]
+        for worker in workers:
             stack.push_async_callback(worker.stop)
-            addresses.append(await worker.start())
-            workers.append(worker)
+        addresses = await asyncio.gather(*(worker.start() for worker in workers))
         clients: list[TestClient[Any, Any]] = []
         for _ in range(load.gateways):
             settings = GatewaySettings(
