@@ -44,6 +44,7 @@ TITLES = {
     "audit_rates": "How often each probe of the audit raises an alarm",
     "matchmaking": "Votes until the order is known, by policy of matchmaking",
     "routing": "Policies of routing before simulated workers",
+    "routing_served": "Policies of routing before real workers",
     "odd_voters": "Tests for odd voters: honest ones named, odd ones found",
     "closed_loop": "Votes, an adapter trained on them, and votes on the adapter",
 }

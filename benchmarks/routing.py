@@ -8,9 +8,11 @@ gateway, whose reports of load are old. Each policy gets the same requests.
 
 `hit_rate` is the part of prompts, in blocks, that was cached where they went; `first_token` runs
 from arrival to the end of the prompt; `imbalance` is the greatest load of a worker over the mean
-one, five times a second. `prefix without events` is prefix affinity that knows only what its own
+one, five times a second. The least it can be is that of `least load, all seen`: one gateway, which
+therefore knows of every request, and looks at nothing but the load. Where workers have few requests
+each that is well above 1. `prefix without events` is prefix affinity that knows only what its own
 gateway sent; `prefix` is also told by workers what they have cached. Columns with `_of_` are ratios
-to round robin on the same trace.
+to round robin, and to the least imbalance, on the same trace.
 """
 
 from __future__ import annotations
@@ -31,9 +33,12 @@ RATES = {"chat": 6.0, "system_prompts": 4.0, "agents": 1.8, "unrelated": 4.0, "m
 WARM_UP = 0.5
 """Of the time, which is not measured: conversations begin, and caches fill."""
 WITHOUT_EVENTS = "prefix without events"
+FLOOR = "least load, all seen"
+"""Nobody who spreads requests as they come can spread them much more evenly."""
 POLICIES: dict[str, PolicyName] = {
     "round robin": "round_robin",
     "power of two": "power_of_two",
+    FLOOR: "least_load",
     "least load": "least_load",
     "consistent hash": "consistent_hash",
     WITHOUT_EVENTS: "prefix",
@@ -73,7 +78,7 @@ def work(task: Task) -> dict[str, float]:
     arrivals = draw(task.trace, RATES[task.trace] * task.workers, task.seconds, task.seed)
     mesh = Mesh(
         workers=task.workers,
-        gateways=task.gateways,
+        gateways=1 if task.policy == FLOOR else task.gateways,
         report_seconds=task.report_seconds,
         kv_events=task.policy != WITHOUT_EVENTS,
     )
@@ -93,6 +98,8 @@ def rows(done: dict[Task, dict[str, float]]) -> list[Row]:
     for task, measured in done.items():
         base = done[task._replace(policy="round robin")]
         row: Row = {"load": task.trace, "peer": task.policy, **measured}
+        least = done[task._replace(policy=FLOOR)]["imbalance_p99"]
+        row["imbalance_p99_of_least"] = measured["imbalance_p99"] / least
         if task.policy != "round robin":
             for name in ("hit_rate", "first_token_p50_ms", "first_token_p99_ms"):
                 if base[name]:

@@ -14,6 +14,7 @@ from benchmarks.routing_traces import BLOCK_TOKENS, Arrival
 from benchmarks.routing_workers import Job, Machine, SimulatedWorker
 from rostra.gateway.routing.policy import Affinity
 from rostra.gateway.routing.prefix_index import PrefixIndex
+from rostra.gateway.routing.reckoning import Reckoning, Traffic
 from rostra.gateway.routing.settings import PolicyName, RoutingSettings
 
 SAMPLE_SECONDS = 0.2
@@ -37,9 +38,12 @@ class Seen:
 
     number: int
     address: str
-    pending_requests: int = 0
-    """By its last report, corrected by what this gateway did since then."""
+    reckoning: Reckoning
     queued_tokens: int = 0
+
+    @property
+    def pending_requests(self) -> int:
+        return self.reckoning.pending
 
 
 class Gateway:
@@ -49,14 +53,18 @@ class Gateway:
         self.index = PrefixIndex(settings.index_keys)
         rng = random.Random(f"gateway {number} {seed}")
         self.policy = settings.build(policy, self.index, rng)
-        self.seen = [Seen(n, f"10.0.{n // 250}.{n % 250}:50051") for n in range(mesh.workers)]
+        traffic = Traffic()
+        self.seen = [
+            Seen(n, f"10.0.{n // 250}.{n % 250}:50051", Reckoning(traffic))
+            for n in range(mesh.workers)
+        ]
         self.by_affinity = policy == "prefix"
 
     def choose(self, arrival: Arrival) -> int:
         affinity = Affinity(arrival.keys, arrival.session)
         chosen = self.policy.choose(self.seen, affinity)
         self.policy.dispatched(chosen.address, affinity)
-        chosen.pending_requests += 1
+        chosen.reckoning.sent()
         return chosen.number
 
 
@@ -161,8 +169,7 @@ class _Simulation:
         worker = self._workers[number]
         worker.advance(now)
         for job in worker.finish():
-            seen = self._gateways[job.gateway].seen[number]
-            seen.pending_requests = max(0, seen.pending_requests - 1)
+            self._gateways[job.gateway].seen[number].reckoning.ended()
             if job.arrival.time >= self._warm_up:
                 self.measured.jobs.append(job)
         self._plan_worker(number)
@@ -187,7 +194,7 @@ class _Simulation:
     def _report(self, now: float, number: int) -> None:
         at, which = divmod(number, self._mesh.workers)
         worker, seen = self._workers[which], self._gateways[at].seen[which]
-        seen.pending_requests = worker.pending_requests
+        seen.reckoning.report(worker.pending_requests, worker.arrived, now)
         seen.queued_tokens = worker.queued_tokens
         # Once for all gateways, with the report to the first.
         if self._mesh.kv_events and at == 0 and self._gateways[0].by_affinity:

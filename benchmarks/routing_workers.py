@@ -48,6 +48,8 @@ class SimulatedWorker:
     machine: Machine
     waiting: deque[Job] = field(default_factory=deque)
     prefilling: Job | None = None
+    arrived: int = 0
+    """Requests since its start."""
     changed: set[int] = field(default_factory=set)
     """Keys that entered or left the cache since somebody asked."""
 
@@ -72,6 +74,7 @@ class SimulatedWorker:
 
     def add(self, job: Job, now: float) -> None:
         self.advance(now)
+        self.arrived += 1
         self.waiting.append(job)
         self._start_next()
 

@@ -19,6 +19,7 @@ from rostra.gateway.membership import Membership
 from rostra.gateway.membership.revisions import revision_warnings
 from rostra.gateway.membership.sources import following_backoff
 from rostra.gateway.membership.state import Announcements
+from rostra.gateway.routing.reckoning import Traffic
 from rostra.gateway.settings import GatewaySettings
 from rostra.gateway.worker_channel import open_channel
 from rostra.gateway.worker_link import DRAINING, NOT_REACHED, WorkerLink
@@ -61,6 +62,7 @@ class Fleet:
         if self._tls is not None:
             self._tls.credentials()
         self._links: dict[str, WorkerLink] = {}
+        self._traffic = Traffic()
         self._access = [(member, member.key(), member.tls()) for member in settings.members]
         self._members: list[MemberLink] = []
         self._runs: dict[str, asyncio.Task[None]] = {}
@@ -195,6 +197,7 @@ class Fleet:
                 self._notify,
                 tls=self._tls,
                 same_instance=self._same_instance,
+                traffic=self._traffic,
             )
         except GatewayError as error:
             logger.error("worker %s cannot be called: %s", address, error)

@@ -18,6 +18,7 @@ from rostra.gateway.errors import GatewayError
 from rostra.gateway.failover.breaker import Breaker
 from rostra.gateway.membership.claims import claims_problem
 from rostra.gateway.membership.contract import revision_problem
+from rostra.gateway.routing.reckoning import Reckoning, Traffic
 from rostra.gateway.settings import GatewaySettings
 from rostra.gateway.tls import CallerTls, explain
 from rostra.gateway.worker_channel import WorkerChannel
@@ -63,8 +64,10 @@ class WorkerLink:
         *,
         tls: CallerTls | None = None,
         same_instance: Callable[[WorkerLink, str], str | None] = _nobody,
+        traffic: Traffic | None = None,
     ) -> None:
         """`same_instance(self, instance_id)`: the address of another worker in use with that id.
+        `traffic`: what is known of all workers'.
 
         Raises GatewayError where the certificates cannot be read."""
         self.address = address
@@ -88,7 +91,7 @@ class WorkerLink:
         self._same_instance = same_instance
         self._models_version = 0
         """Of the reading that `models` are from; see `GetLoadResponse`."""
-        self._credit = 0
+        self._reckoning = Reckoning(traffic or Traffic())
         self._healthy = asyncio.Event()
         self._news = asyncio.Event()
         """There is a reason to read again before the interval is over."""
@@ -116,13 +119,12 @@ class WorkerLink:
         if load.kv_blocks_total and load.waiting_requests > backlog:
             # Its cache is full before its seats are.
             return 0.0
-        return max(0.0, load.max_running_requests + backlog - self.pending_requests)
+        return max(0.0, load.max_running_requests + backlog - self._reckoning.known)
 
     @property
     def pending_requests(self) -> int:
-        """Requests at the worker: its last report, corrected by this gateway's own since then."""
-        reported = self.load.running_requests + self.load.waiting_requests
-        return max(0, reported + self._credit)
+        """Requests at the worker: its last report, corrected by what was sent and ended since."""
+        return self._reckoning.pending
 
     @property
     def queued_tokens(self) -> int:
@@ -142,10 +144,10 @@ class WorkerLink:
         return self.bundle.join(kind)
 
     def dispatched(self) -> None:
-        self._credit += 1
+        self._reckoning.sent()
 
     def finished(self) -> None:
-        self._credit -= 1
+        self._reckoning.ended()
 
     def announce(self, member: registry_pb2.Member | None) -> None:
         """The worker has said this of itself. None: it is no longer joined."""
@@ -284,7 +286,8 @@ class WorkerLink:
 
     def _take_load(self, load: control_pb2.GetLoadResponse) -> None:
         self.load = load
-        self._credit = 0
+        pending = load.running_requests + load.waiting_requests
+        self._reckoning.report(pending, pending + load.finished_requests, time.monotonic())
 
     def _take_models(self, response: control_pb2.GetModelInfoResponse) -> None:
         if not response.models:

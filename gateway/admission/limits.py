@@ -96,7 +96,9 @@ class KeyLimits:
         much, and counts nothing then."""
         if self._most is not None and self._running >= self._most:
             raise _refused(
-                f"Too many requests at once: this API key may have {self._most}", "requests", 1.0
+                f"Too many requests at once: this API key may have {self._most} at this gateway",
+                "requests",
+                1.0,
             )
         asked: dict[Kind, int] = {"requests": 1, "tokens": tokens}
         for kind, bucket in self.buckets.items():
@@ -110,8 +112,8 @@ class KeyLimits:
                 )
             if wait:
                 raise _refused(
-                    f"Rate limit reached: this API key may use {bucket.limit} {kind} a minute; "
-                    f"come back in {duration(wait)}",
+                    f"Rate limit reached: this API key may use {bucket.limit} {kind} a minute "
+                    f"at this gateway; come back in {duration(wait)}",
                     kind,
                     wait,
                 )

@@ -16,6 +16,6 @@ def with_room(candidates: Sequence[CandidateT], factor: float, free: int) -> lis
     somebody always has room. Up to `free` requests a worker has room in any case: where all are
     nearly idle, a second request at one of them is no imbalance that anybody would feel.
     """
-    total = sum([one.pending_requests for one in candidates])
-    limit = max(math.ceil(factor * (total + 1) / len(candidates)), free)
-    return [one for one in candidates if one.pending_requests < limit]
+    loads = [one.pending_requests for one in candidates]
+    limit = max(math.ceil(factor * (sum(loads) + 1) / len(loads)), free)
+    return [one for one, load in zip(candidates, loads, strict=True) if load < limit]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(token, name="token")
+HTTPS = "A gateway behind https://"
 
 
 @app.callback()
@@ -41,13 +43,28 @@ def status(
         bool, typer.Option("--json", help="Print what the gateway says, as JSON.")
     ] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1.0,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="Authorities to trust, in PEM. Default: the system's.", rich_help_panel=HTTPS
+        ),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own certificate, for gateways that want one.", rich_help_panel=HTTPS
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The key of --cert.", rich_help_panel=HTTPS)
+    ] = None,
 ) -> None:
     """Show each member: whether it serves, its models, load, cache and version."""
-    from rostra.mesh.cli.mesh_status import Gateway, follow, show
+    from rostra.mesh.cli.mesh_status import Gateway, HttpsFiles, follow, show
 
     if watch and as_json:
         raise RostraError("--watch draws a table: leave out --json, or ask again and again")
-    source = Gateway(gateway, api_key)
+    source = Gateway(gateway, api_key, HttpsFiles(ca, cert, key))
     if watch:
         follow(source, interval)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -25,9 +27,55 @@ COLOURS = {"serving": "green", "draining": "yellow", "out": "red"}
 
 
 @dataclass(frozen=True)
+class HttpsFiles:
+    """By which a gateway is checked, and a caller says who it is."""
+
+    ca: Path | None = None
+    """Authorities, in PEM; None: the system's."""
+    cert: Path | None = None
+    key: Path | None = None
+
+    def context(self, url: str) -> ssl.SSLContext | None:
+        """None where there is nothing to say. Raises RostraError."""
+        given = {"--ca": self.ca, "--cert": self.cert, "--key": self.key}
+        if not any(given.values()):
+            return None
+        if not url.lower().startswith("https://"):
+            named = ", ".join(option for option, file in given.items() if file)
+            raise RostraError(f"{named} without TLS: write --gateway https://host:port")
+        if (self.cert is None) != (self.key is None):
+            raise RostraError("--cert and --key belong together: a certificate needs its key")
+        context = ssl.create_default_context(cafile=_readable("--ca", self.ca))
+        cert, key = _readable("--cert", self.cert), _readable("--key", self.key)
+        if cert is not None:
+            try:
+                # Without a passphrase: there is nobody to ask for one.
+                context.load_cert_chain(cert, key, password=str)
+            except (ssl.SSLError, ValueError) as error:
+                raise RostraError(
+                    f"--cert {cert} and --key {key} cannot be used: {error}"
+                ) from None
+        return context
+
+
+def _readable(option: str, file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        text = file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no PEM"
+        raise RostraError(f"cannot read {option} {file}: {why}") from None
+    if "-----BEGIN " not in text:
+        raise RostraError(f"cannot read {option} {file}: it is no PEM")
+    return str(file)
+
+
+@dataclass(frozen=True)
 class Gateway:
     url: str
     api_key: str | None = None
+    https: HttpsFiles = HttpsFiles()
 
     def members(self) -> dict[str, Any]:
         """The answer of /mesh/members. Raises RostraError."""
@@ -37,7 +85,7 @@ class Gateway:
         headers = {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
         try:
             request = urllib.request.Request(f"{base}/mesh/members", headers=headers)
-            with _opener().open(request, timeout=TIMEOUT) as response:
+            with _opener(self.https.context(base)).open(request, timeout=TIMEOUT) as response:
                 answer: dict[str, Any] = json.loads(response.read())
             if "members" not in answer:
                 raise ValueError
@@ -160,6 +208,8 @@ def _message(error: urllib.error.HTTPError) -> str:
         return f"{error.code} {error.reason}"
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(context: ssl.SSLContext | None) -> urllib.request.OpenerDirector:
     # A gateway of one's own is reached directly, whatever web proxy the environment names.
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )

@@ -29,14 +29,32 @@ UNREACHABLE = "requests.exceptions.ConnectionError: Failed to resolve"
         ({"osv": [FINE, BAD]}, 1, "bad 1.0: PYSEC-1, mended in 1.1"),
         ({"osv": UNREACHABLE, "pypi": [FINE, UNKNOWN]}, 0, "not looked up: unknown"),
         ({"osv": UNREACHABLE, "pypi": [BAD]}, 1, "1 vulnerable"),
-        ({"osv": UNREACHABLE, "pypi": UNREACHABLE}, 0, "nothing was checked"),
+        ({"osv": UNREACHABLE, "pypi": UNREACHABLE}, 0, "NOT CHECKED"),
         # A mirror that has packages and no advisories.
-        ({"osv": UNREACHABLE, "pypi": [UNKNOWN]}, 0, "nothing was checked"),
+        ({"osv": UNREACHABLE, "pypi": [UNKNOWN]}, 0, "NOT CHECKED"),
         ({"osv": "ValueError: no such file"}, 2, "no such file"),
     ],
 )
 def test_the_verdict(tmp_path: Path, answer: dict[str, Any], code: int, says: str) -> None:
-    program = tmp_path / "pip-audit"
+    pip_audit(tmp_path, answer)
+    run = audit(tmp_path, "constraints.txt", "scripts/ignored-advisories.txt")
+    assert run.returncode == code, run.stderr
+    assert says in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_schedule_wants_to_know_that_nothing_was_checked(tmp_path: Path) -> None:
+    pip_audit(tmp_path, {"osv": UNREACHABLE, "pypi": [UNKNOWN]})
+    run = audit(tmp_path, "--must-check")
+    assert run.returncode == 3, run.stderr
+    assert "NOT CHECKED" in run.stderr
+    pip_audit(tmp_path, {"osv": [FINE]})
+    assert audit(tmp_path, "--must-check").returncode == 0
+
+
+def pip_audit(folder: Path, answer: dict[str, Any]) -> None:
+    """One that answers so, by service."""
+    program = folder / "pip-audit"
     program.write_text(
         f"#!{sys.executable}\n"
         "import json, sys\n"
@@ -47,10 +65,6 @@ def test_the_verdict(tmp_path: Path, answer: dict[str, Any], code: int, says: st
         'sys.exit(any(each.get("vulns") for each in answer))\n'
     )
     program.chmod(0o755)
-    run = audit(tmp_path, "constraints.txt", "scripts/ignored-advisories.txt")
-    assert run.returncode == code, run.stderr
-    assert says in run.stdout + run.stderr
-    assert "Traceback" not in run.stderr
 
 
 def test_what_is_ignored_needs_a_reason(tmp_path: Path) -> None:

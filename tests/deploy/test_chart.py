@@ -355,3 +355,11 @@ def test_the_plain_manifests_are_what_the_chart_renders():
     # Secrets are made by hand, and every one that is needed is named in the manual.
     documents = [each for each in yaml.safe_load_all(done.stdout) if each]
     assert not [each for each in documents if each["kind"] == "Secret"]
+
+
+def test_an_image_may_be_pinned_by_its_digest() -> None:
+    digest = "sha256:" + "0" * 64
+    values = {**KEYED, "images": {"gateway": {"digest": digest}}}
+    deployment = render(values).one("Deployment", "rostra-gateway")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"].endswith(f":0.1.0@{digest}")

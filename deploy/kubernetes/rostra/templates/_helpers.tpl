@@ -30,7 +30,7 @@ capabilities: { drop: [ALL] }
 {{- end -}}
 
 {{- define "rostra.image" -}}
-{{ .image.repository }}:{{ .image.tag }}
+{{ .image.repository }}:{{ .image.tag }}{{ with .image.digest }}@{{ . }}{{ end }}
 {{- end -}}
 
 {{- define "rostra.pull" -}}
