@@ -141,7 +141,8 @@ def highlight(code: str, language: str, *, growing: bool = False) -> str:
         or head.count("/*") - head.count("*/") > MOST_OPENED
     ):
         return str(escape(code))
-    tokens, num_errors = [], 0
+    tokens: list[tuple[str | None, str]] = []
+    num_errors = 0
     for kind, text in islice(lexer.get_tokens(head), MOST_TOKENS):
         tokens.append((_class(kind), text))
         num_errors += kind is Error

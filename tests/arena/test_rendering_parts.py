@@ -150,7 +150,7 @@ def test_only_so_much_of_the_code_is_highlighted_and_all_of_it_is_there():
 
 def test_code_that_is_still_written_is_told_apart_up_to_a_point_and_whole_once_it_has_ended():
     line = 'value = "a text"  # why\n'
-    code = line * 200
+    code = line * 120
     stream = AnswerStream()
     part = stream.update("```python\n" + code)
     assert part is not None
