@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rostra.training import metrics, together
-from rostra.training.base import BaseModel, check_method
+from rostra.training.base import BaseModel, check_method, on_cpu
 from rostra.training.card import write_card
 from rostra.training.errors import TrainingError
 from rostra.training.plots import write_plots
@@ -46,7 +46,7 @@ def run(
 ) -> Trained:
     """`prepare` reads the rows, given the record of a run that is resumed. Raises TrainingError."""
     _quiet(settings)
-    together.start(settings.device)
+    together.start(cpu=on_cpu(settings))
     check_method(settings)
     folder = RunFolder(settings.out)
     told = settings.model_dump(mode="json")

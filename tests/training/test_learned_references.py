@@ -23,6 +23,8 @@ CHAT = (
     Message("user", "and them?"),
     Message("assistant", "over the lazy\n\ndog"),
 )
+BY_MARKERS = ("glm4moe", "phi3")
+"""Templates that end no answer, or the conversation rather than the answer."""
 SYSTEM = Message("system", "You are the fox.")
 
 
@@ -62,8 +64,10 @@ def test_as_the_markers_say(tiny_tokenizer, name, system):
         tokenizer.decode([each for each, learned in zip(made.ids, mask, strict=True) if learned])
         for mask in (made.learned, wanted["assistant_masks"])
     )
-    # Some editions mark the line's end after that of the turn, which no model comes to write.
-    assert own == re.sub(r"(?<=[>])\n(?=over)|\n$", "", theirs)
+    if name not in BY_MARKERS:
+        # Some editions mark the line's end after that of the turn, which no model comes to write.
+        theirs = re.sub(r"(?<=[>])\n(?=over)|\n$", "", theirs)
+    assert own == theirs
     assert "quick brown<" in own
     assert own.endswith(">")
 

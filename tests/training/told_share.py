@@ -18,12 +18,15 @@ def trainer(*given: Any, **named: Any) -> Any:
     return made[-1]
 
 
+def share(own: Any) -> float:
+    weights = list(own.model.parameters())
+    held = sum((each.to_local() if isinstance(each, DTensor) else each).numel() for each in weights)
+    return held / sum(each.numel() for each in weights)
+
+
 sft.sft_trainer = trainer
 try:
     main()
 finally:
-    (own,) = made
-    weights = list(own.model.parameters())
-    held = sum((each.to_local() if isinstance(each, DTensor) else each).numel() for each in weights)
-    whole = sum(each.numel() for each in weights)
-    print(f"held {100 * held / whole:.0f} % of the weights", flush=True)
+    for each in made:
+        print(f"held {100 * share(each):.0f} % of the weights", flush=True)
