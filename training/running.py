@@ -58,7 +58,14 @@ def run(
     if resume:
         at = "its first step: it has no checkpoint yet" if checkpoint is None else checkpoint.name
         say_first(f"Resuming from {at}.")
-    trainer = make(prepared, metrics.Recorder(folder.metrics, say_first), checkpoint is not None)
+    try:
+        trainer = make(
+            prepared, metrics.Recorder(folder.metrics, say_first), checkpoint is not None
+        )
+    except ValueError as error:
+        if "Target modules" not in str(error):
+            raise
+        raise TrainingError(f"lora_targets: {error}") from error
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     path = folder.path / ("model" if settings.method == "full" else "adapter")
     _save(trainer, path, base, settings)

@@ -227,7 +227,10 @@ def _settings(
 ) -> Settings:
     from rostra.mesh.cli.config import RostraConfig, checked
 
-    table = RostraConfig.read(config).train.get(recipe, {})
+    tables = RostraConfig.read(config).train
+    if unknown := sorted(tables.keys() - {"sft", "dpo"}):
+        raise RostraError(f"[train.{unknown[0]}]: there are [train.sft] and [train.dpo]")
+    table = tables.get(recipe, {})
     return checked(model, {**table, **given}, f"[train.{recipe}] with the options")
 
 

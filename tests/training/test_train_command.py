@@ -73,6 +73,15 @@ def test_options_go_over_the_file(tmp_path, foxes, tiny_base):
     assert (tmp_path / "r" / "adapter" / "README.md").exists()
 
 
+def test_tables_and_targets_that_are_not_there(tmp_path, foxes, tiny_base):
+    config = tmp_path / "rostra.toml"
+    given = ("sft", foxes, "--model", tiny_base.path, "-c", config, "--out", tmp_path / "r")
+    config.write_text("[train.stf]\nepochs = 1\n")
+    assert refused(*given) == "[train.stf]: there are [train.sft] and [train.dpo]"
+    config.write_text('[train.sft]\nlora_targets = ["nope"]\n')
+    assert refused(*given).startswith("lora_targets: Target modules {'nope'} not found")
+
+
 def test_a_full_model_is_no_adapter_to_load(tmp_path, foxes, tiny_base):
     given = ("--model", tiny_base.path, "--out", tmp_path / "r", "--serve", "127.0.0.1:9")
     assert "--serve loads an adapter" in refused("sft", foxes, *given, "--method", "full")
