@@ -46,6 +46,7 @@ TITLES = {
     "routing": "Policies of routing before simulated workers",
     "routing_served": "Policies of routing before real workers",
     "odd_voters": "Tests for odd voters: honest ones named, odd ones found",
+    "sft": "Fine-tuning the demo model, and the same run killed and resumed",
     "closed_loop": "Votes, an adapter trained on them, and votes on the adapter",
 }
 """Of the known benchmarks, in the order of the page; others follow under their own names."""

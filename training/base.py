@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rostra.training import together
 from rostra.training.errors import TrainingError
 from rostra.training.settings import RunSettings
 
@@ -25,15 +26,19 @@ class BaseModel:
 
 def check_method(settings: RunSettings) -> None:
     """Raises TrainingError where this machine cannot train so."""
-    import torch
-
-    if settings.method == "qlora" and not (
-        torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes")
-    ):
+    if settings.fsdp and together.number_of_processes() == 1:
         raise TrainingError(
-            "method qlora needs a CUDA card and bitsandbytes (pip install bitsandbytes); use lora"
+            "fsdp shards over the processes of torchrun, and this run is a single one: start it "
+            "with torchrun, or leave fsdp out"
         )
-    if settings.method == "qlora" and settings.fsdp:
+    if settings.method != "qlora":
+        return
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise TrainingError(
+            "method qlora needs bitsandbytes, not installed here: pip install 'rostra[train]' "
+            "where there are wheels of it, or use lora"
+        )
+    if settings.fsdp:
         raise TrainingError("method qlora does not go with fsdp here; use lora")
 
 
@@ -48,16 +53,16 @@ def load_model(base: BaseModel, settings: RunSettings) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    dtype = getattr(torch, dtype_name(settings))
     extra: dict[str, Any] = {}
     if settings.method == "qlora":
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=dtype,
         )
-        extra["device_map"] = {"": torch.cuda.current_device()}
-    dtype = getattr(torch, dtype_name(settings))
+        extra["device_map"] = {"": "cpu" if on_cpu(settings) else torch.cuda.current_device()}
     model = _loaded(
         base, lambda: AutoModelForCausalLM.from_pretrained(base.path, dtype=dtype, **extra)
     )

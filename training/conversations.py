@@ -169,7 +169,10 @@ def _alpaca(row: Mapping[str, Any]) -> tuple[Message, ...]:
     """The instruction and what it is applied to are one question; `history` are earlier turns."""
     instruction, given = (_text(row.get(key), key) for key in ("instruction", "input"))
     earlier: list[Message] = []
-    for pair in row.get("history") or ():
+    history = row.get("history") or ()
+    if not isinstance(history, list | tuple):
+        raise _RowError("'history' is not a list of pairs")
+    for pair in history:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise _RowError("'history' is not a list of pairs")
         earlier += [Message("user", _text(pair[0], "history"))]

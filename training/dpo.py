@@ -17,6 +17,7 @@ from rostra.training.rows import Grouped, Prepared, divided, require
 from rostra.training.run_folder import RunFolder
 from rostra.training.running import Say, Trained, run
 from rostra.training.settings import DpoSettings
+from rostra.training.sharding import shard
 from rostra.training.together import number_of_processes
 from rostra.training.votes import Answer, Votes, read_file, read_store, reliabilities
 
@@ -148,14 +149,16 @@ def dpo_trainer(
         settings, "dpo", RunFolder(settings.out), evaluates=evaluates, resumes=resumes
     )
     precomputes = alone if settings.precompute_reference is None else settings.precompute_reference
+    config = DPOConfig(
+        **arguments,
+        beta=settings.beta,
+        label_smoothing=settings.label_smoothing,
+        precompute_ref_log_probs=precomputes,
+    )
+    shard(settings, config)
     trainer = OnTokens(
         model=load_model(base, settings),
-        args=DPOConfig(
-            **arguments,
-            beta=settings.beta,
-            label_smoothing=settings.label_smoothing,
-            precompute_ref_log_probs=precomputes,
-        ),
+        args=config,
         train_dataset=Dataset.from_list(prepared.train),
         eval_dataset=Dataset.from_list(prepared.evaluate) if evaluates else None,
         processing_class=tokenizer,

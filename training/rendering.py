@@ -4,8 +4,9 @@ Learned is what the model writes when it serves: each answer with the token that
 neither what the template puts before an answer nor the white space it puts after its end. Where an
 answer begins and ends is read off the template itself: what it renders up to the answer, as a
 prompt, is the beginning of what it renders with the answer. Templates that render an earlier turn
-anew once later ones follow, as those that take reasoning out, have no such beginning; for them the
-markers of generation are used, the template's own or those of TRL's edition of it.
+anew once later ones follow, as those that take reasoning out, have no such beginning, and some do
+not end the last answer; for them the markers of generation are used, the template's own or those of
+TRL's edition of it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Renderer:
         turn is not learned, nor anything after. Raises NotRenderedError."""
         text = self._render(messages)
         spans = self._spans(messages, text)
-        if spans is None:
+        if spans is None or (ended and not self._all_end(text, spans) and self._knows_markers):
             return self._by_markers(messages, ended)
         if not ended:
             start, _ = spans[-1]
@@ -75,11 +76,20 @@ class Renderer:
         return spans
 
     def _end(self, text: str, at: int) -> int:
-        """Of the turn whose content ends at `at`: after the first special token, if any."""
-        ends = [
-            place + len(token) for token in self._special if (place := text.find(token, at)) >= 0
-        ]
-        return min(ends, default=len(text.rstrip()) if len(text.rstrip()) > at else at)
+        """Of the turn whose content ends at `at`: after the special tokens that come next, if any;
+        with some models there are two."""
+        first = [place for token in self._special if (place := text.find(token, at)) >= 0]
+        if not first:
+            return len(text.rstrip()) if len(text.rstrip()) > at else at
+        end = min(first)
+        while found := [len(token) for token in self._special if text.startswith(token, end)]:
+            end += max(found)
+        return end
+
+    def _all_end(self, text: str, spans: Sequence[tuple[int, int]]) -> bool:
+        """Whether the template writes what ends each answer; with some models that is what the
+        next turn begins with, so that the last answer has none."""
+        return all(text[:end].endswith(tuple(self._special)) for _, end in spans)
 
     @cached_property
     def _special(self) -> list[str]:
@@ -135,6 +145,14 @@ class Renderer:
                 "its chat template renders earlier turns anew, and has no generation markers"
             ) from None
         return found
+
+    @cached_property
+    def _knows_markers(self) -> bool:
+        try:
+            _ = self._marked
+        except NotRenderedError:
+            return False
+        return True
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rostra.training import metrics, together
-from rostra.training.base import BaseModel, check_method
+from rostra.training.base import BaseModel, check_method, on_cpu
 from rostra.training.card import write_card
 from rostra.training.errors import TrainingError
 from rostra.training.plots import write_plots
@@ -46,7 +46,7 @@ def run(
 ) -> Trained:
     """`prepare` reads the rows, given the record of a run that is resumed. Raises TrainingError."""
     _quiet(settings)
-    together.start(settings.device)
+    together.start(cpu=on_cpu(settings))
     check_method(settings)
     folder = RunFolder(settings.out)
     told = settings.model_dump(mode="json")
@@ -58,7 +58,14 @@ def run(
     if resume:
         at = "its first step: it has no checkpoint yet" if checkpoint is None else checkpoint.name
         say_first(f"Resuming from {at}.")
-    trainer = make(prepared, metrics.Recorder(folder.metrics, say_first), checkpoint is not None)
+    try:
+        trainer = make(
+            prepared, metrics.Recorder(folder.metrics, say_first), checkpoint is not None
+        )
+    except ValueError as error:
+        if "Target modules" not in str(error):
+            raise
+        raise TrainingError(f"lora_targets: {error}") from error
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     path = folder.path / ("model" if settings.method == "full" else "adapter")
     _save(trainer, path, base, settings)

@@ -17,6 +17,7 @@ from rostra.training.rows import IN_EVALUATION, Grouped, Prepared, divided, requ
 from rostra.training.run_folder import RunFolder
 from rostra.training.running import Say, Trained, run
 from rostra.training.settings import SftSettings
+from rostra.training.sharding import shard
 from rostra.training.splitting import TooLongError, parts
 
 
@@ -125,9 +126,11 @@ def sft_trainer(
     arguments = trainer_arguments(
         settings, "sft", RunFolder(settings.out), evaluates=evaluates, resumes=resumes
     )
+    config = SFTConfig(**arguments, packing=settings.packing, eval_packing=False)
+    shard(settings, config)
     trainer = SFTTrainer(
         model=load_model(base, settings),
-        args=SFTConfig(**arguments, packing=settings.packing, eval_packing=False),
+        args=config,
         train_dataset=Dataset.from_list(prepared.train),
         eval_dataset=Dataset.from_list(prepared.evaluate) if evaluates else None,
         processing_class=tokenizer,

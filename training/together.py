@@ -23,12 +23,12 @@ def number_of_processes() -> int:
     return int(PartialState().num_processes)
 
 
-def start(device: str) -> None:
+def start(*, cpu: bool) -> None:
     """Meets the other processes. First of all that touches them: the kind of device is settled
-    then."""
+    then, and without cards each would take itself for the only one unless `cpu` is said."""
     from accelerate import PartialState
 
-    PartialState(cpu=device == "cpu")
+    PartialState(cpu=cpu)
 
 
 def once(prepare: Callable[[], T]) -> T:

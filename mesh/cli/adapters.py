@@ -66,7 +66,7 @@ def load(
     from rostra.v1 import control_pb2
 
     request = control_pb2.LoadAdapterRequest(name=name, source=folder)
-    caller = _caller(ca, cert, key, server_name, tls=tls)
+    caller = caller_tls(ca, cert, key, server_name, tls=tls)
     answer = ask(worker, caller, lambda stub: stub.LoadAdapter(request, timeout=timeout))
     typer.echo(line(answer.adapter))
 
@@ -86,7 +86,7 @@ def unload(
     from rostra.v1 import control_pb2
 
     request = control_pb2.UnloadAdapterRequest(name=name)
-    caller = _caller(ca, cert, key, server_name, tls=tls)
+    caller = caller_tls(ca, cert, key, server_name, tls=tls)
     ask(worker, caller, lambda stub: stub.UnloadAdapter(request, timeout=timeout))
     typer.echo(f"unloaded {name}")
 
@@ -105,7 +105,7 @@ def list_adapters(
     from rostra.v1 import control_pb2
 
     request = control_pb2.ListAdaptersRequest()
-    caller = _caller(ca, cert, key, server_name, tls=tls)
+    caller = caller_tls(ca, cert, key, server_name, tls=tls)
     answer = ask(worker, caller, lambda stub: stub.ListAdapters(request, timeout=timeout))
     for adapter in answer.adapters:
         typer.echo(line(adapter))
@@ -113,7 +113,7 @@ def list_adapters(
         typer.echo(f"no adapters on {worker}", err=True)
 
 
-def _caller(
+def caller_tls(
     ca: Path | None, cert: Path | None, key: Path | None, server_name: str | None, *, tls: bool
 ) -> CallerTls | None:
     """None: plain text. Raises RostraError."""

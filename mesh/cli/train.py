@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from rostra.mesh.cli.adapters import Ca, Cert, Key, ServerName, Tls
 from rostra.mesh.cli.options import Config, HomeFolder
 from rostra.mesh.cli.train_options import (
     Accumulate,
@@ -32,6 +33,7 @@ from rostra.mesh.cli.train_options import (
     ServeAs,
     Threads,
 )
+from rostra.mesh.cli.train_serve import ServeOptions
 from rostra.mesh.errors import RostraError
 
 if TYPE_CHECKING:
@@ -87,15 +89,21 @@ def sft(
     save_every: SaveEvery = None,
     serve: Serve = None,
     serve_as: ServeAs = None,
+    tls: Tls = False,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    server_name: ServerName = None,
 ) -> None:
     """Fine-tune on conversations; the loss is that of the assistant's turns alone."""
-    given = _given(locals(), "config", "home", "resume", "serve", "serve_as")
+    options = dict(locals())
+    given = _given(options, "config", "home", "resume", *ServeOptions.names())
     place = _place(home)
     from rostra.training.settings import SftSettings
     from rostra.training.sft import train_sft
 
     settings = _settings(SftSettings, "sft", config, given)
-    _run(train_sft, settings, place, resume, serve, serve_as)
+    _run(train_sft, settings, place, resume, ServeOptions.of(options))
 
 
 @app.command()
@@ -156,11 +164,18 @@ def dpo(
     save_every: SaveEvery = None,
     serve: Serve = None,
     serve_as: ServeAs = None,
+    tls: Tls = False,
+    ca: Ca = None,
+    cert: Cert = None,
+    key: Key = None,
+    server_name: ServerName = None,
 ) -> None:
     """Train on which of two answers people preferred, as the vote log has it."""
+    options = dict(locals())
     given = _given(
-        locals(),
-        *("config", "home", "resume", "serve", "serve_as", "campaign", "category", "contestant"),
+        options,
+        *("config", "home", "resume", "campaign", "category", "contestant"),
+        *ServeOptions.names(),
     )
     given |= {"campaigns": campaign} if campaign else {}
     given |= {"contestants": contestant} if contestant else {}
@@ -177,7 +192,7 @@ def dpo(
     if settings.votes is None and settings.votes_url is None:
         url = RostraConfig.read(config).arena.get("votes_url") or place.votes_url
         settings = settings.model_copy(update={"votes_url": url})
-    _run(train_dpo, settings, place, resume, serve, serve_as)
+    _run(train_dpo, settings, place, resume, ServeOptions.of(options))
 
 
 def _given(options: Mapping[str, Any], *others: str) -> dict[str, Any]:
@@ -212,7 +227,10 @@ def _settings(
 ) -> Settings:
     from rostra.mesh.cli.config import RostraConfig, checked
 
-    table = RostraConfig.read(config).train.get(recipe, {})
+    tables = RostraConfig.read(config).train
+    if unknown := sorted(tables.keys() - {"sft", "dpo"}):
+        raise RostraError(f"[train.{unknown[0]}]: there are [train.sft] and [train.dpo]")
+    table = tables.get(recipe, {})
     return checked(model, {**table, **given}, f"[train.{recipe}] with the options")
 
 
@@ -221,25 +239,13 @@ def _run(
     settings: RunSettings,
     place: Home,
     resume: bool,
-    serve: str | None,
-    serve_as: str | None,
+    serve: ServeOptions,
 ) -> None:
     from rostra.mesh.cli.train_base import resolve_base
-    from rostra.mesh.cli.train_serve import Serving
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     base = resolve_base(settings.model, place)
-    serving = None
-    if serve is not None:
-        if settings.method == "full":
-            raise RostraError(
-                "--serve loads an adapter, and method full makes a model: serve that with "
-                f"`rostra worker --model {settings.out / 'model'}`"
-            )
-        name = serve_as or settings.out.resolve().name
-        serving = Serving(serve, name, base.name, base.revision)
-    elif serve_as is not None:
-        raise RostraError("--serve-as is a name at a worker; name the worker with --serve")
+    serving = serve.serving(settings, base)
     with _one_line():
         trained = recipe(settings, base, console.print, resume=resume)
     from rostra.training.together import is_first

@@ -110,6 +110,7 @@ def test_a_broken_array_gives_what_comes_before(tmp_path):
         ),
         ({"conversations": [{"value": "Hi"}]}, "a turn without 'from'"),
         ({**ALPACA, "history": [["a"]]}, "'history' is not a list of pairs"),
+        ({**ALPACA, "history": 5}, "'history' is not a list of pairs"),
     ],
 )
 def test_a_broken_row_is_told_by_its_line_and_the_rest_goes_on(jsonl, row, reason):

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from typer.testing import CliRunner
 
 from rostra.mesh.cli.config import RostraConfig, checked, default_text
@@ -71,6 +73,15 @@ def test_options_go_over_the_file(tmp_path, foxes, tiny_base):
     assert (tmp_path / "r" / "adapter" / "README.md").exists()
 
 
+def test_tables_and_targets_that_are_not_there(tmp_path, foxes, tiny_base):
+    config = tmp_path / "rostra.toml"
+    given = ("sft", foxes, "--model", tiny_base.path, "-c", config, "--out", tmp_path / "r")
+    config.write_text("[train.stf]\nepochs = 1\n")
+    assert refused(*given) == "[train.stf]: there are [train.sft] and [train.dpo]"
+    config.write_text('[train.sft]\nlora_targets = ["nope"]\n')
+    assert refused(*given).startswith("lora_targets: Target modules {'nope'} not found")
+
+
 def test_a_full_model_is_no_adapter_to_load(tmp_path, foxes, tiny_base):
     given = ("--model", tiny_base.path, "--out", tmp_path / "r", "--serve", "127.0.0.1:9")
     assert "--serve loads an adapter" in refused("sft", foxes, *given, "--method", "full")
@@ -83,10 +94,9 @@ def test_a_worker_that_is_not_there_is_told_before_the_training(tmp_path, foxes,
     assert not (tmp_path / "r").exists()
 
 
-@pytest.fixture(scope="module")
-def worker(tiny_base, tmp_path_factory):
-    """(address, name) of `rostra worker` with the tiny model and room for one adapter."""
-    log = tmp_path_factory.mktemp("worker") / "log"
+@contextmanager
+def serving(tiny_base, log, *options):
+    """The address of `rostra worker` with the tiny model and room for one adapter."""
     command = [sys.executable, "-m", "rostra.mesh.cli.main", "worker"]
     command += ["--model", str(tiny_base.path), "--name", "tiny", "--listen", "127.0.0.1:0"]
     command += ["--num-threads", "1", "--max-adapters", "1", "--kv-cache-bytes", str(32 * 2**20)]
@@ -94,7 +104,7 @@ def worker(tiny_base, tmp_path_factory):
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, env=environment
+            [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=errors, env=environment
         ) as process,
     ):
         try:
@@ -109,6 +119,12 @@ def worker(tiny_base, tmp_path_factory):
             process.wait(60)
 
 
+@pytest.fixture(scope="module")
+def worker(tiny_base, tmp_path_factory):
+    with serving(tiny_base, tmp_path_factory.mktemp("worker") / "log") as address:
+        yield address
+
+
 @pytest.mark.e2e
 def test_the_adapter_is_loaded_into_the_worker(worker, tmp_path, foxes, tiny_base):
     given = ("--model", tiny_base.path, "--epochs", "1", "--batch-size", "16")
@@ -121,6 +137,33 @@ def test_the_adapter_is_loaded_into_the_worker(worker, tmp_path, foxes, tiny_bas
     assert listed.output.startswith("fox on tiny")
     line = refused("sft", foxes, *given, "--out", tmp_path / "fox", "--serve", worker)
     assert "serves a fox already" in line
+
+
+@pytest.mark.e2e
+def test_a_worker_that_wants_certificates(tmp_path, foxes, tiny_base):
+    authority = Authority(tmp_path)
+    own, mine = authority.issue("worker"), authority.issue("operator", "operator.mesh")
+    listens = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", authority.path)
+    with serving(tiny_base, tmp_path / "log", *listens) as address:
+        given = ("sft", foxes, "--model", tiny_base.path, "--max-steps", "1", "--serve", address)
+        out = ("--out", tmp_path / "fox")
+        assert "as a server does that wants TLS" in refused(*given, *out)
+        assert address in refused(*given, *out, "--ca", authority.path)
+        assert not (tmp_path / "fox").exists()
+        known = ("--ca", authority.path, "--cert", mine.cert, "--key", mine.key)
+        done = invoke(*given, *out, *known)
+        assert done.exit_code == 0, done.output
+        assert "Serving fox on tiny, rank 16" in done.output
+        listed = CliRunner().invoke(
+            app, ["adapters", "list", "--worker", address, *map(str, known)]
+        )
+        assert listed.output.startswith("fox on tiny")
+
+
+def test_options_of_a_call_without_a_worker_to_call(tmp_path, foxes, tiny_base):
+    given = ("sft", foxes, "--model", tiny_base.path, "--out", tmp_path / "r")
+    assert "name the worker with --serve" in refused(*given, "--tls")
+    assert "--cert and --key go together" in refused(*given, "--cert", tmp_path / "c.pem")
 
 
 @pytest.mark.e2e
@@ -156,7 +199,7 @@ def test_files_in_the_documentation(tmp_path, text):
 
 
 def test_there_are_as_many_as_were_looked_at():
-    assert (len(FILES), len(COMMANDS)) == (2, 9)
+    assert (len(FILES), len(COMMANDS)) == (2, 10)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -208,15 +208,6 @@ def test_nothing_to_train_on_is_one_line(tiny_base, jsonl, tmp_path):
         sft(tiny_base, data, tmp_path / "run")
 
 
-def test_qlora_without_a_card_is_one_line(tiny_base, foxes, tmp_path):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a card")
-    with pytest.raises(TrainingError, match="qlora needs a CUDA card and bitsandbytes"):
-        sft(tiny_base, foxes, tmp_path / "run", method="qlora")
-
-
 def test_a_model_that_cannot_be_loaded_is_one_line(foxes, tmp_path):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{}")
@@ -299,28 +290,6 @@ def assert_same_tensors(first, second):
     assert found.keys() == expected.keys()
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-6, atol=1e-7)
-
-
-@pytest.mark.e2e
-@pytest.mark.timeout(900)
-def test_two_processes_train_as_one_with_the_same_batches(tiny_base, foxes, tmp_path):
-    """Data parallel by torchrun: two batches of two are the one of four."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    run += ["--module", "rostra.mesh.cli.main"]
-    words = command(tiny_base, foxes, two)[3:]
-    words[words.index("--batch-size") + 1] = "2"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*run, *words], check=True, timeout=400, env=environment, stdout=subprocess.PIPE
-    )
-    assert done.stdout.count(b"Wrote ") == 1
-    sft(tiny_base, foxes, one, threads=1)
-    expected, found = (curve(path / "metrics.jsonl") for path in (one, two))
-    assert len(found) == len(expected)
-    assert found[0][1] == pytest.approx(expected[0][1], rel=0.3)
-    assert found[-1][1] < found[0][1] / 2
-    assert (two / "adapter" / "adapter_model.safetensors").exists()
 
 
 def dpo_settings(votes_url, out, **given):
