@@ -21,14 +21,11 @@ from pydantic import ValidationError
 from rostra.gateway.failover.faults import Fault
 from rostra.gateway.grpc_status import status_error
 from rostra.gateway.members.payloads import ErrorPayload
+from rostra.v1 import sampling_pb2
 
 _LONGEST_MESSAGE = 500
 _LONGEST_WAIT = 3600.0
-_SAMPLED = (
-    *("temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty"),
-    *("repetition_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "ignore_eos"),
-    *("max_tokens", "min_tokens", "n", "logprobs"),
-)
+_SAMPLED = frozenset(sampling_pb2.SamplingParams.DESCRIPTOR.fields_by_name)
 _RENAMED = {
     "max_completion_tokens": "max_tokens",
     "top_logprobs": "logprobs",

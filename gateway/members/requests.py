@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
-from rostra.gateway.members.settings import MemberModel
+from rostra.gateway.members.settings import Extra, MemberModel
 from rostra.v1 import chat_pb2, inference_pb2, sampling_pb2
 
 Body = dict[str, Any]
@@ -25,11 +25,14 @@ _CHOICES = {
     chat_pb2.ToolChoice.MODE_AUTO: "auto",
     chat_pb2.ToolChoice.MODE_REQUIRED: "required",
 }
-_FLOATS = (
-    *("temperature", "top_p", "presence_penalty", "frequency_penalty"),
-    *("min_p", "repetition_penalty"),
+_OTHERWISE = frozenset(
+    {"seed", "logit_bias", "stop", "stop_token_ids", "max_tokens", "logprobs", "prompt_logprobs"}
 )
-_OTHERS = ("n", "top_k", "ignore_eos", "min_tokens")
+"""Fields of SamplingParams that the OpenAI API writes otherwise than rostra.v1."""
+_FIELDS = sampling_pb2.SamplingParams.DESCRIPTOR.fields_by_name
+_BEYOND = tuple(name for name in get_args(Extra) if name in _FIELDS)
+_IDLE = frozenset({"stop_token_ids", "ignore_eos", "min_tokens"})
+"""Those of them that ask for nothing where they are 0, false or empty."""
 
 
 def chat_body(request: chat_pb2.ChatRequest, model: MemberModel, *, stream: bool) -> Body:
@@ -154,9 +157,11 @@ def _tool_choice(choice: chat_pb2.ToolChoice) -> str | Body:
 
 
 def _sampling(sampling: sampling_pb2.SamplingParams) -> Body:
-    given = {field.name: value for field, value in sampling.ListFields()}
-    body: Body = {name: _shortest(given[name]) for name in _FLOATS if name in given}
-    body |= {name: given[name] for name in _OTHERS if name in given}
+    body: Body = {
+        field.name: _shortest(value) if isinstance(value, float) else value
+        for field, value in sampling.ListFields()
+        if field.name not in _OTHERWISE
+    }
     if sampling.HasField("seed"):
         # Negative seeds came here as their two's complement.
         body["seed"] = sampling.seed - (2**64 if sampling.seed >= 2**63 else 0)
@@ -233,11 +238,9 @@ def unknown_fields(
     """The fields of a request that go beyond the OpenAI API: their names there, and their places
     in rostra.v1. One that asks for what happens anyway is none."""
     sampling = request.sampling
-    for name in ("top_k", "min_p", "repetition_penalty"):
-        if sampling.HasField(name):
-            yield name, f"sampling.{name}"
-    for name in ("stop_token_ids", "ignore_eos", "min_tokens"):
-        if getattr(sampling, name):
+    given = {field.name: value for field, value in sampling.ListFields()}
+    for name in _BEYOND:
+        if name in given and (given[name] or name not in _IDLE):
             yield name, f"sampling.{name}"
     if request.structured_output.WhichOneof("form") in ("regex", "choices", "lark"):
         yield "structured_outputs", "structured_output"

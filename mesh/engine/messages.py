@@ -43,6 +43,15 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: int | None = None
     prompt_logprobs: int | None = None
 
+    @property
+    def needs_history(self) -> bool:
+        """Whether choosing a token reads the values of all earlier ones on the host."""
+        return (
+            self.repetition_penalty != 1
+            or self.frequency_penalty != 0
+            or self.presence_penalty != 0
+        )
+
 
 class EngineRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One output to be generated. `n` outputs are `n` of these."""

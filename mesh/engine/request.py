@@ -39,7 +39,7 @@ class Request:
     max_num_tokens: int
     """Prompt and output together, where the request ends with LENGTH."""
     needs_history: bool
-    """Whether sampling reads the values of all earlier tokens on the host."""
+    """Of `SamplingParams`."""
     deadline: float | None = None
     prefix_keys: list[int] = field(default_factory=list)
     prefix_covered: float = 1.0
@@ -91,11 +91,7 @@ class Request:
             num_prompt_tokens=num_prompt_tokens,
             rank=(request.priority, arrival),
             max_num_tokens=min(num_prompt_tokens + sampling.max_tokens, max_model_len),
-            needs_history=(
-                sampling.repetition_penalty != 1
-                or sampling.frequency_penalty != 0
-                or sampling.presence_penalty != 0
-            ),
+            needs_history=sampling.needs_history,
             deadline=request.deadline,
             prefix_keys=request.prefix_keys,
             prefix_covered=request.prefix_covered,

@@ -7,12 +7,12 @@ import pytest
 
 from rostra.arena.errors import ArenaError
 from rostra.arena.prompts import Prompts, read_prompts
-from rostra.arena.texts import texts
+from rostra.arena.texts import LANGUAGES, texts
 
 
 def test_without_a_file_a_few_of_our_own_in_the_voters_language():
     prompts = Prompts(rng=random.Random(1))
-    for language in ("en", "ko", "de"):
+    for language in LANGUAGES:
         own = set(texts(language).section("prompts").values())
         assert set(prompts.suggested(language)) < own
         assert len(prompts.suggested(language)) == 3
