@@ -7,7 +7,13 @@ import pytest
 from scipy.special import gammaln
 
 from rostra.arena.ratings.board import Board
-from rostra.arena.ratings.classical import EqualPairs, LikelihoodSettings, maximum_likelihood
+from rostra.arena.ratings.classical import (
+    EqualPairs,
+    LikelihoodSettings,
+    PairMix,
+    maximum_likelihood,
+    newton,
+)
 from rostra.arena.ratings.outcomes import (
     expected_score,
     log_outcome_probabilities,
@@ -68,3 +74,33 @@ def test_without_a_maximum_every_figure_is_unknown(ties: str) -> None:
     assert np.isnan([found.loglik, found.loglik_of_counts, found.deviance, found.gradient]).all()
     assert found.iterations == 0
     assert np.isnan(found.sandwich_se).all()
+
+
+def test_an_unseen_contestant_at_the_end_of_a_large_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("a", "b", "a"), ("b", "c", "a"), ("c", "a", "a"), ("a", "c", "tie")]
+    small = maximum_likelihood(Board.from_comparisons(rows), LikelihoodSettings(side=False))
+    monkeypatch.setattr(newton, "DENSE", 0)
+    settings = LikelihoodSettings(side=False, ties="half")
+    found = maximum_likelihood(Board.from_comparisons(rows, "abcz"), settings)
+    assert found.converged
+    assert small.converged
+    assert list(found.rated) == [True, True, True, False]
+
+
+def test_ties_of_pairs_that_do_not_count_are_no_ties() -> None:
+    rows = [("a", "b", "a"), ("b", "a", "a"), ("a", "b", "b"), *[("a", "c", "tie")] * 3]
+    mix = PairMix({("a", "b"): 1.0})
+    board = Board.from_comparisons(rows)
+    found = maximum_likelihood(board, LikelihoodSettings(side=False, weighting=mix))
+    assert found.converged
+    assert found.coefficients["tie"] == -np.inf
+
+
+def test_the_tie_parameter_where_there_is_none() -> None:
+    won = Board.from_comparisons([("a", "b", "a"), ("b", "a", "a")])
+    half = maximum_likelihood(won, LikelihoodSettings(ties="half"))
+    assert set(half.coefficients) == {"side"}
+    nothing = maximum_likelihood(Board.from_comparisons([], "ab"))
+    assert np.isnan(nothing.coefficients["tie"])
+    nobody = maximum_likelihood(Board.from_comparisons([], ()))
+    assert nobody.ratings.shape == (0,)
