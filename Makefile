@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTOS := $(wildcard protos/rostra/v1/*.proto)
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-.PHONY: install install-dev up test lint audit manual cli-reference stubs stubs-all wire manifests bench bench-report clean
+.PHONY: install install-dev up test coverage mutants lint audit manual cli-reference stubs stubs-all wire manifests bench bench-report clean
 
 # A stamp per extra, so that a second `make up` starts at once.
 $(BIN)/python:
@@ -21,6 +21,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[arena,dev]'
 	touch $@
 
+$(VENV)/.installed-mutation: $(VENV)/.installed-dev
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[arena,dev,mutation]'
+	touch $@
+
 install: $(VENV)/.installed
 
 install-dev: $(VENV)/.installed-dev
@@ -34,6 +38,14 @@ test: install-dev
 	scripts/ensure-toolchains
 	scripts/ensure-helm
 	$(BIN)/pytest --numprocesses 2 $(ARGS)
+
+# Branches that the tests take, by room. ARGS='--report --below 90' tells the last run's again.
+coverage: install-dev
+	$(BIN)/python scripts/coverage $(ARGS)
+
+# Small changes of the code that no test notices. ARGS=blocks for one target.
+mutants: $(VENV)/.installed-mutation
+	$(BIN)/python scripts/mutate $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

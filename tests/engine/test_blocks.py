@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rostra.mesh.engine.blocks import BlockManager, BlockTable, IntegrityError
+from rostra.mesh.engine.blocks import Block, BlockManager, BlockTable, IntegrityError
 
 PROMPT = [5, 6, 7, 8, 9, 10, 11, 12]
 
@@ -150,24 +150,59 @@ def test_without_prefix_caching_nothing_is_shared() -> None:
     assert open_full(manager, PROMPT).num_known == 0
 
 
+def test_a_table_gives_its_blocks_back_once() -> None:
+    manager = BlockManager(4, 2)
+    first, second = open_full(manager, PROMPT[:4]), open_full(manager, PROMPT[:4])
+    manager.release(first)
+    manager.release(first)
+    assert first.blocks == []
+    manager.check_integrity([second])
+
+
+def cache_as(manager: BlockManager, block: Block, tokens: tuple[int, ...]) -> None:
+    assert block.key is not None
+    del manager._cached[block.key]
+    block.key = ("", tokens)
+    manager._cached[block.key] = block
+
+
 @pytest.mark.parametrize(
-    "damage",
-    [
-        lambda manager, table: setattr(table.blocks[0], "num_references", 2),
-        lambda manager, table: manager._free.update({table.blocks[0].id: table.blocks[0]}),
-        lambda manager, table: manager._free.popitem(),
-        lambda manager, table: manager._cached.clear(),
-        lambda manager, table: setattr(table.blocks[0], "key", None),
-        lambda manager, table: setattr(table.blocks[1], "version", table.blocks[0].version),
-        lambda manager, table: table.blocks.pop(),
-        lambda manager, table: table.blocks.append(table.blocks[0]),
-    ],
-    ids=["references", "free-and-used", "lost", "unfindable", "stale", "version", "leak", "twice"],
+    ("damage", "told"),
+    {
+        "references": (
+            lambda manager, table: setattr(table.blocks[0], "num_references", 2),
+            "counts 2 references and has 1",
+        ),
+        "free-and-used": (
+            lambda manager, table: manager._free.update({table.blocks[0].id: table.blocks[0]}),
+            "has 1 references and is in the wrong list",
+        ),
+        "lost": (lambda manager, table: manager._free.popitem(), "has 0 references and is in"),
+        "unfindable": (lambda manager, table: manager._cached.clear(), "cannot be found by"),
+        "stale": (
+            lambda manager, table: setattr(table.blocks[0], "key", None),
+            "the prefix cache holds a block that is not in it",
+        ),
+        "half-full": (
+            lambda manager, table: cache_as(manager, table.blocks[1], (5, 6)),
+            "cached half full",
+        ),
+        "version": (
+            lambda manager, table: setattr(table.blocks[1], "version", table.blocks[0].version),
+            "two blocks share a version",
+        ),
+        "unknown": (lambda manager, table: table.blocks.pop(), "knows more blocks than it has"),
+        "twice": (
+            lambda manager, table: table.blocks.append(table.blocks[0]),
+            "holds a block twice",
+        ),
+        "leak": (lambda manager, table: manager._free.update({9: Block(9)}), "blocks leaked"),
+    }.values(),
 )
-def test_damaged_books_are_noticed(damage) -> None:
+def test_damaged_books_are_noticed(damage, told: str) -> None:
     manager = BlockManager(4, 4)
     table = open_full(manager, PROMPT)
     manager.check_integrity([table])
     damage(manager, table)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match=told):
         manager.check_integrity([table])

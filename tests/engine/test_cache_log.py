@@ -198,6 +198,24 @@ def test_a_later_guess_of_a_place_does_not_take_a_key_away() -> None:
     assert manager.log.take() is None, "its block is still there, held by the first"
 
 
+def test_what_was_cached_without_a_name_gets_one() -> None:
+    manager, prompt = BlockManager(8, 2), [1, 2, 3, 4, 5]
+    manager.follow(keys=True, blocks=False)
+    nameless = manager.open_table(prompt, "", reuse=True)
+    assert nameless is not None
+    manager.remember(nameless, prompt, 5)
+    again = manager.open_table(prompt, "", reuse=True)
+    assert again is not None
+    manager.name(again, {0: [7], 1: [8]})
+    changes = manager.log.take()
+    assert changes is not None
+    assert changes.keys_stored == [7, 8]
+    manager.name(again, {0: [7, 9]})
+    changes = manager.log.take()
+    assert changes is not None
+    assert changes.keys_stored == [9], "one beside a name that is known"
+
+
 def test_keys_of_one_block_are_bounded() -> None:
     manager = BlockManager(8, 2)
     for number in range(3):

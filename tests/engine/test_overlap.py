@@ -135,6 +135,39 @@ def test_nobody_is_preempted_while_a_step_is_in_flight() -> None:
     harness.check_answers()
 
 
+def test_the_last_free_block_is_no_reason_to_wait() -> None:
+    harness = Harness(overlaps=True, num_blocks=4, block_size=2, prefix_caching=False)
+    for request_id in "ab":
+        harness.add(request_id, [1, 1], max_tokens=2)
+    harness.step()
+    harness.step()
+    assert harness.runner.events == ["launch", "launch", "result"]
+    assert harness.engine.load().kv_blocks_used == 4
+    harness.drain()
+    harness.check_answers()
+
+
+def test_one_that_ends_in_flight_does_not_hold_up_the_next() -> None:
+    harness = Harness(overlaps=True)
+    harness.add("short", [0], max_tokens=1)
+    harness.add("long", [1], max_tokens=3)
+    harness.step()
+    harness.step()
+    assert harness.runner.events == ["launch", "launch", "result"]
+    assert [part.request_id for part in harness.runner.plans[1].scheduled] == ["long"]
+    harness.drain()
+    harness.check_answers()
+
+
+def test_a_prompt_with_a_penalty_is_computed_in_chunks_without_waiting() -> None:
+    """Nothing of its output is in flight yet."""
+    harness = Harness(overlaps=True, max_num_batched_tokens=2)
+    harness.add("a", [0] * 6, max_tokens=1, repetition_penalty=1.5)
+    harness.drain()
+    assert harness.runner.events == ["launch", *["launch", "result"] * 2, "result"]
+    harness.check_answers()
+
+
 def test_text_that_repeats_itself_is_worth_a_wait() -> None:
     harness = Harness(overlaps=True, drafter=NGramDrafter())
     harness.add("a", [0, 1, 0, 1, 0, 1], max_tokens=2)

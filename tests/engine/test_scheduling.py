@@ -6,7 +6,7 @@ import pytest
 from checking_runner import FAULT
 from engine_harness import Harness
 
-from rostra.mesh.engine.messages import FinishReason
+from rostra.mesh.engine.messages import EngineRequest, FinishReason, SamplingParams
 
 
 def shares(harness: Harness) -> list[dict[str, int]]:
@@ -263,3 +263,23 @@ def test_load_counts_what_runs_and_what_waits() -> None:
     harness.drain()
     assert harness.engine.load().prompt_tokens == 11
     assert harness.engine.load().queued_tokens == 0
+
+
+def test_names_of_a_prompt_are_told_when_its_blocks_are_cached() -> None:
+    harness = Harness(block_size=2)
+    harness.engine.follow_cache(keys=True, blocks=False)
+    harness.engine.cache_changes()
+    request = EngineRequest(
+        request_id="a",
+        prompt_token_ids=[0, 1, 2, 0, 1],
+        sampling=SamplingParams(max_tokens=1),
+        prefix_keys=[7, 8],
+        prefix_covered=0.8,
+    )
+    harness.runner.salts["a"] = ""
+    harness.engine.add_request(request)
+    assert harness.engine.cache_changes() is None, "nothing is computed yet"
+    harness.engine.step()
+    changes = harness.engine.cache_changes()
+    assert changes is not None
+    assert changes.keys_stored == [7, 8]

@@ -42,6 +42,11 @@ class AlwaysRight(SometimesRight):
         return text[len(request.token_ids) :]
 
 
+class OnlyForB(AlwaysWrong):
+    def draft(self, request: Request, count: int) -> list[int]:
+        return super().draft(request, count) if request.id == "b" else []
+
+
 @pytest.mark.parametrize("overlaps", [False, True])
 def test_text_that_repeats_itself_takes_fewer_steps(overlaps: bool) -> None:
     plain = Harness(runner=RepeatingRunner, overlaps=overlaps)
@@ -136,6 +141,21 @@ def test_an_unfinished_prompt_is_not_guessed_for() -> None:
     first, second = harness.runner.plans
     assert first.scheduled[0].draft_token_ids == []
     assert len(second.scheduled[0].draft_token_ids) == 2
+
+
+@pytest.mark.parametrize("follows_grammar", [False, True])
+def test_one_without_guesses_keeps_nobody_from_them(follows_grammar: bool) -> None:
+    harness = Harness(drafter=OnlyForB() if not follows_grammar else AlwaysWrong())
+    for request_id in "ab":
+        harness.add(request_id, [0], max_tokens=9)
+    if follows_grammar:
+        first = harness.engine._scheduler.queues.find("a")
+        assert first is not None
+        first.grammar = "one that leaves nothing to guess"
+    harness.step()
+    drafts = [part.draft_token_ids for part in harness.runner.plans[0].scheduled]
+    assert drafts[0] == []
+    assert drafts[1], "the second is guessed for all the same"
 
 
 def test_a_guess_takes_no_block_from_one_that_waits() -> None:

@@ -80,7 +80,7 @@ def _result(board: Board, settings: LikelihoodSettings, fitted: Fitted) -> Maxim
         iterations=0 if optimum is None else optimum.iterations,
         groups=tuple(map(tuple, members)),
         place=groups.place,
-        why={name: no_maximum for name in members[0] if no_maximum}
+        why={name: no_maximum for main in members[:1] for name in main if no_maximum}
         | groups.why_not(board.contestants),
         notes=tuple(sentences(board, fitted, sandwich, no_maximum)),
     )
