@@ -21,6 +21,8 @@ NUM_BUNDLED = "rostra-bundled"
 Kind = Literal["chat", "generate"]
 _LAST_WORDS = 2.0
 """Seconds that a call without its bundle has to end by itself."""
+_ON_ITS_WAY = 30.0
+"""Seconds that a message of a call which has ended may take by the bundle, while others come."""
 _MISSING_INTERVAL = 30.0
 """Seconds. A worker that has no bundles may be replaced by one that has."""
 
@@ -73,7 +75,7 @@ class Bundle:
     async def _run_once(self) -> bool:
         """Returns when it has ended, and the calls with it; whether the worker knows no bundles."""
         rpc = self._rpc = self._stub.Bundle(self._asked())
-        error = _ended()
+        error = _broken("the worker ended the stream that its messages come by")
         try:
             async for response in rpc:
                 if response.HasField("bundle_id"):
@@ -149,7 +151,11 @@ class Seat:
         """Raises AioRpcError where they will not come."""
         if self._num_delivered < number and self._lost is None:
             self._expected = (number, asyncio.Event())
-            await self._expected[1].wait()
+            try:
+                async with asyncio.timeout(_ON_ITS_WAY):
+                    await self._expected[1].wait()
+            except TimeoutError:
+                raise _broken("the worker told of messages that did not come") from None
         if self._num_delivered < number and self._lost is not None:
             raise self._lost
 
@@ -169,11 +175,7 @@ def _num_bundled(trailer: Any) -> int:
     return next((int(value) for key, value in trailer or () if key == NUM_BUNDLED), 0)
 
 
-def _ended() -> grpc.aio.AioRpcError:
+def _broken(why: str) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.aio.Metadata(),
-        grpc.aio.Metadata(),
-        "the worker ended the stream that its messages come by",
-        "",
+        grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), why, ""
     )

@@ -152,8 +152,8 @@ class BundledCall:
     async def write(self, message: Message) -> None:
         if message.HasField("usage"):
             message.num_bundled = self.num_bundled
-            self.whole = True
             await self._write_last(message)
+            self.whole = True
             return
         if isinstance(message, chat_pb2.ChatResponse):
             bundled = inference_pb2.BundledMessage(call=self._call, chat=message)

@@ -134,6 +134,33 @@ async def test_what_came_before_an_early_end_is_passed_on(refusing: bool) -> Non
         assert error["error"]["code"] == ("deadline_exceeded" if refusing else "worker_error")
 
 
+class LossyBundle(ScriptedWorker):
+    """What it says by its bundle never comes."""
+
+    async def Bundle(self, requests: Any, context: Any) -> None:  # noqa: N802
+        async def named(message: Any) -> None:
+            if message.HasField("bundle_id"):
+                await context.write(message)
+
+        await self.bundles.serve(requests, named)
+
+
+async def test_messages_that_never_come_are_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def script(request: Any, context: Any) -> AsyncIterator[Any]:
+        yield chat_pb2.ChatResponse(delta=chat_pb2.ChatDelta(content="half"))
+        await refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, "too late")
+
+    monkeypatch.setattr("rostra.gateway.bundle._ON_ITS_WAY", 0.2)
+    async with LossyBundle(script) as worker, gateway_before([worker.address]) as client:
+        await bundled(client)
+        async with asyncio.timeout(30):
+            response = await client.post(CHAT, json=HELLO)
+            body = await response.text()
+    assert "deadline_exceeded" in body
+
+
 async def test_a_reader_that_stops_holds_up_its_own_call_only(worker: ScriptedWorker) -> None:
     made = 0
     piece = "x" * 1000
