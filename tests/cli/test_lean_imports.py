@@ -32,7 +32,7 @@ ALSO = {"numpy", "scipy", "polars", "sqlalchemy", "bokeh", "arviz", "numba", "tr
 
 PROCESSES = {
     # What `rostra gateway` runs.
-    "rostra.gateway.server": {"torch", "transformers", "panel", "sqlalchemy", "scipy", "pandas"},
+    "rostra.gateway.server": {"torch", "transformers", "panel", "sqlalchemy", "numpy"},
     # What `rostra worker` runs beside the process of its engine.
     "rostra.mesh.worker.server": {"torch", "triton", "transformers", "panel", "sqlalchemy"},
     # What `rostra up` runs itself.
