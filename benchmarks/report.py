@@ -32,6 +32,7 @@ TITLES = {
     "broadcast": "The plan's way to the other ranks",
     "structured": "Following grammars, at 16 streams",
     "startup": "From start to first token",
+    "footprint": "Imports of each command, and each process at idle",
     "accuracy": "What lower precision does to answers",
     "kernels": "Kernels of a GPU",
     "ratings_peers": "Classical ratings beside arena-rank, evalica and choix",

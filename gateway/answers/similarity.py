@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from rostra.gateway.errors import worker_fault
 from rostra.v1 import inference_pb2
 
@@ -19,6 +17,9 @@ def cosines(
 
     Raises ApiError (502) where the worker's answer is not one such vector for each text.
     """
+    # 20 MiB, and of use to gateways alone that are asked for similarities.
+    import numpy as np
+
     if len(response.embeddings) != num_firsts + num_seconds or not response.HasField("usage"):
         raise worker_fault("The worker's answer is not complete")
     try:

@@ -26,9 +26,10 @@ from rostra.mesh.cli.main import app
 ALL = list(blocks())
 SHELL = [block for block in ALL if block.language in ("sh", "console")]
 OTHERS_PROGRAMS = set(
-    "apt-get cat cd cmake cp curl docker export git grpcurl helm java journalctl kill kubectl ln ls"
-    " make mkdir mv nginx nix node npm npx nvidia-smi openssl pip podman psql python python3 ray rm"
-    " sed sqlite3 ssh sudo systemctl tar torchrun trap useradd wait".split()
+    "apt-get cat cd cmake cp createdb curl docker export git grpcurl helm java journalctl jupyter"
+    " kill kubectl ln ls make mkdir mv nginx nix node npm npx nvidia-smi openssl pg_dump"
+    " pg_restore pip podman psql python python3 ray rm sed sqlite3 ssh sudo systemctl tar torchrun"
+    " trap useradd wait".split()
 )
 
 
