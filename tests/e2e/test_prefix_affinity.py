@@ -68,7 +68,7 @@ async def mesh(model: Path, policy: str) -> AsyncIterator[tuple[list[Worker], li
             clients.append(await stack.enter_async_context(client))
             async with asyncio.timeout(60):
                 fleet = client.app[FLEET]  # type: ignore[index]
-                while not all(link.serving for link in fleet):  # noqa: ASYNC110
+                while not all(link.serving for link in fleet):
                     await asyncio.sleep(0.05)
         yield workers, clients
 

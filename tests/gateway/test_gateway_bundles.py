@@ -137,7 +137,7 @@ async def test_what_came_before_an_early_end_is_passed_on(refusing: bool) -> Non
 class LossyBundle(ScriptedWorker):
     """What it says by its bundle never comes."""
 
-    async def Bundle(self, requests: Any, context: Any) -> None:  # noqa: N802
+    async def Bundle(self, requests: Any, context: Any) -> None:
         async def named(message: Any) -> None:
             if message.HasField("bundle_id"):
                 await context.write(message)
