@@ -120,7 +120,9 @@ class Dispatcher:
         if isinstance(rpc, Awaitable):
             inbox = Inbox(_only(rpc), clock.count, self._bell)
         else:
-            messages = aiter(rpc) if seat is None else seat.own_stream(rpc)
+            messages = aiter(rpc)
+            if seat is not None and isinstance(rpc, grpc.aio.UnaryStreamCall):
+                messages = seat.own_stream(rpc)
             inbox = Inbox(messages, clock.observe, self._bell, seat)
         try:
             yield Sent(link, inbox, clock, trial)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
+from rostra.mesh.cli.console import PLAIN
 from rostra.mesh.cli.judge_import import store_outcomes
-from rostra.mesh.cli.judge_work import PLAIN, Setup, named, progress, tell
+from rostra.mesh.cli.judge_work import Setup, named, progress, tell
 from rostra.mesh.cli.rating_source import one_line
 from rostra.mesh.cli.votes_options import opened_store
 from rostra.mesh.errors import RostraError
