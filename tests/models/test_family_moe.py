@@ -23,6 +23,8 @@ from rostra.mesh.models.checkpoint import Checkpoint
 from rostra.mesh.models.moe import Expert
 from rostra.mesh.ops import make_ops
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 STACKED = {"save_original_format": False}
 PROMPTS = random_prompts([1, 2, 16, 17, 70], VOCAB_SIZE)
@@ -168,8 +170,6 @@ from pathlib import Path
 import torch
 from rostra.mesh.models import load_model
 from rostra.mesh.ops import make_ops
-
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 def anonymous():
     for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
