@@ -42,7 +42,7 @@ def test_files(tmp_path, change):
     judges = read(tmp_path, change(FILES[0])).judges()
     assert [each.name for each in judges] == ["smollm2", "gpt-4o"]
     assert judges[1].cost(1_000_000, 100_000) == pytest.approx(3.5)
-    assert (judges[1].structured == "json") == (change is uncommented)
+    assert judges[1].structured == ("tool" if change is uncommented else "json_schema")
 
 
 def test_the_default_file_names_every_setting(tmp_path):
