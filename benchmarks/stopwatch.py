@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from inspect import getmembers, isfunction
 from typing import Any
 from unittest.mock import patch
 
@@ -103,8 +104,8 @@ def watching(
                 stack.enter_context(patch.object(owner, method, timed))
         if inside_model:
             ops = type(make_ops(device, dtype))
-            for method, function in list(vars(ops).items()):
-                if method.startswith("_") or not callable(function):
+            for method, function in getmembers(ops, isfunction):
+                if method.startswith("_"):
                     continue
                 timed = (
                     _timed_linear(stopwatch, function)
