@@ -10,6 +10,8 @@ are at different turns, and ends before the first client leaves.
 `hit_rate` is the part of prompt tokens that workers found cached; `imbalance` is the greatest
 number of requests at a worker over the mean one, ten times a second. `least_load` looks at nothing
 else, so its imbalance is what there is to reach with as many requests and reports of this age.
+Moments with fewer than `_ENOUGH` requests a worker do not count: one request alone is an imbalance
+of as many as there are workers, wherever it went.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ TURNS = (2, 8)
 """The least and the most of a conversation."""
 WORDS = 40
 """Of a turn's question, some 8 tokens each here."""
-MAX_TOKENS = 16
 _LOOK_SECONDS = 0.1
+_ENOUGH = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Load:
     """Requests that end before those that are measured."""
     requests: int = 480
     """That are measured."""
+    max_tokens: int = 128
+    """Of an answer. Short ones spend their time in this process, not at workers."""
     load_interval: float = 0.5
     """Seconds between reports of a worker to a gateway."""
 
@@ -119,11 +123,12 @@ async def mesh(
 
 
 class _Clients:
-    def __init__(self, gateways: Sequence[TestClient[Any, Any]], count: int) -> None:
+    def __init__(self, gateways: Sequence[TestClient[Any, Any]], load: Load) -> None:
         self.answered = 0
+        self._max_tokens = load.max_tokens
         self._gateways = gateways
         self._leaving = False
-        self._tasks = [asyncio.create_task(self._run(number)) for number in range(count)]
+        self._tasks = [asyncio.create_task(self._run(number)) for number in range(load.clients)]
 
     async def leave(self) -> None:
         """Each after the answer that it waits for."""
@@ -154,7 +159,7 @@ class _Clients:
         body = {
             "model": "tiny",
             "messages": messages,
-            "max_tokens": MAX_TOKENS,
+            "max_tokens": self._max_tokens,
             "ignore_eos": True,
             "seed": 1,
         }
@@ -178,7 +183,7 @@ async def _look(workers: Sequence[Worker], measured: Measured) -> None:
     while True:
         loads = [worker.engine.load for worker in workers]
         pending = [load.running_requests + load.waiting_requests for load in loads]
-        if mean := sum(pending) / len(pending):
+        if (mean := sum(pending) / len(pending)) >= _ENOUGH:
             measured.loads.append(mean)
             measured.imbalances.append(max(pending) / mean)
         await asyncio.sleep(_LOOK_SECONDS)
@@ -188,7 +193,7 @@ async def measure(model: Path, policy: str, load: Load) -> Measured:
     """`model`: a folder of `save_tiny_model`."""
     measured = Measured(requests=load.requests)
     async with mesh(model, policy, load) as (workers, gateways):
-        clients = _Clients(gateways, load.clients)
+        clients = _Clients(gateways, load)
         await clients.wait_for(load.warm_up)
         queried, hit = _tokens(workers)
         looking = asyncio.create_task(_look(workers, measured))
@@ -208,6 +213,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=usual.clients, help="conversations at once")
     parser.add_argument("--warm-up", type=int, default=usual.warm_up, help="requests")
     parser.add_argument("--requests", type=int, default=usual.requests, help="that are measured")
+    parser.add_argument("--max-tokens", type=int, default=usual.max_tokens, help="of an answer")
     parser.add_argument("--load-interval", type=float, default=usual.load_interval, help="seconds")
     add_output_options(parser)
     args = parser.parse_args()

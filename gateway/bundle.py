@@ -172,7 +172,12 @@ class Seat:
 
 
 def _num_bundled(trailer: Any) -> int:
-    return next((int(value) for key, value in trailer or () if key == NUM_BUNDLED), 0)
+    """Raises AioRpcError: what the worker tells is no number."""
+    told = next((value for key, value in trailer or () if key == NUM_BUNDLED), "0")
+    # No more digits than a count of messages can have: int() refuses thousands of them.
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) <= 18:
+        return int(told)
+    raise _broken(f"the worker told '{NUM_BUNDLED}' as no number: {told[:40]!r}")
 
 
 def _broken(why: str) -> grpc.aio.AioRpcError:

@@ -11,7 +11,7 @@ import pytest
 
 from rostra.gateway.routing.settings import RoutingSettings
 from rostra.mesh.cli.config import RostraConfig, default_text
-from rostra.mesh.cli.up import require_targets
+from rostra.mesh.cli.up_plan import require_targets
 from rostra.mesh.errors import RostraError
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "routing.md"

@@ -22,6 +22,7 @@ from gateway_harness import (
     usage,
 )
 
+from rostra.gateway.bundle import NUM_BUNDLED
 from rostra.gateway.keys import FLEET
 from rostra.gateway.worker_link import WorkerLink
 from rostra.mesh.worker.bundles import METADATA
@@ -159,6 +160,25 @@ async def test_messages_that_never_come_are_not_waited_for_for_ever(
             response = await client.post(CHAT, json=HELLO)
             body = await response.text()
     assert "deadline_exceeded" in body
+
+
+class Miscounting(ScriptedWorker):
+    """It does not tell how many messages there were by its bundle, but `told`."""
+
+    told = ""
+
+    async def Chat(self, request: Any, context: Any) -> None:
+        context.set_trailing_metadata(((NUM_BUNDLED, self.told),))
+
+
+@pytest.mark.parametrize("told", ["many", "-1", "9" * 5000, ""])
+async def test_a_count_of_messages_that_is_no_number(told: str) -> None:
+    async with Miscounting(counting) as worker, gateway_before([worker.address]) as client:
+        worker.told = told
+        await bundled(client)
+        response = await client.post(CHAT, json=HELLO)
+        error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (503, "no_worker_available"), error
 
 
 async def test_a_reader_that_stops_holds_up_its_own_call_only(worker: ScriptedWorker) -> None:
