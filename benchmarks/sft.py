@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -88,7 +89,20 @@ def killed_at(started: list[str], run: Path, step: int) -> int:
                 time.sleep(0.05)
         finally:
             process.send_signal(signal.SIGKILL)
+    if process.returncode != -signal.SIGKILL:
+        raise RuntimeError(f"the run ended with {process.returncode} before it was killed")
     return max(curve(run, "loss"))
+
+
+def resumed_from(started: list[str]) -> int:
+    """The step of the checkpoint that the resumed run began with: one that began anew would have
+    the same losses."""
+    done = subprocess.run(started, check=True, stdout=subprocess.PIPE, text=True)
+    sys.stdout.write(done.stdout)
+    found = re.search(r"Resuming from checkpoint-(\d+)", done.stdout)
+    if found is None:
+        raise RuntimeError("the run was not resumed from a checkpoint")
+    return int(found[1])
 
 
 def measured(args: argparse.Namespace, work: Path) -> Row:
@@ -102,7 +116,7 @@ def measured(args: argparse.Namespace, work: Path) -> Row:
     wall, processor = time.monotonic() - began, _used() - used
     loss, held_out = curve(whole, "loss"), curve(whole, "eval_loss")
     at = killed_at(command(args, data, broken), broken, max(loss) // 2 + 1)
-    subprocess.run(command(args, data, broken, "--resume"), check=True)
+    resumed = resumed_from(command(args, data, broken, "--resume"))
     return {
         "rows": args.rows,
         "steps": max(loss),
@@ -111,6 +125,7 @@ def measured(args: argparse.Namespace, work: Path) -> Row:
         "wall_s": round(wall),
         "processor_s": round(processor),
         "killed_at_step": at,
+        "resumed_from_step": resumed,
         "largest_difference": max(
             _largest(curve(broken, name), curve(whole, name)) for name in ("loss", "eval_loss")
         ),

@@ -54,6 +54,7 @@ def read_conversations(path: Path, form: Form, report: Report) -> Iterator[Conve
 
     Raises TrainingError where the file cannot be read.
     """
+    before = report.rows
     for line, row in _rows(path, report):
         where = f"{path}:{line}"
         report.rows += 1
@@ -62,6 +63,8 @@ def read_conversations(path: Path, form: Form, report: Report) -> Iterator[Conve
         except _RowError as error:
             reason, _, detail = str(error).partition(": ")
             report.leave_out(where, reason, detail)
+    if report.rows == before:
+        report.leave_out(str(path), "a file without a row")
 
 
 def _rows(path: Path, report: Report) -> Iterator[tuple[int, Any]]:
@@ -77,7 +80,7 @@ def _rows(path: Path, report: Report) -> Iterator[tuple[int, Any]]:
                 if text:
                     try:
                         yield number, json.loads(text)
-                    except ValueError as error:
+                    except (ValueError, RecursionError) as error:
                         report.rows += 1
                         report.leave_out(f"{path}:{number}", "not valid JSON", str(error))
     except OSError as error:
@@ -99,7 +102,7 @@ def _array(path: Path, text: str, report: Report) -> Iterator[tuple[int, Any]]:
         counted = at
         try:
             row, at = decoder.raw_decode(text, at)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             report.rows += 1
             reason = "not valid JSON, and so the rest of the array cannot be read"
             report.leave_out(f"{path}:{line}", reason, str(error))

@@ -90,7 +90,12 @@ def _read(settings: DpoSettings, record: Mapping[str, Any] | None, report: Repor
 def _encoded(
     found: Iterable[Preference], settings: DpoSettings, renderer: Renderer, report: Report
 ) -> Iterator[Grouped]:
+    too_long = f"longer than max_length of {settings.max_length:,} tokens"
+    most = renderer.most_characters(settings.max_length)
     for each in found:
+        if (characters := _characters(each)) > most:
+            report.leave_out(each.where, too_long, f"it has {characters:,} characters")
+            continue
         try:
             prompt, chosen = _completion(renderer, each.prompt, each.chosen)
             other, rejected = _completion(renderer, each.prompt, each.rejected)
@@ -102,11 +107,15 @@ def _encoded(
             continue
         longest = len(prompt) + max(len(chosen), len(rejected))
         if longest > settings.max_length:
-            reason = f"longer than max_length of {settings.max_length:,} tokens"
-            report.leave_out(each.where, reason, f"it has {longest:,}")
+            report.leave_out(each.where, too_long, f"it has {longest:,}")
             continue
         row = {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
         yield Grouped(row, each.group, each.where, evaluates=not each.tie)
+
+
+def _characters(pair: Preference) -> int:
+    longer = max(len(pair.chosen.text.strip()), len(pair.rejected.text.strip()))
+    return longer + sum(len(each.content) for each in pair.prompt)
 
 
 def _completion(

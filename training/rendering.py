@@ -44,6 +44,10 @@ class Renderer:
             raise TrainingError(f"{model} has no chat template: train an instruction-tuned model")
         self._tokenizer = tokenizer
 
+    def most_characters(self, tokens: int) -> int:
+        """A text of more characters has more than `tokens` tokens, whatever it says."""
+        return tokens * max(map(len, self._tokenizer.get_vocab()))
+
     def encode(self, messages: Sequence[Message], *, ended: bool = True) -> Encoded:
         """`ended`: whether the last answer came to its end; of one that was cut off the end of the
         turn is not learned, nor anything after. Raises NotRenderedError."""

@@ -61,7 +61,8 @@ def require(train: Sequence[Row], report: Report, what: str) -> None:
         return
     reasons = "; ".join(f"{count:,} × {reason}" for reason, count in report.reasons.items())
     raise TrainingError(
-        f"none of {report.rows:,} {what} can be trained on{f': {reasons}' if reasons else ''}"
+        f"none of {report.rows:,} {what} can be trained on"
+        f"{f': {reasons}; the first is {report.left_out[0]}' if reasons else ''}"
     )
 
 

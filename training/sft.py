@@ -84,10 +84,13 @@ def _without(
 def _encoder(
     settings: SftSettings, renderer: Renderer, report: Report
 ) -> Callable[[Iterable[Conversation]], Iterable[Grouped]]:
+    most = settings.max_length
+    characters = renderer.most_characters(most)
+
     def encode(found: Iterable[Conversation]) -> Iterable[Grouped]:
         for each in found:
             try:
-                made = list(parts(each.messages, renderer.encode, settings.max_length))
+                made = list(parts(each.messages, renderer.encode, most, characters))
             except TooLongError as error:
                 reason = f"longer than max_length of {settings.max_length:,} tokens"
                 report.leave_out(each.where, reason, str(error))

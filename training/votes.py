@@ -111,7 +111,7 @@ def _source_of_file(path: Path) -> VoteSource:
     with path.open("rb") as file:
         try:
             header = msgspec.json.decode(file.readline())
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         return VoteSource(path.name)

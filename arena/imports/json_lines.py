@@ -51,7 +51,7 @@ def records(path: Path, counter: FaultCounter) -> Iterator[tuple[int, Record]]:
     for row, text in _texts(path):
         try:
             record = decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             counter.add(row, "not valid JSON in UTF-8", f"{error}: {_shown(text)}")
             continue
         if isinstance(record, dict):
@@ -71,7 +71,7 @@ def _texts(path: Path) -> Iterator[tuple[int, bytes | msgspec.Raw]]:
             items = msgspec.json.decode(
                 path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw]
             )
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ImportFileError(f"{path} is not a JSON array: {error}; is it cut off?") from None
         yield from enumerate(items, start=1)
         return

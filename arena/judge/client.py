@@ -99,7 +99,7 @@ class JudgeClient:
         try:
             completion = msgspec.json.decode(data, type=_Completion)
             choice = completion.choices[0]
-        except (msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError) as error:
             raise NoReplyError(
                 f"judge {name!r} sent what is no chat completion: {error}: {_detail(data)}",
                 again=True,
@@ -160,6 +160,6 @@ def _seconds(text: str | None) -> float | None:
 def _detail(body: bytes) -> str:
     try:
         message = msgspec.json.decode(body)["error"]["message"]
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         message = body.decode(errors="replace")
     return " ".join(str(message).split())[:_LONGEST_DETAIL]

@@ -168,7 +168,7 @@ def _grade(record: dict[str, Any]) -> Iterator[Verdict]:
 
 def _comparison(record: dict[str, Any]) -> Iterator[Verdict]:
     one, other = _two(record, "model_1", "model_2")
-    winners: dict[Any, Choice | None] = {
+    winners: dict[str, Choice | None] = {
         "model_1": "a",
         "model_2": "b",
         "tie": "tie",
@@ -176,7 +176,7 @@ def _comparison(record: dict[str, Any]) -> Iterator[Verdict]:
     }
     for game, swapped in (("g1", False), ("g2", True)):
         winner = record[f"{game}_winner"]
-        if winner not in winners:
+        if not isinstance(winner, str) or winner not in winners:
             raise BadRowError(
                 f"{game}_winner is {winner!r:.60}, not model_1, model_2, tie or error"
             )
@@ -197,17 +197,18 @@ def _comparison(record: dict[str, Any]) -> Iterator[Verdict]:
 
 def _label(record: dict[str, Any]) -> Iterator[Verdict]:
     one, other = _two(record, "model_a", "model_b")
-    winners: dict[Any, tuple[Choice, bool]] = {
+    winners: dict[str, tuple[Choice, bool]] = {
         "model_a": ("a", True),
         "model_b": ("b", True),
         "tie": ("tie", True),
         "tie (inconsistent)": ("tie", False),
     }
-    if record["winner"] not in winners:
+    winner = record["winner"]
+    if not isinstance(winner, str) or winner not in winners:
         raise BadRowError(
-            f"winner is {record['winner']!r:.60}, not model_a, model_b, tie or tie (inconsistent)"
+            f"winner is {winner!r:.60}, not model_a, model_b, tie or tie (inconsistent)"
         )
-    choice, consistent = winners[record["winner"]]
+    choice, consistent = winners[winner]
     yield _verdict(record, "agreed", (one, other), choice=choice, consistent=consistent)
 
 

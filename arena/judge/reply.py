@@ -63,7 +63,7 @@ def read_comparison(content: str) -> Comparison:
 def _read(content: str, form: type[Any]) -> Any:
     try:
         return msgspec.json.decode(content, type=form)
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise NonsenseError(f"{error}: {_shown(content)}") from None
 
 

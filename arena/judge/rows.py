@@ -41,7 +41,7 @@ def objects(path: Path, faults: list[RowFault]) -> Iterator[tuple[int, dict[str,
                     yield number, msgspec.json.decode(text, type=dict[str, Any])
                 except msgspec.ValidationError:
                     faults.append(RowFault(path, number, "not a JSON object"))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     faults.append(RowFault(path, number, f"not valid JSON in UTF-8: {error}"))
     except OSError as error:
         raise JudgeError(f"cannot read {path}: {error.strerror or error}") from None

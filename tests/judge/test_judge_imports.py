@@ -129,7 +129,11 @@ def test_broken_rows_are_named_and_the_rest_is_taken(rostra, run, tmp_path):
         15: ({"judge": "expert_3", "model_a": "ant", "model_b": "bee", "question_id": 101,
               "turn": 1, "winner": "model_a"}, "'expert_3' is a person"),
         16: ({"hello": 1}, "no question, answer or judgement"),
-        17: single("ant", -1, tstamp=1e30, turn=2),
+        17: (pair("ant", "bee", "tie", ["tie"]), "g2_winner is ['tie']"),
+        18: ({"judge": "gpt-4", "model_a": "ant", "model_b": "bee", "question_id": 101,
+              "turn": 1, "winner": {}}, "winner is {}"),
+        19: ('{"a":' * 100_000, "not valid JSON"),
+        20: single("ant", -1, tstamp=1e30, turn=2),
     }  # fmt: skip
     write(path, *(row[0] if isinstance(row, tuple) else row for row in rows.values()))
     done = rostra("judge", "import", run, path)
@@ -137,7 +141,7 @@ def test_broken_rows_are_named_and_the_rest_is_taken(rostra, run, tmp_path):
     for line, row in rows.items():
         if isinstance(row, tuple):
             assert f"{path}:{line}: {row[1]}" in done.output
-    assert f"{path}:17: tstamp is no time" in done.output
+    assert f"{path}:20: tstamp is no time" in done.output
     assert len(lines(run / "answers.jsonl")) == 2
 
 

@@ -128,6 +128,7 @@ def test_grades_with_their_means(rostra, server, answered):
     ("said", "status", "detail"),
     [
         ("I prefer A, of course: [[A]]", "nonsense", "malformed"),
+        pytest.param('{"reason": ' + "[" * 100_000, "nonsense", "expected", id="too deep"),
         (completion('{"reason": "and so', "length"), "nonsense", "raise the judge's"),
         (completion(None, refusal="I must not judge."), "refused", "I must not judge."),
         (completion("", "content_filter"), "refused", "own filter"),
@@ -308,6 +309,7 @@ def test_replies_are_read_to_the_letter():
         '{"reason": "", "verdict": "a"}',
         '{"reason": "", "verdict": "A", "sure": true}',
         '{"verdict": "A"}',
+        '{"more": ' + "[" * 100_000,
         '```json\n{"reason": "", "verdict": "A"}\n```',
         '{"reason": "", "verdict": "A"} Truly.',
         "",

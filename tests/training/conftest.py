@@ -50,3 +50,25 @@ def foxes(jsonl: Callable[..., Path]) -> Path:
             for number in range(40)
         )
     )
+
+
+@pytest.fixture
+def short_wins(tmp_path: Path) -> str:
+    """A store of votes in which the shorter of two answers wins."""
+    from rostra.arena.contestant import Contestant
+    from rostra.arena.matchmaking import Pair
+    from rostra.arena.votes.records import EndedAnswer
+    from rostra.arena.votes.store import VoteStore
+
+    url = f"sqlite:///{tmp_path / 'votes.sqlite3'}"
+    store = VoteStore(url)
+    pair = Pair(*(Contestant(name=name, model="tiny") for name in ("ariel", "puck")))
+    for number in range(24):
+        ticket = store.open_battle(pair, f"what is {number}", f"voter {number % 4}")
+        texts = ("the fox", "the quick brown fox jumps over")
+        for side, text in zip(("a", "b"), texts[:: 1 if number % 2 else -1], strict=True):
+            ended = EndedAnswer(f"{text} {number}", 0.1, finish_reason="stop")
+            store.end_answer(ticket.battle_id, 0, side, ended)
+        store.vote(ticket, "a" if number % 2 else "b")
+    store.close()
+    return url

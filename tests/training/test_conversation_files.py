@@ -90,12 +90,16 @@ def test_a_broken_array_gives_what_comes_before(tmp_path):
     assert found == [HI]
     assert report.left_out[0].where == f"{path}:2"
     assert "rest of the array" in report.left_out[0].reason
+    path.write_text(f"[{json.dumps(MESSAGES)},\n" + "[" * 100_000)
+    found, report = read(path)
+    assert (found, report.left_out[0].where) == ([HI], f"{path}:2")
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
         ("{oops", "not valid JSON"),
+        pytest.param('{"messages": ' + "[" * 100_000, "not valid JSON", id="too deep"),
         ([1], "not a JSON object"),
         ({"text": "Hi"}, "of no known form"),
         (MESSAGES | ALPACA, "of several forms at once"),
@@ -121,6 +125,13 @@ def test_a_broken_row_is_told_by_its_line_and_the_rest_goes_on(jsonl, row, reaso
     (left_out,) = report.left_out
     assert left_out.where == f"{path}:2"
     assert left_out.reason.startswith(reason)
+
+
+def test_a_file_without_a_row_is_told(jsonl):
+    path = jsonl("", "  ")
+    found, report = read(path)
+    assert (found, report.rows) == ([], 0)
+    assert str(report.left_out[0]) == f"{path}: a file without a row"
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):

@@ -150,7 +150,7 @@ def test_long_conversations_are_split_between_exchanges(tiny_tokenizer):
     ]
     messages = (SYSTEM, *(each for exchange in exchanges for each in exchange))
     longest = max(len(renderer.encode((SYSTEM, *exchange)).ids) for exchange in exchanges)
-    found = list(parts(messages, renderer.encode, 2 * longest))
+    found = list(parts(messages, renderer.encode, 2 * longest, len(str(messages))))
     assert 3 <= len(found) < len(exchanges)
     texts = [tiny_tokenizer.decode(each.ids) for each in found]
     for each, text in zip(found, texts, strict=True):
@@ -158,10 +158,39 @@ def test_long_conversations_are_split_between_exchanges(tiny_tokenizer):
         assert text.startswith(f"<|im_start|>system\n{SYSTEM.content}")
     asked = "".join(texts).count("what is")
     assert asked == len(exchanges)
-    assert list(parts(messages, renderer.encode, 10_000)) == [renderer.encode(messages)]
+    whole = [renderer.encode(messages)]
+    assert list(parts(messages, renderer.encode, 10_000, 10_000)) == whole
 
 
 def test_an_exchange_that_fits_into_no_part_is_refused(tiny_tokenizer):
     renderer = Renderer(tiny_tokenizer, "tiny")
     with pytest.raises(TooLongError, match="exchange 2 has"):
-        list(parts((*CHAT[:2], CHAT[2], Message("assistant", "x" * 500)), renderer.encode, 120))
+        list(
+            parts((*CHAT[:2], CHAT[2], Message("assistant", "x" * 500)), renderer.encode, 120, 999)
+        )
+
+
+def test_what_cannot_fit_is_not_encoded(tiny_tokenizer):
+    """A line of 100 MB would take a tokenizer minutes, and gigabytes."""
+    encoded_texts: list[int] = []
+    renderer = Renderer(tiny_tokenizer, "tiny")
+
+    def encode(messages):
+        encoded_texts.append(sum(len(each.content) for each in messages))
+        return renderer.encode(messages)
+
+    most = renderer.most_characters(64)
+    huge = (*CHAT[:2], CHAT[2], Message("assistant", "word " * 1_000_000))
+    with pytest.raises(TooLongError, match=r"exchange 2 has 5,\d{3},\d{3} characters"):
+        list(parts(huge, encode, 64, most))
+    assert max(encoded_texts) <= most
+
+
+def test_no_text_of_more_characters_fits(tiny_tokenizer):
+    vocabulary = tiny_tokenizer.get_vocab()
+    longest = max(vocabulary, key=len)
+    renderer = Renderer(tiny_tokenizer, "tiny")
+    assert renderer.most_characters(3) == 3 * len(longest)
+    for text in (longest * 5, "the quick brown fox " * 9, "é ü 語 " * 30):
+        count = len(tiny_tokenizer(text, add_special_tokens=False)["input_ids"])
+        assert len(text) <= renderer.most_characters(count)

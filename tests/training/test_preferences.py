@@ -277,6 +277,15 @@ def test_what_is_too_long_is_left_out(votes_url, tiny_tokenizer):
         prepare_dpo(given, Renderer(tiny_tokenizer, "tiny"))
 
 
+def test_what_cannot_fit_is_not_encoded_either(votes_url, tiny_tokenizer, monkeypatch):
+    renderer = Renderer(tiny_tokenizer, "tiny")
+    monkeypatch.setattr(renderer, "most_characters", lambda tokens: 3)
+    monkeypatch.setattr(renderer, "encode", lambda *_, **__: pytest.fail("it was encoded"))
+    given = settings().model_copy(update={"votes_url": votes_url})
+    with pytest.raises(TrainingError, match="5 × longer than max_length"):
+        prepare_dpo(given, renderer)
+
+
 def test_a_resumed_run_sees_the_votes_it_began_with(votes_url, tiny_tokenizer):
     given = settings().model_copy(update={"votes_url": votes_url})
     renderer = Renderer(tiny_tokenizer, "tiny")

@@ -10,8 +10,9 @@ import torch
 
 from rostra.training import base as bases
 from rostra.training import metrics
+from rostra.training.dpo import train_dpo
 from rostra.training.errors import TrainingError
-from rostra.training.settings import SftSettings
+from rostra.training.settings import DpoSettings, SftSettings
 from rostra.training.sft import train_sft
 
 QUICK = {"batch_size": 4, "learning_rate": 1e-2, "lora_rank": 4, "device": "cpu", "threads": 1}
@@ -41,6 +42,20 @@ def test_it_learns_and_makes_an_adapter_as_lora_does(tiny_base, foxes, tmp_path)
     assert "method: qlora" in (found.path / "README.md").read_text()
     config = json.loads((found.path / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "tiny"
+
+
+def test_votes_are_learnt_from_as_well(tiny_base, short_wins, tmp_path):
+    given = {**QUICK, "max_length": 128, "epochs": 3, "method": "qlora"}
+    run = train_dpo(
+        DpoSettings(model="tiny", votes_url=short_wins, out=tmp_path / "d", **given),
+        tiny_base,
+        lambda _: None,
+    )
+    margins = [each["eval_rewards/margins"] for each in run.metrics if "eval_loss" in each]
+    assert margins[0] == pytest.approx(0, abs=1e-6)
+    assert margins[-1] > 0.5
+    assert metrics.last(run.metrics, "eval_rewards/accuracies") == 1
+    assert (run.path / "adapter_model.safetensors").is_file()
 
 
 def test_the_base_is_of_four_bits_and_computes_what_they_stand_for(tiny_base, foxes, tmp_path):

@@ -204,7 +204,9 @@ def test_fewer_rows_than_a_batch_are_told_and_trained_on(tiny_base, jsonl, tmp_p
 
 def test_nothing_to_train_on_is_one_line(tiny_base, jsonl, tmp_path):
     data = jsonl({"text": "x"}, "{oops")
-    with pytest.raises(TrainingError, match=r"none of 2 rows .*: 1 × of no known form; 1 × not va"):
+    with pytest.raises(
+        TrainingError, match=r"none of 2 rows .*: 1 × of no known form; 1 × not va.*:1: of"
+    ):
         sft(tiny_base, data, tmp_path / "run")
 
 
@@ -296,28 +298,6 @@ def dpo_settings(votes_url, out, **given):
     return DpoSettings(
         model="tiny", votes_url=votes_url, out=out, **{**QUICK, "max_length": 128, **given}
     )
-
-
-@pytest.fixture
-def short_wins(tmp_path):
-    """A store of votes in which the shorter of two answers wins."""
-    from rostra.arena.contestant import Contestant
-    from rostra.arena.matchmaking import Pair
-    from rostra.arena.votes.records import EndedAnswer
-    from rostra.arena.votes.store import VoteStore
-
-    url = f"sqlite:///{tmp_path / 'votes.sqlite3'}"
-    store = VoteStore(url)
-    pair = Pair(*(Contestant(name=name, model="tiny") for name in ("ariel", "puck")))
-    for number in range(24):
-        ticket = store.open_battle(pair, f"what is {number}", f"voter {number % 4}")
-        texts = ("the fox", "the quick brown fox jumps over")
-        for side, text in zip(("a", "b"), texts[:: 1 if number % 2 else -1], strict=True):
-            ended = EndedAnswer(f"{text} {number}", 0.1, finish_reason="stop")
-            store.end_answer(ticket.battle_id, 0, side, ended)
-        store.vote(ticket, "a" if number % 2 else "b")
-    store.close()
-    return url
 
 
 def test_votes_make_the_preferred_answers_likelier(tiny_base, short_wins, tmp_path):

@@ -24,9 +24,10 @@ def share(own: Any) -> float:
     return held / sum(each.numel() for each in weights)
 
 
-sft.sft_trainer = trainer
-try:
-    main()
-finally:
-    for each in made:
-        print(f"held {100 * share(each):.0f} % of the weights", flush=True)
+if __name__ == "__main__":
+    sft.sft_trainer = trainer
+    try:
+        main()
+    finally:
+        for each in made:
+            print(f"held {100 * share(each):.0f} % of the weights", flush=True)

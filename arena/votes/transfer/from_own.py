@@ -38,7 +38,7 @@ def is_own(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             header = msgspec.json.decode(file.readline(2**16))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return isinstance(header, dict) and header.get("format") == FORMAT
 
