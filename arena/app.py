@@ -26,7 +26,11 @@ from rostra.arena.pages.compression import CompressedFiles
 from rostra.arena.pages.delivery import deliver_all
 from rostra.arena.pages.frame import CAMPAIGNS, COOKIES, LINKS, OF_MODES
 from rostra.arena.pages.images import image_routes
-from rostra.arena.pages.lean import keep_bundles, without_diagnostics
+from rostra.arena.pages.lean import (
+    keep_bundles,
+    without_busy_count,
+    without_diagnostics,
+)
 from rostra.arena.pages.login import login_routes
 from rostra.arena.pages.logos import Logos
 from rostra.arena.pages.results import Results
@@ -115,6 +119,7 @@ def _listen(arena: Arena) -> Server:
     keep_bundles()
     deliver_all()
     without_diagnostics()
+    without_busy_count()
     try:
         return get_server(
             site(arena),

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,7 @@ from rostra.arena.ratings import audit
 from rostra.arena.ratings.errors import RatingsError
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.storage import latest
+from rostra.arena.shared import Shared
 from rostra.arena.standings import Standings
 
 if TYPE_CHECKING:
@@ -42,12 +44,17 @@ class Saved:
 class ResultsReader:
     """Reads posteriors off the event loop, each once, and remembers what was derived from them.
 
-    One derivation runs at a time, so that many readers do not take the server from the voters.
+    One derivation runs at a time, so that many readers do not take the server from the voters, who
+    wait for none that has been made; and those who ask at once share one look at the directory.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._deriving = asyncio.Lock()
+        self._looks: dict[bool | None, Shared[Saved | None]] = {
+            style: Shared(partial(self._look, style)) for style in (None, False, True)
+        }
         self._outlines: dict[Path, Standings] = {}
         self._loaded: dict[bool, Saved] = {}
         self._answers: OrderedDict[tuple[object, ...], object] = OrderedDict()
@@ -74,17 +81,22 @@ class ResultsReader:
         `style`: the newest at equal style, or as voted; None takes the newest of all. The answer is
         None when there is no such result. Raises `ArenaError` when it cannot be read.
         """
-        async with self._lock:
-            saved = await asyncio.to_thread(self._newest, style)
-            if saved is None:
-                return None
-            whole = (saved.folder, *key)
-            if whole not in self._answers:
-                self._answers[whole] = await asyncio.to_thread(derive, saved)
-                while len(self._answers) > MOST_KEPT:
-                    self._answers.popitem(last=False)
-            self._answers.move_to_end(whole)
-            return self._answers[whole]  # type: ignore[return-value]
+        saved = await self._looks[style]()
+        if saved is None:
+            return None
+        whole = (saved.folder, *key)
+        if whole not in self._answers:
+            async with self._deriving:
+                if whole not in self._answers:
+                    self._answers[whole] = await asyncio.to_thread(derive, saved)
+                    while len(self._answers) > MOST_KEPT:
+                        self._answers.popitem(last=False)
+        self._answers.move_to_end(whole)
+        return self._answers[whole]  # type: ignore[return-value]
+
+    async def _look(self, style: bool | None) -> Saved | None:
+        async with self._reading:
+            return await asyncio.to_thread(self._newest, style)
 
     def _newest(self, style: bool | None) -> Saved | None:
         outlines = self._read_outlines()

@@ -16,6 +16,7 @@ from rostra.arena.ratings.spec import ModelSpec
 from rostra.arena.ratings.storage import SUMMARY, created
 from rostra.arena.ratings.summary.levels import LevelRating
 from rostra.arena.ratings.table import Row
+from rostra.arena.shared import Shared
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -83,24 +84,27 @@ class Standings(Summary, frozen=True, kw_only=True):
 
 
 class StandingsReader:
-    """Reads the newest ratings in a directory, once for each time they are replaced."""
+    """Reads the newest ratings in a directory, once for each time they are replaced.
+
+    Whoever votes asks for them, so many ask at once: they share one look at the directory.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._lock = asyncio.Lock()
+        self._look = Shared(lambda: asyncio.to_thread(self._read))
         self._folder: Path | None = None
         self._standings: Standings | None = None
 
     async def newest(self) -> Standings | None:
         """`None` when there are no ratings yet. Raises `ArenaError` when they are unreadable."""
-        async with self._lock:
-            folder = await asyncio.to_thread(self._newest_folder)
-            if folder != self._folder:
-                self._standings = (
-                    await asyncio.to_thread(Standings.read, folder) if folder else None
-                )
-                self._folder = folder
-            return self._standings
+        return await self._look()
+
+    def _read(self) -> Standings | None:
+        folder = self._newest_folder()
+        if folder != self._folder:
+            self._standings = Standings.read(folder) if folder else None
+            self._folder = folder
+        return self._standings
 
     def _newest_folder(self) -> Path | None:
         try:

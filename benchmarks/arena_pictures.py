@@ -97,6 +97,13 @@ def battle(page: Page, url: str) -> None:
     ask(page, "Why does water boil sooner on a mountain?")
 
 
+def voted(page: Page, url: str) -> None:
+    leaderboard(page, url)
+    battle(page, url)
+    page.get_by_role("button", name="A is better").click()
+    expect(page.locator(".verdict")).to_contain_text("moves")
+
+
 def campaign(page: Page, url: str) -> None:
     page.goto(f"{url}/c/spring")
     expect(page.get_by_role("button", name="I agree")).to_be_visible()
@@ -154,6 +161,7 @@ PICTURES: dict[str, tuple[Callable[[Page, str], None], dict[str, int]]] = {
     "login": (login, {"width": 960, "height": 500}),
     "image-question": (image, {"width": 1280, "height": 800}),
     "leaderboard": (leaderboard, {"width": 1200, "height": 800}),
+    "voted": (voted, {"width": 1280, "height": 800}),
     "admin": (admin, {"width": 1280, "height": 1200}),
 }
 """What has to be there, and the size of the window."""

@@ -7,6 +7,7 @@ import hmac
 import logging
 from typing import Any
 
+from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from rostra.arena.access.access import Access
@@ -23,6 +24,7 @@ it would hold the cookies that scripts cannot read, and keys."""
 def server_options(access: Access) -> dict[str, Any]:
     """Of `panel.io.server.get_server`, beside a `Guard` as its `auth_provider`: ids of sessions are
     signed, and a request that changes something carries a token against forgery."""
+    _name_nobody_in_errors()
     return {
         ACCESS: access,
         "sign_sessions": True,
@@ -42,3 +44,14 @@ def log_request(handler: RequestHandler) -> None:
     request = handler.request
     milliseconds = 1000 * request.request_time()
     logger.log(level, "%d %s %s %.2fms", status, request.method, request.path, milliseconds)
+
+
+def _name_nobody_in_errors() -> None:
+    """Has Tornado tell an error by its method and path, where it would give the address and the
+    query: a socket with a forged token is one."""
+    setattr(RequestHandler, "_request_summary", lambda handler: _asked(handler.request))  # noqa: B010
+    setattr(HTTPServerRequest, "__repr__", _asked)  # noqa: B010
+
+
+def _asked(request: HTTPServerRequest) -> str:
+    return f"{request.method} {request.path}"

@@ -27,6 +27,18 @@ def without_diagnostics() -> None:
     settings.perform_error_diagnostics = False
 
 
+def without_busy_count() -> None:
+    """Has Panel count no events under way, for which every one made a few lists of all of them:
+    there is no sign on any page that would show it, and a tenth of the server's time went there
+    with a hundred voters."""
+    for name in ("_add_busy_event", "_remove_busy_event"):
+        setattr(type(state), name, _ignore)
+
+
+def _ignore(_state: object, _event: str) -> None:
+    pass
+
+
 def keep_bundles() -> None:
     """Has Panel find out once which scripts and styles a kind of page loads, and not for each page
     anew by asking all the components there are: half of what a page costs."""

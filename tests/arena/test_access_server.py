@@ -209,6 +209,7 @@ async def test_the_log_names_what_was_refused_and_not_by_whom(url, caplog):
         await browser.get("/how", headers={"Authorization": "Bearer a-thing-that-was-sent"})
         await browser.socket("/analyst/ws", await browser.token("/how"))
         await browser.post("/admin/pause?a-thing-that-was-asked")
+        assert await browser.socket("/how/ws?a-thing-that-was-asked", "nonsense") != "ACK"
     said = "\n".join(record.getMessage() for record in caplog.records)
     for line in (
         "refused: the page /analyst",
@@ -217,6 +218,7 @@ async def test_the_log_names_what_was_refused_and_not_by_whom(url, caplog):
         "refused: a key that is unknown or has expired",
         "refused: the socket of /analyst",
         "refused: POST /admin/pause",
+        "Uncaught exception GET /how/ws\nGET /how/ws",
     ):
         assert line in said
     for secret in ("127.0.0.1", "a-thing"):

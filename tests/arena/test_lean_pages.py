@@ -13,7 +13,7 @@ from bokeh.document import Document
 from panel.custom import JSComponent
 from panel.io.state import state
 
-from rostra.arena.pages.lean import define_what_is_there
+from rostra.arena.pages.lean import define_what_is_there, without_busy_count
 from rostra.arena.pages.round_page import RoundPage
 from rostra.arena.texts import texts
 
@@ -68,6 +68,19 @@ def test_a_page_is_told_of_its_own_work_alone_and_is_forgotten():
     del page
     gc.collect()
     assert gone() is None
+
+
+def test_events_under_way_are_not_counted(monkeypatch):
+    for name in ("_add_busy_event", "_remove_busy_event"):
+        monkeypatch.setattr(type(state), name, getattr(type(state), name))
+    state._add_busy_event("one")
+    assert [event for event, _ in state._busy_counter] == ["one"]
+    state._remove_busy_event("one")
+    without_busy_count()
+    state._add_busy_event("another")
+    assert not state._busy_counter
+    state._remove_busy_event("another")
+    assert not state.busy
 
 
 def test_a_server_starts_without_what_no_voter_s_page_needs():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.provenance import Provenance
 from rostra.arena.ratings.settings import FitSettings
 from rostra.arena.ratings.spec import ModelSpec
-from rostra.arena.results import ResultsReader
+from rostra.arena.results import ResultsReader, Saved
 
 Save = Callable[[int, int], Path]
 
@@ -80,3 +82,35 @@ async def test_there_may_be_no_results(tmp_path: Path) -> None:
     reader = ResultsReader(tmp_path)
     assert await reader.styles() == frozenset()
     assert await reader.answer(("any",), lambda saved: saved.folder) is None
+
+
+async def test_what_was_derived_is_not_waited_for_behind_a_slow_derivation(
+    save: Save, tmp_path: Path
+) -> None:
+    save(1, description.FORMAT)
+    reader = ResultsReader(tmp_path)
+    derived: list[str] = []
+
+    def derive(saved: Saved) -> datetime:
+        derived.append(saved.folder.name)
+        return saved.posterior.created
+
+    asking = [reader.answer(("day",), derive) for _ in range(10)]
+    days = await asyncio.gather(*asking)
+    assert (len(set(days)), len(derived)) == (1, 1)
+
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(_saved: Saved) -> bool:
+        began.set()
+        return go_on.wait(60)
+
+    behind = asyncio.create_task(reader.answer(("slow",), slow))
+    try:
+        assert await asyncio.to_thread(began.wait, 60)
+        assert await asyncio.wait_for(reader.answer(("day",), derive), 30) == days[0]
+    finally:
+        go_on.set()
+    assert await behind
+    save(2, description.FORMAT)
+    assert await reader.answer(("day",), derive) != days[0]

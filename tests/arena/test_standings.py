@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -76,3 +77,24 @@ def test_readers_do_not_wait_for_what_makes_ratings() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     assert found.stdout.strip() == "[]"
+
+
+async def test_all_who_vote_at_once_cost_one_look(
+    posterior: Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posterior.save(tmp_path)
+    reader = StandingsReader(tmp_path)
+    looks = 0
+
+    def look() -> Path | None:
+        nonlocal looks
+        looks += 1
+        return StandingsReader._newest_folder(reader)
+
+    monkeypatch.setattr(reader, "_newest_folder", look)
+    found = await asyncio.gather(*(reader.newest() for _ in range(50)))
+    assert looks == 1
+    assert found[0] is not None
+    assert all(each is found[0] for each in found)
+    assert await reader.newest() is found[0]
+    assert looks == 2
