@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -18,6 +20,8 @@ from rostra.arena.imports.report import FaultCounter
 
 MOST_LINES = 1000
 """Of one record. A quote that is never closed would otherwise take in the rest of the file."""
+AT_ONCE = 2**16
+"""Records that Polars is given in one block, where it refuses the file as a whole."""
 
 
 def headings(path: Path, separator: str) -> list[str]:
@@ -82,27 +86,56 @@ def one_hot(by_name: dict[str, str]) -> pl.Expr:
 
 
 def _record_by_record(path: Path, separator: str, names: list[str]) -> Raw:
+    """What can be read of a file that Polars refuses, written anew for it block by block: a million
+    records as Python's strings would take it five times as long as to read them."""
     counter = FaultCounter()
-    columns: list[list[str | None]] = [[] for _ in names]
-    rows: list[int] = []
-    for number, fields in _records(path, separator):
-        if isinstance(fields, str):
-            counter.add(number, "a quote that is not closed or not doubled", fields)
-        elif len(fields) > len(names):
-            counter.add(number, "more fields than columns", separator.join(fields))
-        elif any(fields):
+    parts: list[pl.DataFrame] = []
+    rows, text = array("q"), io.StringIO()
+    again = csv.writer(text, delimiter=separator, lineterminator="\n")
+    for number, line, fields in _records(path, separator):
+        if fields is None:
+            quoted = "a quote that is not closed or not doubled"
+            counter.add(number, quoted, line.rstrip("\r\n"))
+            continue
+        if isinstance(fields, int):
+            width, blank = fields, not line.strip(separator + "\r\n")
+        else:
+            width, blank = len(fields), not any(fields)
+        if width > len(names):
+            counter.add(number, "more fields than columns", line.rstrip("\r\n"))
+        elif not blank:
             rows.append(number)
-            for position, column in enumerate(columns):
-                column.append(fields[position] or None if position < len(fields) else None)
-    table = dict(zip(names, columns, strict=True))
-    frame = pl.DataFrame(
-        {ROW: rows, **table}, schema={ROW: pl.Int64, **dict.fromkeys(names, pl.String)}
+            if isinstance(fields, int):
+                text.write(line.rstrip("\r\n"))
+                text.write("\n")
+            else:
+                again.writerow(fields)
+            if len(rows) == AT_ONCE:
+                parts.append(_table(names, separator, rows, text))
+    parts.append(_table(names, separator, rows, text))
+    return Raw(pl.concat(parts).lazy(), counter.faults())
+
+
+def _table(names: list[str], separator: str, rows: array[int], text: io.StringIO) -> pl.DataFrame:
+    """The records in `text`, which `rows` numbers; both are empty afterwards."""
+    schema = dict.fromkeys(names, pl.String)
+    found = pl.read_csv(
+        text.getvalue().encode(),
+        separator=separator,
+        has_header=False,
+        schema=schema,
+        raise_if_empty=False,
     )
-    return Raw(frame.lazy(), counter.faults())
+    numbers = pl.Series(ROW, rows, dtype=pl.Int64)
+    del rows[:]
+    text.seek(0)
+    text.truncate()
+    return found.select(numbers, *names)
 
 
-def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Records by number from 1; where a quote is not closed, the line, and on with the next one."""
+def _records(path: Path, separator: str) -> Iterator[tuple[int, str, list[str] | int | None]]:
+    """Of each record its number from 1, its first line and its fields: only how many there are
+    where it has no quote. None where a quote is not closed, and on with the next line."""
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         again: deque[str] = deque()
@@ -110,6 +143,9 @@ def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str] | str]
         number = 0
         while (line := again.popleft() if again else next(lines, None)) is not None:
             number += 1
+            if '"' not in line:
+                yield number, line, line.count(separator) + 1
+                continue
             record = [line]
             fields = _fields(record, separator)
             while fields is None and len(record) < MOST_LINES:
@@ -120,7 +156,7 @@ def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str] | str]
                 fields = _fields(record, separator) if '"' in more else None
             if fields is None:
                 again.extendleft(reversed(record[1:]))
-            yield number, line.rstrip("\r\n") if fields is None else fields
+            yield number, line, fields
 
 
 def _fields(lines: list[str], separator: str) -> list[str] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from vote_files import CSV, faults, imported, votes, write_csv, write_json_lines, write_parquet
 
+from rostra.arena.imports import delimited
 from rostra.arena.imports.errors import ImportFileError
 from rostra.arena.imports.files import read_votes
 from rostra.arena.imports.normalise import UNREADABLE
@@ -74,6 +75,37 @@ def test_after_a_broken_quote_the_next_line_counts(tmp_path: Path) -> None:
     found = imported(csv_file(tmp_path, *rows))
     assert len(votes(found)) == 3002
     assert faults(found) == {"a quote that is not closed or not doubled": (2, [2, 3003])}
+
+
+def test_what_polars_refuses_is_read_in_blocks_with_its_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "AT_ONCE", 2)
+    rows = [
+        "x,y,model_a",
+        "",
+        '"p, q",y,tie',
+        'in "the" middle,y,model_b',
+        "x,y,model_a,extra",
+        ",,",
+        "x,y",
+        '"say ""hi""",y,model_a',
+        '"broken,y,model_a',
+        "z,y,model_b",
+    ]
+    found = imported(csv_file(tmp_path, *rows))
+    assert votes(found) == [
+        GOOD,
+        ("p, q", "y", "tie"),
+        ('in "the" middle', "y", "b"),
+        ('say "hi"', "y", "a"),
+        ("z", "y", "b"),
+    ]
+    assert faults(found) == {
+        "more fields than columns": (1, [5]),
+        "no outcome": (1, [7]),
+        "a quote that is not closed or not doubled": (1, [9]),
+    }
 
 
 def test_of_an_id_that_repeats_the_first_good_row_stands(tmp_path: Path) -> None:

@@ -104,6 +104,18 @@ def test_a_contestant_without_votes_fails_and_one_with_few_is_warned_of() -> Non
     assert "c06 has fewer than 30 votes" in finding.sentence
 
 
+def test_that_ties_alone_resample_to_ties_makes_nobody_the_best() -> None:
+    votes = CLEAN.draw(1)
+    votes.outcome[:] = 1
+    evidence = votes.evidence()
+    finding = found("rank_volatility", evidence)
+    assert 0 < finding.numbers["first_is_best"] < 0.6
+    assert f"is the best in {finding.numbers['first_is_best']:.0%} of cases" in finding.sentence
+    assert found("voter_influence", evidence).numbers["largest_shift_in_median_gaps"] is None
+    assert evidence.widened == 1
+    assert found("clustering", evidence).verdict == "cannot tell"
+
+
 def test_one_voter_with_half_the_votes_is_named_whatever_they_say() -> None:
     finding = found("voter_influence", League(heavy=(0.5, 0, 0.0)).draw(1).evidence())
     assert finding.verdict == "warning"

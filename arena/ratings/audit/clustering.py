@@ -29,6 +29,8 @@ def probe(evidence: Evidence) -> Finding:
     }
     if evidence.cluster_ratio is None:
         text = f"{number} voters are too few to tell whether votes of one voter go together."
+        if not evidence.board_decides:
+            text = "Ties alone do not tell whether votes of one voter go together."
         return Finding("clustering", "cannot tell", text, numbers)
     ratio = evidence.cluster_ratio
     assert ratio is not None

@@ -100,9 +100,15 @@ class Evidence:
         if self.by_voter is None:
             return None
         voters = self.by_voter.factors[VOTER]
-        if len(voters.levels) < MIN_VOTERS:
+        # Ties alone fit without any error, which a ratio of errors cannot be made of.
+        if len(voters.levels) < MIN_VOTERS or not self.board_decides:
             return None
         return cluster_ratio(self.voter_mode, voters.codes, len(voters.levels))
+
+    @property
+    def board_decides(self) -> bool:
+        """Whether any vote prefers one of the two."""
+        return bool(self.posterior.board.table[:, [0, 2]].any())
 
     @cached_property
     def side_ratio(self) -> float | None:

@@ -21,6 +21,9 @@ SEED = 20_261
 def probe(evidence: Evidence) -> Finding:
     """Widths of rank intervals; the wider of the posterior's and the resampled ones counts.
 
+    Of how often the first is the best the smaller share counts: one that won all of its five votes
+    wins them in every resample, and ties alone resample to ties.
+
     Resampled are the votes, or whole voters where enough are known, to first order.
     """
     ranks = evidence.posterior.ranks
@@ -31,7 +34,8 @@ def probe(evidence: Evidence) -> Finding:
         resampled, [PROBABILITIES[0], PROBABILITIES[-1]], axis=0, method="inverted_cdf"
     )
     median = float(max(np.median(widths), np.median(worst - best + 1)))
-    same_first = float((resampled[:, evidence.mode.order[0]] == 1).mean())
+    first = int(evidence.order[0])
+    p_best, stays_first = float(ranks.p_best[first]), float((resampled[:, first] == 1).mean())
     widest, size = int(np.argmax(widths)), len(widths)
     verdict: Verdict = "pass"
     if median > MAX_WIDTH:
@@ -41,13 +45,15 @@ def probe(evidence: Evidence) -> Finding:
         verdict,
         f"The rank of the median contestant is known to within {median:.0f} "
         f"place{'s' if median >= 1.5 else ''} of {size}; {evidence.names[widest]} may be anywhere "
-        f"from {ranks.best[widest]} to {ranks.worst[widest]}. With other {unit} of the same kind "
-        f"the first would stay first in {same_first:.0%} of cases.",
+        f"from {ranks.best[widest]} to {ranks.worst[widest]}. "
+        f"{evidence.names[first]} is the best in {min(p_best, stays_first):.0%} of cases, be it of "
+        f"draws or of fits to other {unit} of the same kind, whichever are fewer.",
         {
             "median_width": float(np.median(widths)),
             "median_width_resampled": float(np.median(worst - best + 1)),
             "largest_width": int(widths[widest]),
-            "first_stays_first": same_first,
+            "first_is_best": p_best,
+            "first_stays_first": stays_first,
             "resamples": len(samples),
         },
         {

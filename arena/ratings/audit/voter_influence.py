@@ -57,13 +57,13 @@ def probe(evidence: Evidence) -> Finding:
         if without.order[0] != found.order[0]:
             leaders[voters.levels[voter]] = evidence.names[without.order[0]]
     worst = int(np.argmax(shift))
-    gaps = -np.diff(np.sort(full)[::-1])
+    gap = float(np.median(np.diff(np.sort(full))))
     first_order = int((np.argmax(full + moved, axis=1) != found.order[0]).sum())
     numbers: dict[str, float | int | None] = {
         "voters": number,
         "largest_share": float(shares.max()),
         "largest_shift_elo": float(shift[worst] * ELO_PER_NAT),
-        "largest_shift_in_median_gaps": float(shift[worst] / np.median(gaps)),
+        "largest_shift_in_median_gaps": float(shift[worst]) / gap if gap > 0 else None,
         "voters_who_change_the_first": len(leaders),
         "voters_who_change_the_first_to_first_order": first_order,
         "voters_who_swap_separated_pairs": len(swapped),
