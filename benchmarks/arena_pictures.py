@@ -101,7 +101,7 @@ def voted(page: Page, url: str) -> None:
     leaderboard(page, url)
     battle(page, url)
     page.get_by_role("button", name="A is better").click()
-    expect(page.locator(".verdict")).to_contain_text("moves")
+    expect(page.locator(".status")).to_contain_text("moves")
 
 
 def campaign(page: Page, url: str) -> None:

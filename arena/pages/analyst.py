@@ -19,6 +19,7 @@ from rostra.arena.ratings.plots.assets import DOCUMENT_CSS, FIGURES_CSS, FIGURES
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.results import Saved
+from rostra.arena.texts import FALLBACK
 from rostra.arena.votes.store import VoteStore
 
 BY_LEVEL = ("ratings", "difference", "superiority", "ranks", "battles")
@@ -49,7 +50,13 @@ async def analyst(campaign: Campaign, store: VoteStore) -> str:
         num_votes = await asyncio.to_thread(campaign.number_of_votes, store)
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
-    return drawn or no_ratings("Analyst", num_votes, campaign.arena.refresh.interval, campaign.home)
+    return drawn or no_ratings(
+        "Analyst",
+        num_votes,
+        campaign.arena.refresh.interval,
+        campaign.texts(FALLBACK),
+        campaign.home,
+    )
 
 
 def draw(saved: Saved, styles: frozenset[bool], labels: Mapping[str, str]) -> str:

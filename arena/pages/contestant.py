@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rostra.arena.pages.entrance import moment
 from rostra.arena.pages.templates import fill_in
-from rostra.arena.ratings.plots.bars import ranks
-from rostra.arena.ratings.plots.names import chance
 from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.results import Saved
+from rostra.arena.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class Opponent:
     """Probability that the contestant is the stronger of the two, in words."""
 
 
-def contestant(saved: Saved, posterior: Posterior, name: str, labels: Mapping[str, str]) -> str:
+def contestant(
+    saved: Saved, posterior: Posterior, name: str, labels: Mapping[str, str], words: Texts
+) -> str:
     """HTML. `posterior`: that of `saved`, or one level of it.
 
     Raises RatingsError for an unknown name.
@@ -36,7 +38,7 @@ def contestant(saved: Saved, posterior: Posterior, name: str, labels: Mapping[st
     places = range(row.rank_best, row.rank_worst + 1)
     likely = int(np.argmax(probability))
     past = [
-        (result.created, then)
+        (moment(result.created), then)
         for result in reversed(saved.earlier)
         for then in result.rows
         if then.contestant == name
@@ -45,25 +47,30 @@ def contestant(saved: Saved, posterior: Posterior, name: str, labels: Mapping[st
         "contestant.html",
         row=row,
         label=labels.get(name, name),
-        ranks=ranks(row),
+        words=words,
         size=len(posterior.contestants),
-        best=chance(float(probability[0])),
+        best=chance(float(probability[0]), words),
         distribution=[(place, 100 * float(probability[place - 1])) for place in places],
         highest=100 * float(probability.max()),
-        spoken=(
-            (
-                f"Rank {row.rank_best} "
-                if row.rank_best == row.rank_worst
-                else f"Ranks {row.rank_best} to {row.rank_worst}, most likely {likely + 1} "
-            )
-            + f"({chance(float(probability[likely]))})."
-        ),
-        opponents=opponents(posterior, name, labels),
+        likely=likely + 1,
+        chance=chance(float(probability[likely]), words),
+        opponents=opponents(posterior, name, labels, words),
         past=past,
     )
 
 
-def opponents(posterior: Posterior, name: str, labels: Mapping[str, str]) -> list[Opponent]:
+def chance(probability: float, words: Texts) -> str:
+    """In per cent; never certainty where the draws merely agree."""
+    if probability < 0.001:
+        return words("detail.less", percent="0.1")
+    if probability > 0.999:
+        return words("detail.more", percent="99.9")
+    return f"{100 * probability:.1f} %"
+
+
+def opponents(
+    posterior: Posterior, name: str, labels: Mapping[str, str], words: Texts
+) -> list[Opponent]:
     """All others by descending rating, those it never met among them."""
     board, at = posterior.board, posterior.index(name)
     size = len(board.contestants)
@@ -87,7 +94,7 @@ def opponents(posterior: Posterior, name: str, labels: Mapping[str, str]) -> lis
                     tied,
                     lost,
                     both_bad,
-                    stronger="not linked by votes" if np.isnan(p) else chance(p),
+                    stronger=words("detail.not_linked") if np.isnan(p) else chance(p, words),
                 )
             )
     return found

@@ -1,6 +1,9 @@
 // Sorts, searches and switches the table, and opens what lies behind a line. The server wrote it all.
 export function render({ model, el }) {
   const root = document.createElement("div")
+  const { words } = model
+  // What the server says of a failure may hold anything, `$&` too.
+  const notShown = (error) => words.failed.replace("{why}", () => error.message)
   el.append(root)
 
   const show = () => {
@@ -59,7 +62,8 @@ export function render({ model, el }) {
       if (line.nextElementSibling?.matches(".more")) line.nextElementSibling.hidden = !fits
       shown += fits
     }
-    form.querySelector("output").textContent = wanted ? `${shown} of ${lines().length}` : ""
+    form.querySelector("output").textContent = wanted
+      ? words.found.replace("{shown}", shown).replace("{all}", lines().length) : ""
   }
 
   const prepare = (form) => {
@@ -74,16 +78,16 @@ export function render({ model, el }) {
   const ask = async (path) => {
     const response = await fetch(path)
     const text = await response.text()
-    if (!response.ok) throw new Error(text.trim() || `the server answered ${response.status}`)
+    if (!response.ok) throw new Error(text.trim() || words.refused.replace("{status}", response.status))
     return text
   }
 
   let changes = 0
   const change = async (form) => {
     const mine = ++changes
-    const query = new URLSearchParams({ level: form.elements.level?.value ?? "", style: form.elements.style?.value ?? "" })
+    const query = new URLSearchParams({ level: form.elements.level?.value ?? "", style: form.elements.style?.value ?? "", language: model.language })
     const output = form.querySelector("output")
-    output.textContent = "being computed …"
+    output.textContent = words.computing
     try {
       const html = await ask(`${model.base}/results/table?${query}`)
       if (mine !== changes) return
@@ -92,7 +96,7 @@ export function render({ model, el }) {
       output.textContent = ""
       prepare(form)
     } catch (error) {
-      if (mine === changes) output.textContent = `Not shown: ${error.message}`
+      if (mine === changes) output.textContent = notShown(error)
     }
   }
 
@@ -105,7 +109,8 @@ export function render({ model, el }) {
     more.className = "more"
     const cell = document.createElement("td")
     cell.colSpan = line.children.length
-    cell.innerHTML = "<div class='inside' aria-live='polite'>being read …</div>"
+    cell.innerHTML = "<div class='inside' aria-live='polite'></div>"
+    cell.firstChild.textContent = words.reading
     more.append(cell)
     line.after(more)
     const query = new URLSearchParams(line.closest("[data-query]").dataset.query)
@@ -113,7 +118,7 @@ export function render({ model, el }) {
     try {
       cell.firstChild.innerHTML = await ask(`${model.base}/results/contestant?${query}`)
     } catch (error) {
-      cell.firstChild.textContent = `Not shown: ${error.message}`
+      cell.firstChild.textContent = notShown(error)
     }
   }
 

@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -18,13 +17,15 @@ from panel.custom import JSComponent
 from rostra.arena.campaigns.campaign import Campaign
 from rostra.arena.contestant import Contestant
 from rostra.arena.errors import ArenaError
-from rostra.arena.pages.document import every, no_ratings
+from rostra.arena.pages.document import made, no_ratings
+from rostra.arena.pages.entrance import moment
 from rostra.arena.pages.templates import HERE, fill_in, source
 from rostra.arena.ratings.audit import sentences
 from rostra.arena.ratings.plots.assets import DOCUMENT_CSS
-from rostra.arena.ratings.plots.bars import Axis, ranks, spoken
+from rostra.arena.ratings.plots.bars import Axis, ranks
 from rostra.arena.ratings.table import Row
 from rostra.arena.standings import Standings
+from rostra.arena.texts import FALLBACK, Language, Texts
 from rostra.arena.votes.store import VoteStore
 
 
@@ -33,6 +34,8 @@ class LeaderboardView(JSComponent):
 
     html = param.String()
     base = param.String(doc="What the addresses of the campaign begin with.")
+    language = param.String(FALLBACK, doc="Of what is fetched for it.")
+    words = param.Dict(default={}, doc="What its script says.")
 
     _esm = HERE / "leaderboard.js"
     _stylesheets: ClassVar[list[str]] = [DOCUMENT_CSS + source("leaderboard.css")]
@@ -69,10 +72,6 @@ class Entry:
     def ranks(self) -> str:
         return ranks(self.row)
 
-    @property
-    def spoken(self) -> str:
-        return spoken(self.row)
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -82,33 +81,41 @@ class Choice:
     level: str = ""
     styles: frozenset[bool] = frozenset()
     style: bool = False
+    language: Language = FALLBACK
 
     @property
     def query(self) -> str:
         """What `/results/` is asked with."""
-        return urlencode({"level": self.level, "style": int(self.style)})
+        return urlencode({"level": self.level, "style": int(self.style), "language": self.language})
 
 
-async def leaderboard(campaign: Campaign, store: VoteStore) -> str:
+async def leaderboard(campaign: Campaign, store: VoteStore, words: Texts) -> str:
     """HTML of the newest ratings, or of how to get them, or of what is wrong with them."""
     num_votes = await asyncio.to_thread(campaign.number_of_votes, store)
     interval = campaign.arena.refresh.interval
     try:
         standings = await campaign.standings.newest()
         if standings is None:
-            return no_ratings("Leaderboard", num_votes, interval, campaign.home)
+            heading = words("nav.leaderboard")
+            return no_ratings(heading, num_votes, interval, words, campaign.home)
         styles = await campaign.results.styles()
         findings = await campaign.results.findings()
     except ArenaError as error:
         return fill_in("error.html", message=str(error))
-    choice = Choice(standings.level_names, styles=styles, style=bool(standings.spec.style))
+    choice = Choice(
+        standings.level_names,
+        styles=styles,
+        style=bool(standings.spec.style),
+        language=words.language,
+    )
     return draw(
         standings,
         choice,
         sentences(findings),
         num_votes,
         campaign.contestants,
-        every(interval),
+        made(interval, words),
+        words,
         campaign.base,
     )
 
@@ -119,34 +126,64 @@ def draw(
     findings: Sequence[str],
     num_votes: int,
     contestants: Sequence[Contestant],
-    rated_every: str,
+    how: Markup,
+    words: Texts,
     base: str = "",
 ) -> str:
     """`findings`: sentences of the audit. `num_votes`: how many a fit would count now.
-    `rated_every`: how long after one another, empty where the operator rates. `base`: what the
-    addresses of the campaign begin with."""
+    `how`: who makes ratings, and when. `base`: what the addresses of the campaign begin with.
+
+    What the ratings say of themselves is in English, and marked so.
+    """
     rated = {row.contestant for row in standings.ratings}
+    one = standings.num_votes == 1
+    time = Markup('<time datetime="{}">{}</time>').format(
+        standings.created.isoformat(), moment(standings.created)
+    )
+    origin = standings.provenance
     return fill_in(
         "leaderboard.html",
         standings=standings,
-        created=standings.created.astimezone(UTC),
+        words=words,
+        computed=words.html(
+            "leaderboard.computed_one" if one else "leaderboard.computed",
+            votes=f"{standings.num_votes:,}",
+            time=time,
+        ),
         newer=num_votes - standings.num_votes,
+        how=how,
         choice=choice,
         findings=findings,
-        every=rated_every,
         base=base,
-        table=table(standings.ratings, choice, contestants),
+        anchor=Markup('<span lang="en">{}</span>').format(standings.anchor),
+        table=table(standings.ratings, choice, contestants, words),
+        log=words.html(
+            "leaderboard.log",
+            entry=f"{origin.log_seq:,}",
+            head=Markup("<code>{}</code>").format(origin.log_head),
+        )
+        if origin.log_head
+        else None,
+        figures=words.html(
+            "leaderboard.figures",
+            page=Markup('<a href="{}/analyst">{}</a>').format(
+                base, words("leaderboard.analyst_page")
+            ),
+        ),
         unrated=[entry.label for entry in contestants if entry.name not in rated],
     )
 
 
-def table(rows: Sequence[Row], choice: Choice, contestants: Sequence[Contestant]) -> Markup:
+def table(
+    rows: Sequence[Row], choice: Choice, contestants: Sequence[Contestant], words: Texts
+) -> Markup:
     """`rows`: at the level of `choice`, where it has one."""
     entries = _entries(rows, contestants)
     html = fill_in(
         "leaderboard_table.html",
         axis=Axis.around(rows),
         entries=entries,
+        words=words,
         query=choice.query,
         tiers=len({entry.row.tier for entry in entries}) > 1,
         **{

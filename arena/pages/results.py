@@ -20,6 +20,7 @@ from rostra.arena.ratings.posterior import Posterior
 from rostra.arena.ratings.summary.pairs import ROPE_ELO
 from rostra.arena.results import Saved
 from rostra.arena.state import Arena
+from rostra.arena.texts import FALLBACK, LANGUAGES, Language
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ HTML, CSV, JSON = "text/html", "text/csv", "application/json"
 
 class Results(GuardedHandler):
     """GET /results/<what>, or /c/<campaign>/results/<what>. Query: `level` of the posterior's
-    factor; `style`, 0 as voted or 1 at equal style; and by `what`:
+    factor; `style`, 0 as voted or 1 at equal style; `language` of what HTML says; and by `what`:
 
     table         the leaderboard's table, HTML
     ratings.csv   the same for a spreadsheet
@@ -78,20 +79,25 @@ class Results(GuardedHandler):
         contestants = self._campaign.contestants
         labels = {entry.name: entry.label for entry in contestants}
         level = self._one("level")
+        language = self._language()
+        words = self._campaign.texts(language)
 
         def at(saved: Saved) -> Posterior:
             return saved.posterior.at(level) if level else saved.posterior
 
         def choice(saved: Saved) -> Choice:
             style = bool(saved.posterior.spec.style)
-            return Choice(saved.posterior.levels, level, style=style)
+            return Choice(saved.posterior.levels, level, style=style, language=language)
 
         answers: Mapping[str, tuple[str, Callable[[Saved], str]]] = {
-            "table": (HTML, lambda saved: str(table(at(saved).rows, choice(saved), contestants))),
+            "table": (
+                HTML,
+                lambda saved: str(table(at(saved).rows, choice(saved), contestants, words)),
+            ),
             "ratings.csv": (CSV, lambda saved: table_csv(at(saved).rows, contestants)),
             "contestant": (
                 HTML,
-                lambda saved: contestant(saved, at(saved), self._one("name"), labels),
+                lambda saved: contestant(saved, at(saved), self._one("name"), labels, words),
             ),
             "beside": (HTML, lambda saved: beside(at(saved), labels)),
             "plot": (JSON, lambda saved: self._plot(saved, at(saved))),
@@ -121,6 +127,13 @@ class Results(GuardedHandler):
         plot = PLOTS[self._one("name")](posterior, asked)
         payload: dict[str, Any] | None = None if plot is None else plot.payload()
         return json.dumps(payload)
+
+    def _language(self) -> Language:
+        asked = self._one("language") or FALLBACK
+        for language in LANGUAGES:
+            if language == asked:
+                return language
+        raise RatingsError(f"no language {asked!r}; there are {', '.join(LANGUAGES)}")
 
     def _rope(self) -> float:
         text = self._one("rope")

@@ -61,7 +61,7 @@ async def _ratings(current: Round, standings: StandingsReader, texts: Texts) -> 
 
 
 async def verdict(current: Round, results: ResultsReader, texts: Texts) -> list[str]:
-    """How likely one is ahead of the other, and how far this vote moves them.
+    """How likely one is ahead of the other, where that is known, and how far this vote moves them.
 
     Takes seconds after new ratings, since it reads their draws.
     """

@@ -127,6 +127,7 @@ export function render({ model: connection, el }) {
 
   let drawnRound = model.round
   let drawnPhase = null
+  let announced = model.verdict
   // A question that came while the answers were asked for again: sent when they have ended, if it
   // still stands in the line.
   let later = ""
@@ -150,11 +151,17 @@ export function render({ model: connection, el }) {
         }),
       }))
     }
-    setText(status, model.status)
+    // What the vote does is to be seen under answers of any length.
+    const effect = model.phase === "voted" ? model.verdict.slice(-1) : []
+    setText(status, [model.status, ...effect].join(" "))
     bar.update()
     told.update()
     drawCampaign()
     if (drawnPhase !== model.phase) drawPhase()
+    if (announced !== model.verdict) {
+      announced = model.verdict
+      if (announced.length) setText(announcer, announced.join(" "))
+    }
   }
 
   function drawCampaign() {

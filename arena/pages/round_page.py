@@ -53,7 +53,7 @@ class RoundPage(JSComponent):
     names = Told[dict[str, str]]({}, "By side; in a battle set by the vote.")
     ratings = Told[dict[str, str]]({}, "By side; set by the vote.")
     settings = Told[dict[str, Any]]({}, "By side, rows of name and value; set by the vote.")
-    verdict = Told[list[str]]([], "Sentences; set by the vote.")
+    verdict = Told[list[str]]([], "Sentences, the last one of what the vote does; set by it.")
     choice = Told[str]("", "The outcome voted for.")
     reasons_given = Told[bool](False, "Whether the reasons for the vote are stored.")
     sides = Told[list[str]](["a", "b"])

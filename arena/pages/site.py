@@ -46,13 +46,20 @@ def round_page(arena: Arena, campaign: Campaign, key: str, kind: type[RoundView]
 
 
 def leaderboard_page(arena: Arena, campaign: Campaign) -> Viewable:
-    view = LeaderboardView(base=campaign.base, sizing_mode="stretch_width", margin=0)
+    words = texts_for(campaign)
+    view = LeaderboardView(
+        base=campaign.base,
+        language=words.language,
+        words=words.section("leaderboard_script"),
+        sizing_mode="stretch_width",
+        margin=0,
+    )
 
     async def fill() -> None:
-        view.html = await leaderboard(campaign, arena.store)
+        view.html = await leaderboard(campaign, arena.store, words)
 
     pn.state.onload(fill)
-    return page(arena, campaign, view, key="leaderboard")
+    return page(arena, campaign, view, key="leaderboard", language=words.language)
 
 
 def analyst_page(arena: Arena, campaign: Campaign) -> Viewable:

@@ -1,7 +1,7 @@
-// What is told after the vote: how the pair stands, what the vote does, and who was asked how.
+// What is told after the vote under the answers: how the pair stands, and who was asked how.
 
 function verdict(model, reasons) {
-  const lines = make("div", { class: "lines", "aria-live": "polite" })
+  const lines = make("div", { class: "lines" })
   const settings = make("details", { class: "settings" },
     make("summary", {}, model.texts.page.settings))
   const tables = make("div", { class: "pair" })
@@ -13,7 +13,8 @@ function verdict(model, reasons) {
     whole.hidden = model.phase !== "voted"
     if (lines.shown !== model.verdict) {
       lines.shown = model.verdict
-      lines.replaceChildren(...model.verdict.map((line) => make("p", {}, line)))
+      // The last one says what the vote does, and stands in the dock: see round.js.
+      lines.replaceChildren(...model.verdict.slice(0, -1).map((line) => make("p", {}, line)))
     }
     if (tables.shown !== model.settings) {
       tables.shown = model.settings

@@ -12,6 +12,8 @@ from functools import cache
 from importlib import resources
 from typing import Literal, get_args
 
+from markupsafe import Markup, escape
+
 Language = Literal["en", "ko", "de"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 NAMES: dict[Language, str] = {"en": "English", "ko": "한국어", "de": "Deutsch"}
@@ -29,6 +31,10 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         """The text at `key` with `values` in its placeholders. Raises KeyError for a wrong key."""
         return self.entries[key].format(**values)
+
+    def html(self, key: str, **values: object) -> Markup:
+        """Likewise, with markup in its placeholders; what is not Markup is escaped."""
+        return escape(self.entries[key]).format(**values)
 
     def section(self, name: str) -> dict[str, str]:
         """The entries of one table, by their short keys, as a page's script takes them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,26 @@ def test_that_ties_alone_resample_to_ties_makes_nobody_the_best() -> None:
     assert found("voter_influence", evidence).numbers["largest_shift_in_median_gaps"] is None
     assert evidence.widened == 1
     assert found("clustering", evidence).verdict == "cannot tell"
+
+
+def test_who_heads_the_table_is_not_said_to_be_put_first() -> None:
+    """Where means and modes disagree on who is first, the probes that refit speak of modes."""
+    evidence = (
+        League(strengths=np.zeros(4), votes=2000, voters=60, heavy=(0.1, 0, 3.0)).draw(1).evidence()
+    )
+    put_first = found("voter_influence", evidence).details["first_without"]
+    by_mode, other = evidence.mode.order[0], evidence.names.index(put_first[0])
+    strengths = np.array(evidence.posterior.strengths)
+    strengths[..., other] += 1.1 * (evidence.means[by_mode] - evidence.means[other])
+    strengths -= strengths.mean(axis=-1, keepdims=True)
+    draws = {**evidence.posterior.draws, "strength": strengths}
+    moved = replace(evidence, posterior=replace(evidence.posterior, draws=draws))
+    assert moved.leader == moved.names[other]
+    dropped = found("drop_votes", moved)
+    assert dropped.verdict == "fail"
+    assert dropped.numbers["votes"] == 0
+    assert dropped.sentence.startswith(f"{moved.leader} is first by the mean strengths")
+    assert moved.leader not in found("voter_influence", moved).details["first_without"]
 
 
 def test_one_voter_with_half_the_votes_is_named_whatever_they_say() -> None:

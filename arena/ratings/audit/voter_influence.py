@@ -54,7 +54,8 @@ def probe(evidence: Evidence) -> Finding:
         shift[at], who[at] = change.max(), np.argmax(change)
         if pairs := evidence.reversed_by(without.strengths):
             swapped[voters.levels[voter]] = pairs
-        if without.order[0] != found.order[0]:
+        # One who heads the table by its means is not put first by anybody's absence.
+        if without.order[0] not in (found.order[0], evidence.order[0]):
             leaders[voters.levels[voter]] = evidence.names[without.order[0]]
     worst = int(np.argmax(shift))
     gap = float(np.median(np.diff(np.sort(full))))

@@ -43,6 +43,31 @@ def test_leaderboard_picks_up_new_ratings_and_draws_intervals(visit, arena, rati
     assert seen.errors == []
 
 
+@pytest.mark.parametrize(
+    ("locale", "heading", "column", "detail", "searched"),
+    [
+        ("de-DE", "Rangliste", "Siegquote", "Gegen jeden der anderen", "1 von 2"),
+        ("ko-KR", "순위표", "승률", "다른 참가자와의 비교", "2 중 1"),
+    ],
+)
+def test_the_leaderboard_speaks_the_voters_language(
+    visit, arena, ratings, contestants, locale, heading, column, detail, searched
+):
+    seen = visit("/leaderboard", locale=locale)
+    page = seen.page
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+    expect(page.get_by_role("columnheader", name=column)).to_be_visible()
+    # What the ratings say of themselves is told as the English that it is.
+    sentence = page.get_by_text(ratings.diagnostics.sentence)
+    expect(sentence).to_have_attribute("lang", "en")
+    page.locator("button.open", has_text=contestants.a.label).click()
+    expect(page.get_by_role("heading", name=detail)).to_be_visible()
+    page.get_by_role("searchbox").fill(contestants.a.label)
+    expect(page.get_by_text(searched, exact=True)).to_be_visible()
+    assert seen.errors == []
+
+
 def test_theme_follows_the_system_and_then_the_choice(visit):
     page = visit("/how", **DARK).page
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
