@@ -1,7 +1,8 @@
 // A gRPC client of a Rostra worker: a streamed chat, a cancelled one, and one with a deadline.
 //
 //   npm ci
-//   node client.js [--address HOST:PORT] [--model NAME] [--protos FOLDER] chat|cancel|deadline [PROMPT]
+//   node client.js [--address HOST:PORT] [--model NAME] [--protos FOLDER] [--patience MS]
+//     chat|cancel|deadline [PROMPT]
 //
 // It is made from protos/ when it starts, so there is nothing to build; clients/node has the same
 // with generated types.
@@ -61,7 +62,7 @@ const commands = {
 
   /** A deadline holds in the worker's queue and while it computes. */
   async deadline(client, model, prompt) {
-    const options = { deadline: Date.now() + 500 };
+    const options = { deadline: Date.now() + Number(values.patience) };
     await read(client.chat(question(model, prompt, { ignoreEos: true }), options));
   },
 };
@@ -71,6 +72,7 @@ const { values, positionals } = parseArgs({
   options: {
     address: { type: "string", default: "127.0.0.1:50051" },
     model: { type: "string", default: "" },
+    patience: { type: "string", default: "500" },
     protos: { type: "string", default: fileURLToPath(new URL("../../protos", import.meta.url)) },
   },
 });

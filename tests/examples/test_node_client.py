@@ -59,7 +59,8 @@ def test_a_chat(up: Local) -> None:
     ("command", "status"), [("cancel", "CANCELLED"), ("deadline", "DEADLINE_EXCEEDED")]
 )
 def test_what_ends_early_ends_in_the_worker(up: Local, command: str, status: str) -> None:
-    done = node("--address", up.worker, command)
+    # The tiny model fills its context in less than the half second that one waits by default.
+    done = node("--address", up.worker, "--patience", "50", command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"\nstatus     {status}" in done.stdout
     assert "finish" not in done.stdout
