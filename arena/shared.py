@@ -27,4 +27,8 @@ class Shared(Generic[Value]):
         return await asyncio.shield(self._running)
 
     async def _run(self) -> Value:
-        return await self._work()
+        try:
+            return await self._work()
+        finally:
+            # A task that has ended keeps its context, and with it the page of who had it begun.
+            self._running = None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from contextvars import ContextVar
 
 import pytest
 
@@ -48,3 +51,22 @@ async def test_who_goes_away_takes_it_from_nobody() -> None:
     work.let.set()
     assert await asyncio.wait_for(second, 30) == 1
     assert first.cancelled()
+
+
+PAGE: ContextVar[Work] = ContextVar("page")
+
+
+async def test_nothing_is_kept_of_who_had_it_begun() -> None:
+    work, page = Work(), Work()
+    work.let.set()
+    shared, gone = Shared(work), weakref.ref(page)
+
+    async def ask(page: Work) -> None:
+        PAGE.set(page)
+        await shared()
+
+    await asyncio.create_task(ask(page))
+    del page
+    await asyncio.sleep(0)
+    gc.collect()
+    assert gone() is None
