@@ -77,8 +77,11 @@ const { values, positionals } = parseArgs({
   },
 });
 const [command, prompt = "What is the capital of France?", ...rest] = positionals;
-if (!Object.hasOwn(commands, command ?? "") || rest.length > 0) {
-  console.error("usage: node client.js [--address HOST:PORT] chat|cancel|deadline [PROMPT]");
+const known = Object.hasOwn(commands, command ?? "");
+if (!known || rest.length > 0 || !(Number(values.patience) > 0)) {
+  console.error(
+    "usage: node client.js [--address HOST:PORT] [--patience MS] chat|cancel|deadline [PROMPT]",
+  );
   process.exit(2);
 }
 const client = inference(values.address, values.protos);
